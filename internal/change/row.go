@@ -1,0 +1,61 @@
+package change
+
+import "fmt"
+
+// Row is a row's columns as one JSON object, in the wire form itself. A nil Row
+// is no row. Values are what Postgres's to_json gives in a UTC session.
+type Row []byte
+
+// Each calls fn for each column in order, with the value's JSON text. The
+// arguments are valid during the call only. It stops at the first error.
+func (r Row) Each(fn func(column, value []byte) error) error {
+	s := scanner{data: r}
+	err := s.object(func(key []byte) error {
+		value, err := s.raw()
+		if err != nil {
+			return err
+		}
+		return fn(key, value)
+	})
+	if err != nil {
+		return fmt.Errorf("read row: %w", err)
+	}
+	return s.end()
+}
+
+// Null reports whether a column's value is SQL NULL.
+func Null(value []byte) bool { return string(value) == "null" }
+
+// AppendValue appends `"column":value` to a row under construction, with the
+// comma that it needs. value is JSON text. Start with AppendValue(nil, …) and
+// close with CloseRow.
+func AppendValue(row Row, column string, value []byte) Row {
+	row = AppendColumn(row, column)
+	return append(row, value...)
+}
+
+// AppendText does the same for a value that is a text.
+func AppendText(row Row, column, text string) Row {
+	row = AppendColumn(row, column)
+	return AppendString(row, text)
+}
+
+// AppendColumn appends a column's name and the colon, with the comma that it
+// needs, for a value that the caller appends.
+func AppendColumn(row Row, column string) Row {
+	if len(row) == 0 {
+		row = append(row, '{')
+	} else {
+		row = append(row, ',')
+	}
+	row = AppendString(row, column)
+	return append(row, ':')
+}
+
+// CloseRow ends a row under construction.
+func CloseRow(row Row) Row {
+	if len(row) == 0 {
+		row = append(row, '{')
+	}
+	return append(row, '}')
+}

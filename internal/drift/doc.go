@@ -1,0 +1,9 @@
+// Package drift is the life of a finding: suspected when a rule begins to be
+// violated, open when it still is after the rule's grace, resolved by the step
+// that ends it.
+//
+// Guarantees. Time is the stream's: the newest progress mark's, which never goes
+// back. Nothing here reads a clock. The same steps and marks give the same
+// transitions in the same order, however they were batched. A finding is opened
+// at most once and, once opened, resolved at most once.
+package drift

@@ -1,0 +1,241 @@
+package drift
+
+import (
+	"cmp"
+	"container/heap"
+	"slices"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/quest"
+	"github.com/peerquest/questwatch/internal/rule"
+)
+
+// Config sets a tracker's rules.
+type Config struct {
+	// Namespace is part of every finding's id.
+	Namespace string
+	// Graces overrides rule.DefaultGrace; 0 opens at the step itself.
+	Graces map[rule.Rule]time.Duration
+}
+
+// Grace is how long a rule may be violated before it is a finding.
+func (c *Config) Grace(r rule.Rule) time.Duration {
+	if g, ok := c.Graces[r]; ok {
+		return g
+	}
+	return rule.DefaultGrace
+}
+
+// LongestGrace is the longest of all rules.
+func (c *Config) LongestGrace() time.Duration {
+	longest := time.Duration(0)
+	for _, r := range rule.All {
+		longest = max(longest, c.Grace(r))
+	}
+	return longest
+}
+
+// Tracker follows all findings. It has one writer and no lock.
+type Tracker struct {
+	config  Config
+	users   *quest.Users
+	now     change.Millis
+	quests  map[int64][]*entry
+	waiting waiting
+	summary *Summary
+}
+
+type phase uint8
+
+const (
+	suspected phase = iota
+	open
+	closed
+)
+
+type entry struct {
+	Finding
+	phase phase
+}
+
+// NewTracker starts with nothing found. users is the state's table.
+func NewTracker(config Config, users *quest.Users) *Tracker {
+	return &Tracker{config: config, users: users, quests: map[int64][]*entry{}}
+}
+
+// Now is stream time.
+func (t *Tracker) Now() change.Millis { return t.now }
+
+// Open lists the open findings, ordered by quest, then rule, then user.
+func (t *Tracker) Open() []Finding {
+	var all []*entry
+	for _, entries := range t.quests {
+		for _, e := range entries {
+			if e.phase == open {
+				all = append(all, e)
+			}
+		}
+	}
+	slices.SortFunc(all, compareSubjects)
+	found := make([]Finding, len(all))
+	for i, e := range all {
+		found[i] = e.Finding
+	}
+	return found
+}
+
+// Quests lists the quests with a finding or a suspicion, in no order.
+func (t *Tracker) Quests() []int64 {
+	ids := make([]int64, 0, len(t.quests))
+	for id := range t.quests {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// Judge compares a quest's violations after a step with what is known of it, and
+// appends what changed. q may be nil when nothing of the quest is left.
+func (t *Tracker) Judge(dst []Transition, id int64, q *quest.Quest, violations []rule.Violation, where Where) []Transition {
+	known := t.quests[id]
+	if len(known) == 0 && len(violations) == 0 {
+		return dst
+	}
+	at := max(where.Transaction.Time, t.now)
+	kept := known[:0]
+	for _, e := range known {
+		v := match(violations, e)
+		switch {
+		case v == nil:
+			dst = e.end(dst, at, where, Healed)
+			continue
+		case v.Severity() > e.Violation.Severity():
+			dst = e.end(dst, at, where, CauseChanged)
+			continue
+		}
+		cause := e.Violation.Cause
+		e.Violation, e.Suggested, e.Title = *v, t.users.Text(v.Suggested), q.Title
+		e.Violation.Cause = cause
+		kept = append(kept, e)
+	}
+	clear(known[len(kept):])
+	for _, v := range violations {
+		if !slices.ContainsFunc(kept, func(e *entry) bool { return e.is(&v) }) {
+			e := &entry{Finding: t.newFinding(q, v, where)}
+			kept = append(kept, e)
+			dst = t.begin(dst, e)
+		}
+	}
+	if len(kept) == 0 {
+		delete(t.quests, id)
+	} else {
+		t.quests[id] = kept
+	}
+	return dst
+}
+
+func (e *entry) is(v *rule.Violation) bool {
+	return e.Violation.Rule == v.Rule && e.Violation.User == v.User
+}
+
+func match(violations []rule.Violation, e *entry) *rule.Violation {
+	for i := range violations {
+		if e.is(&violations[i]) {
+			return &violations[i]
+		}
+	}
+	return nil
+}
+
+// begin opens a finding at once when its rule has no grace, else it waits for a
+// mark.
+func (t *Tracker) begin(dst []Transition, e *entry) []Transition {
+	if e.Due == e.Since && e.Where.Origin == FromStream {
+		e.phase = open
+		return append(dst, Transition{What: Opened, Finding: e.Finding, At: e.Due})
+	}
+	heap.Push(&t.waiting, e)
+	return dst
+}
+
+// end closes a finding; only one that was open is worth telling.
+func (e *entry) end(dst []Transition, at change.Millis, by Where, why Reason) []Transition {
+	was := e.phase
+	e.phase = closed
+	if was != open {
+		return dst
+	}
+	if by.Origin == FromBaseline {
+		why = Restated
+	}
+	return append(dst, Transition{What: Resolved, Finding: e.Finding, At: at, By: by, Reason: why})
+}
+
+// Mark moves stream time on and appends the findings that it opens, in the
+// order of their moments. A mark that is not newer changes nothing.
+func (t *Tracker) Mark(dst []Transition, at change.Millis) []Transition {
+	t.now = max(t.now, at)
+	for len(t.waiting) > 0 && t.waiting[0].Due <= t.now {
+		e := heap.Pop(&t.waiting).(*entry)
+		if e.phase == suspected {
+			e.phase = open
+			dst = append(dst, Transition{What: Opened, Finding: e.Finding, At: e.Due})
+		}
+	}
+	return dst
+}
+
+// Baselined notes that a baseline was judged; its summary is due after the
+// longest grace.
+func (t *Tracker) Baselined(where Where, quests int) {
+	at := max(where.Transaction.Time, t.now).Add(t.config.LongestGrace())
+	t.summary = &Summary{Where: where, At: at, Quests: quests}
+}
+
+// Summary returns the summary of the last baseline when stream time has reached
+// it, once, else nil.
+func (t *Tracker) Summary() *Summary {
+	s := t.summary
+	if s == nil || t.now < s.At {
+		return nil
+	}
+	t.summary = nil
+	s.ByRule, s.BySeverity = map[rule.Rule]int{}, map[rule.Severity]int{}
+	for _, entries := range t.quests {
+		for _, e := range entries {
+			if e.phase == open && e.Where.Origin == FromBaseline && e.Where.Epoch == s.Where.Epoch {
+				s.ByRule[e.Violation.Rule]++
+				s.BySeverity[e.Violation.Severity()]++
+			}
+		}
+	}
+	return s
+}
+
+// waiting is a heap of suspicions, the first due first; ties by what they are
+// about, so that the order never depends on how they came in.
+type waiting []*entry
+
+func (w waiting) Len() int      { return len(w) }
+func (w waiting) Swap(i, j int) { w[i], w[j] = w[j], w[i] }
+func (w *waiting) Push(e any)   { *w = append(*w, e.(*entry)) }
+func (w waiting) Less(i, j int) bool {
+	return cmp.Or(cmp.Compare(w[i].Due, w[j].Due), compareSubjects(w[i], w[j])) < 0
+}
+
+func (w *waiting) Pop() any {
+	old := *w
+	e := old[len(old)-1]
+	old[len(old)-1] = nil
+	*w = old[:len(old)-1]
+	return e
+}
+
+func compareSubjects(a, b *entry) int {
+	return cmp.Or(
+		cmp.Compare(a.Quest, b.Quest),
+		cmp.Compare(a.Violation.Rule, b.Violation.Rule),
+		cmp.Compare(a.User, b.User),
+		cmp.Compare(a.ID, b.ID),
+	)
+}

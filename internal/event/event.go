@@ -1,0 +1,102 @@
+package event
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/change"
+)
+
+// ContentType is that of an encoded event.
+const ContentType = "application/cloudevents+json"
+
+// Event is one consistency event.
+type Event struct {
+	// ID is unique and deterministic; JetStream drops a second one.
+	ID string
+	// Group, What and Detail are the subject's tokens: drift, opened, the rule.
+	Group, What, Detail string
+	// Quest is the quest it is about, or 0.
+	Quest int64
+	// Time is when it happened, in stream time.
+	Time change.Millis
+	// Data is encoded with encoding/json; it embeds Position.
+	Data any
+}
+
+// Position is where in the CDC stream an event was due.
+type Position struct {
+	// Sequence is the stream sequence of the message.
+	Sequence uint64 `json:"sequence"`
+	// Index counts the events of that message from 0.
+	Index int `json:"index"`
+}
+
+// After reports whether p comes after q.
+func (p Position) After(q Position) bool {
+	return p.Sequence > q.Sequence || p.Sequence == q.Sequence && p.Index > q.Index
+}
+
+// Subject is the event's subject under a namespace.
+func (e *Event) Subject(namespace string) string {
+	quest := "_"
+	if e.Quest != 0 {
+		quest = strconv.FormatInt(e.Quest, 10)
+	}
+	return fmt.Sprintf("%s.events.%s.%s.%s.%s", namespace, e.Group, e.What, e.Detail, quest)
+}
+
+// Type is the CloudEvents type.
+func (e *Event) Type() string { return fmt.Sprintf("dev.questwatch.%s.%s.v1", e.Group, e.What) }
+
+// envelope is the CloudEvents 1.0 JSON format.
+type envelope struct {
+	SpecVersion     string `json:"specversion"`
+	ID              string `json:"id"`
+	Source          string `json:"source"`
+	Type            string `json:"type"`
+	Subject         string `json:"subject,omitempty"`
+	Time            string `json:"time"`
+	DataContentType string `json:"datacontenttype"`
+	Data            any    `json:"data"`
+}
+
+// Encode is the event's CloudEvents form; its source is the namespace.
+func (e *Event) Encode(namespace string) ([]byte, error) {
+	env := envelope{
+		SpecVersion: "1.0", ID: e.ID, Source: "/questwatch/" + namespace, Type: e.Type(),
+		Time: Stamp(e.Time), DataContentType: "application/json", Data: e.Data,
+	}
+	if e.Quest != 0 {
+		env.Subject = "quest/" + strconv.FormatInt(e.Quest, 10)
+	}
+	data, err := json.Marshal(env)
+	if err != nil {
+		return nil, fmt.Errorf("encode event %s: %w", e.ID, err)
+	}
+	return data, nil
+}
+
+// PositionOf reads the position out of an encoded event.
+func PositionOf(data []byte) (Position, error) {
+	var env struct {
+		Data struct {
+			Position *Position `json:"position"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(data, &env); err != nil {
+		return Position{}, fmt.Errorf("read event's position: %w", err)
+	}
+	if env.Data.Position == nil {
+		return Position{}, fmt.Errorf("read event's position: it has none")
+	}
+	return *env.Data.Position, nil
+}
+
+// Stamp is a moment in RFC 3339 with milliseconds.
+func Stamp(m change.Millis) string { return m.Time().Format("2006-01-02T15:04:05.000Z07:00") }
+
+// ms is a length of time on the wire.
+func ms(d time.Duration) int64 { return d.Milliseconds() }

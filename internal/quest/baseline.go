@@ -1,0 +1,82 @@
+package quest
+
+import (
+	"slices"
+
+	"github.com/peerquest/questwatch/internal/change"
+)
+
+// BeginBaseline starts a baseline: the steps of a snapshot that follow build a
+// new state beside this one, which takes its place at EndBaseline. A baseline
+// that was begun before and not ended is forgotten.
+func (s *State) BeginBaseline() { s.baseline = map[int64]*Quest{} }
+
+// EndBaseline puts the new state in place. What the baseline did not restate is
+// gone and leaves no history, because nobody knows when or why it went; the
+// history of what it did restate is kept as far as it can still be true.
+func (s *State) EndBaseline() {
+	if s.baseline == nil {
+		return
+	}
+	for id, q := range s.baseline {
+		if old := s.quests[id]; old != nil {
+			q.inherit(old)
+		}
+	}
+	s.quests, s.baseline = s.baseline, nil
+}
+
+// inherit takes over what an earlier state of the same quest remembers.
+func (q *Quest) inherit(old *Quest) {
+	for i := range q.Applications {
+		a := &q.Applications[i]
+		if j, found := old.findApplication(a.ID); found {
+			if was := old.Applications[j]; (was.Status == Approved) == (a.Status == Approved) {
+				a.Approved, a.Revoked = was.Approved, was.Revoked
+			}
+		}
+	}
+	for i := range q.Participants {
+		p := &q.Participants[i]
+		if j, found := old.findParticipant(p.ID); found {
+			p.Direct = old.Participants[j].Direct && old.Participants[j].User == p.User
+		}
+	}
+	for _, d := range old.Departures {
+		if !q.HasParticipant(d.User) && !q.approvedSince(old, d.User) {
+			q.Departures = append(q.Departures, d)
+		}
+	}
+	if q.Assigned == 0 {
+		q.Released = old.Released
+	}
+}
+
+// approvedSince reports whether an application of the person is approved now
+// and was not in old.
+func (q *Quest) approvedSince(old *Quest, u User) bool {
+	return slices.ContainsFunc(q.Applications, func(a Application) bool {
+		if a.User != u || a.Status != Approved {
+			return false
+		}
+		j, found := old.findApplication(a.ID)
+		return !found || old.Applications[j].Status != Approved
+	})
+}
+
+// Truncate removes all rows of an entity.
+func (s *State) Truncate(e change.Entity) {
+	for id, q := range s.quests {
+		switch e {
+		case change.Quest:
+			*q = Quest{ID: id, Applications: q.Applications, Participants: q.Participants}
+		case change.Application:
+			q.Applications = nil
+		case change.Participant:
+			q.Participants = nil
+		}
+		if q.empty() {
+			delete(s.quests, id)
+		}
+	}
+}

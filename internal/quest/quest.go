@@ -1,0 +1,147 @@
+package quest
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/peerquest/questwatch/internal/change"
+)
+
+// User is a person's id, interned by Users. 0 is nobody.
+type User uint32
+
+// Quest is one quest as its rows and their history show it.
+type Quest struct {
+	ID           int64
+	Title        string
+	Applications []Application // by id
+	Participants []Participant // by id
+	// Departures are the pairs that had a participant, have none now, and have not
+	// been approved since; by user.
+	Departures []Departure
+	// Released is the commit that last cleared the assignee while participants
+	// remained, or 0; a new assignee or a new participant ends it.
+	Released change.LSN
+	Assigned User
+	Status   Status
+	// Exists is false for a quest whose row is not there.
+	Exists, Deleted bool
+}
+
+// Application is a row of the application table.
+type Application struct {
+	ID int64
+	// Approved is the commit in which the stream saw it become approved; 0 when it
+	// is not, or has been since before the stream.
+	Approved change.LSN
+	User     User
+	Status   ApplicationStatus
+	// Revoked says that the stream saw an approval of it taken back.
+	Revoked bool
+}
+
+// Participant is a row of the participant table.
+type Participant struct {
+	ID int64
+	// Joined is joined_at in microseconds since 1970.
+	Joined int64
+	User   User
+	Status ParticipantStatus
+	// Direct says that the stream saw the row come while the person had no
+	// application for the quest.
+	Direct bool
+}
+
+// Departure says that the last participant row of a person was deleted.
+type Departure struct {
+	User User
+	At   change.LSN
+}
+
+// Active reports whether the participant has not dropped out.
+func (p *Participant) Active() bool { return p.Status != Dropped }
+
+// HasParticipant reports whether the person has a row of any status.
+func (q *Quest) HasParticipant(u User) bool {
+	return slices.ContainsFunc(q.Participants, func(p Participant) bool { return p.User == u })
+}
+
+// HasApplication reports whether the person ever applied, as far as rows show.
+func (q *Quest) HasApplication(u User) bool {
+	return slices.ContainsFunc(q.Applications, func(a Application) bool { return a.User == u })
+}
+
+// HasApproved reports whether an application of the person is approved.
+func (q *Quest) HasApproved(u User) bool {
+	return slices.ContainsFunc(q.Applications, func(a Application) bool {
+		return a.User == u && a.Status == Approved
+	})
+}
+
+// Departed reports whether the person left after the last approval.
+func (q *Quest) Departed(u User) bool {
+	_, found := q.findDeparture(u)
+	return found
+}
+
+// Actives counts the participants who have not dropped out.
+func (q *Quest) Actives() int {
+	n := 0
+	for i := range q.Participants {
+		if q.Participants[i].Active() {
+			n++
+		}
+	}
+	return n
+}
+
+// Earliest is the active participant who joined first, the lower id where two
+// joined at once; nil without any.
+func (q *Quest) Earliest() *Participant {
+	var first *Participant
+	for i := range q.Participants {
+		p := &q.Participants[i]
+		if p.Active() && (first == nil || p.Joined < first.Joined) {
+			first = p
+		}
+	}
+	return first
+}
+
+// empty reports whether nothing is left that anybody could ask for.
+func (q *Quest) empty() bool {
+	return !q.Exists && len(q.Applications) == 0 && len(q.Participants) == 0
+}
+
+func (q *Quest) findApplication(id int64) (int, bool) {
+	return slices.BinarySearchFunc(q.Applications, id, func(a Application, id int64) int { return cmp.Compare(a.ID, id) })
+}
+
+func (q *Quest) findParticipant(id int64) (int, bool) {
+	return slices.BinarySearchFunc(q.Participants, id, func(p Participant, id int64) int { return cmp.Compare(p.ID, id) })
+}
+
+func (q *Quest) findDeparture(u User) (int, bool) {
+	return slices.BinarySearchFunc(q.Departures, u, func(d Departure, u User) int { return cmp.Compare(d.User, u) })
+}
+
+// depart records that a participant row went, unless another of the pair is
+// left.
+func (q *Quest) depart(u User, at change.LSN) {
+	if q.HasParticipant(u) {
+		return
+	}
+	i, found := q.findDeparture(u)
+	if found {
+		q.Departures[i].At = at
+		return
+	}
+	q.Departures = slices.Insert(q.Departures, i, Departure{User: u, At: at})
+}
+
+// undepart forgets a departure: the person came back, or was approved anew.
+func (q *Quest) undepart(u User) {
+	if i, found := q.findDeparture(u); found {
+		q.Departures = slices.Delete(q.Departures, i, i+1)
+	}
+}

@@ -1,0 +1,232 @@
+package quest
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/peerquest/questwatch/internal/change"
+)
+
+// State is every quest of the database, at one position of the stream. It has
+// one writer and no lock.
+type State struct {
+	users    *Users
+	statuses Statuses
+	columns  [change.Participant + 1]columns
+	words    map[string]string
+	quests   map[int64]*Quest
+	// baseline is the state that a baseline in progress has built so far, or nil.
+	baseline map[int64]*Quest
+}
+
+// NewState is an empty state for a database with these tables and words.
+func NewState(schema change.Schema, statuses Statuses) *State {
+	return &State{
+		users:    NewUsers(),
+		statuses: statuses,
+		columns:  columnsOf(&schema),
+		words:    map[string]string{},
+		quests:   map[int64]*Quest{},
+	}
+}
+
+// Users is the table of interned ids.
+func (s *State) Users() *Users { return s.users }
+
+// Quest is the quest with an id, or nil. It changes with the next Apply.
+func (s *State) Quest(id int64) *Quest { return s.quests[id] }
+
+// Len is the number of quests known.
+func (s *State) Len() int { return len(s.quests) }
+
+// IDs lists the quests known, in ascending order.
+func (s *State) IDs() []int64 {
+	ids := make([]int64, 0, len(s.quests))
+	for id := range s.quests {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// Apply carries out a step and returns its quest, or nil when nothing of it is
+// left.
+func (s *State) Apply(step *change.Step) (*Quest, error) {
+	quests := s.quests
+	if s.baseline != nil && step.Source.Snapshot {
+		quests = s.baseline
+	}
+	q := quests[step.QuestID]
+	if q == nil {
+		q = &Quest{ID: step.QuestID}
+		quests[step.QuestID] = q
+	}
+	before := q.Assigned
+	var came []int64
+	for i := range step.Changes {
+		c := &step.Changes[i]
+		id, err := s.applyChange(q, c, step.Transaction.CommitLSN)
+		if err != nil {
+			return nil, fmt.Errorf("apply change %d of transaction %d to quest %d: %w", c.Order, step.Transaction.ID, q.ID, err)
+		}
+		if id != 0 {
+			came = append(came, id)
+		}
+	}
+	if !step.Source.Snapshot {
+		q.remember(before, came, step.Transaction.CommitLSN)
+	}
+	if q.empty() {
+		delete(quests, q.ID)
+		return nil, nil
+	}
+	return q, nil
+}
+
+// remember keeps what the step as a whole says of history. came lists the
+// participants that became active in it.
+func (q *Quest) remember(assignedBefore User, came []int64, at change.LSN) {
+	for _, id := range came {
+		if i, found := q.findParticipant(id); found {
+			p := &q.Participants[i]
+			p.Direct = !q.HasApplication(p.User)
+		}
+	}
+	switch {
+	case q.Assigned != 0 || len(came) > 0:
+		q.Released = 0
+	case assignedBefore != 0 && q.Actives() > 0:
+		q.Released = at
+	}
+}
+
+// applyChange carries out one change; it returns the id of a participant that
+// became active by it, else 0.
+func (s *State) applyChange(q *Quest, c *change.Change, at change.LSN) (came int64, err error) {
+	data := c.After
+	if c.Op == change.Delete {
+		data = c.Before
+	}
+	r, err := s.read(c.Entity, data)
+	if err != nil {
+		return 0, err
+	}
+	switch c.Entity {
+	case change.Quest:
+		return 0, s.applyQuest(q, c, &r)
+	case change.Application:
+		return 0, s.applyApplication(q, c, &r, at)
+	case change.Participant:
+		return s.applyParticipant(q, c, &r, at)
+	}
+	return 0, fmt.Errorf("unknown entity %d", c.Entity)
+}
+
+func (s *State) applyQuest(q *Quest, c *change.Change, r *row) error {
+	if c.Op == change.Delete {
+		q.Exists, q.Deleted, q.Title, q.Status, q.Assigned, q.Released = false, false, "", Other, 0, 0
+		return nil
+	}
+	if !q.Exists && r.has&hasStatus == 0 {
+		return &ColumnError{Entity: c.Entity, Column: s.columns[c.Entity].status, Err: errMissing}
+	}
+	q.Exists = true
+	if r.has&hasTitle != 0 {
+		q.Title = r.title
+	}
+	if r.has&hasStatus != 0 {
+		q.Status = s.statuses.Quest[r.status]
+	}
+	if r.has&hasUser != 0 {
+		q.Assigned = r.user
+	}
+	if r.has&hasDeleted != 0 {
+		q.Deleted = r.deleted
+	}
+	return nil
+}
+
+func (s *State) applyApplication(q *Quest, c *change.Change, r *row, at change.LSN) error {
+	i, found := q.findApplication(r.id)
+	if c.Op == change.Delete {
+		if found {
+			q.Applications = slices.Delete(q.Applications, i, i+1)
+		}
+		return nil
+	}
+	if !found {
+		if err := s.needs(c.Entity, r); err != nil {
+			return err
+		}
+		q.Applications = slices.Insert(q.Applications, i, Application{ID: r.id})
+	}
+	a := &q.Applications[i]
+	if r.has&hasUser != 0 {
+		a.User = r.user
+	}
+	if r.has&hasStatus == 0 {
+		return nil
+	}
+	was := a.Status
+	a.Status = s.statuses.Application[r.status]
+	switch {
+	case a.Status == Approved && was != Approved:
+		a.Approved, a.Revoked = 0, false
+		if c.Op != change.Read {
+			a.Approved = at
+		}
+		q.undepart(a.User)
+	case a.Status != Approved && was == Approved:
+		a.Approved, a.Revoked = 0, c.Op != change.Read
+	}
+	return nil
+}
+
+func (s *State) applyParticipant(q *Quest, c *change.Change, r *row, at change.LSN) (came int64, err error) {
+	i, found := q.findParticipant(r.id)
+	if c.Op == change.Delete {
+		if found {
+			user := q.Participants[i].User
+			q.Participants = slices.Delete(q.Participants, i, i+1)
+			q.depart(user, at)
+		}
+		return 0, nil
+	}
+	if !found {
+		if err := s.needs(c.Entity, r); err != nil {
+			return 0, err
+		}
+		q.Participants = slices.Insert(q.Participants, i, Participant{ID: r.id, Status: Dropped})
+	}
+	p := &q.Participants[i]
+	wasUser, wasActive := p.User, p.Active()
+	if r.has&hasUser != 0 {
+		p.User = r.user
+	}
+	if r.has&hasStatus != 0 {
+		p.Status = s.statuses.Participant[r.status]
+	}
+	if r.has&hasJoined != 0 {
+		p.Joined = r.joined
+	}
+	q.undepart(p.User)
+	if wasUser != 0 && wasUser != p.User {
+		q.depart(wasUser, at)
+	}
+	if c.Op == change.Read || !p.Active() || wasActive {
+		return 0, nil
+	}
+	return p.ID, nil
+}
+
+// needs checks that a row that was not known before says all that it must.
+func (s *State) needs(e change.Entity, r *row) error {
+	cols := &s.columns[e]
+	if r.has&hasUser == 0 {
+		return &ColumnError{Entity: e, Column: cols.user, Err: errMissing}
+	}
+	if r.has&hasStatus == 0 {
+		return &ColumnError{Entity: e, Column: cols.status, Err: errMissing}
+	}
+	return nil
+}

@@ -1,0 +1,40 @@
+package rule
+
+import "github.com/peerquest/questwatch/internal/quest"
+
+// Original appends what the audit command that this program replaces reports of
+// a quest. It differs from Judge: soft-deleted quests count, two approved
+// applications of one person are two violations, a dropped participant without
+// an approved application is one, one violation is one row, and there are no
+// causes: all are Unknown.
+func Original(dst []Violation, q *quest.Quest) []Violation {
+	rows := pairsOf(q)
+	for i := range q.Applications {
+		a := &q.Applications[i]
+		if a.Status == quest.Approved && !rows.hasParticipant(a.User) {
+			dst = append(dst, Violation{Rule: MissingParticipant, User: a.User, Application: a.ID, Suggested: a.User})
+		}
+	}
+	for i := range q.Participants {
+		p := &q.Participants[i]
+		if !rows.hasApproved(p.User) {
+			dst = append(dst, Violation{Rule: OrphanParticipant, User: p.User, Participants: []int64{p.ID}})
+		}
+	}
+	if actives := q.Actives(); actives > 0 {
+		if q.Status == quest.Open {
+			dst = append(dst, Violation{Rule: OpenWithParticipants, Participants: activeIDs(q, actives)})
+		}
+		if q.Assigned == 0 {
+			dst = append(dst, Violation{Rule: Unassigned, Participants: activeIDs(q, actives), Suggested: q.Earliest().User})
+		}
+	}
+	start := len(dst)
+	dst = duplicates(dst, q)
+	for i := range dst {
+		if i < start {
+			dst[i].Cause = Unknown
+		}
+	}
+	return dst
+}

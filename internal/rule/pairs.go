@@ -1,0 +1,90 @@
+package rule
+
+import "github.com/peerquest/questwatch/internal/quest"
+
+// pairs answers questions about a person's rows in one quest. A usual quest has
+// a handful of rows and is searched; one with very many gets sets, because every
+// row asks about the other table.
+type pairs struct {
+	quest                              *quest.Quest
+	participates, applied, approvedFor map[quest.User]struct{}
+}
+
+// searchable is how many comparisons a search through a quest may take.
+const searchable = 4096
+
+func pairsOf(q *quest.Quest) pairs {
+	p := pairs{quest: q}
+	if len(q.Applications)*len(q.Participants) <= searchable {
+		return p
+	}
+	p.participates = make(map[quest.User]struct{}, len(q.Participants))
+	p.applied = make(map[quest.User]struct{}, len(q.Applications))
+	p.approvedFor = make(map[quest.User]struct{}, len(q.Applications))
+	for i := range q.Participants {
+		p.participates[q.Participants[i].User] = struct{}{}
+	}
+	for i := range q.Applications {
+		a := &q.Applications[i]
+		p.applied[a.User] = struct{}{}
+		if a.Status == quest.Approved {
+			p.approvedFor[a.User] = struct{}{}
+		}
+	}
+	return p
+}
+
+func (p *pairs) hasParticipant(u quest.User) bool {
+	if p.participates == nil {
+		return p.quest.HasParticipant(u)
+	}
+	_, ok := p.participates[u]
+	return ok
+}
+
+func (p *pairs) hasApplication(u quest.User) bool {
+	if p.applied == nil {
+		return p.quest.HasApplication(u)
+	}
+	_, ok := p.applied[u]
+	return ok
+}
+
+func (p *pairs) hasApproved(u quest.User) bool {
+	if p.approvedFor == nil {
+		return p.quest.HasApproved(u)
+	}
+	_, ok := p.approvedFor[u]
+	return ok
+}
+
+// firstOf finds the violation of a person among those appended since start.
+type firstOf struct {
+	start int
+	at    map[quest.User]int
+}
+
+// find returns the person's violation, or nil. The caller appends one for the
+// person when there is none.
+func (f *firstOf) find(all []Violation, u quest.User) *Violation {
+	found := all[f.start:]
+	if len(found) <= 64 && f.at == nil {
+		for i := range found {
+			if found[i].User == u {
+				return &found[i]
+			}
+		}
+		return nil
+	}
+	if f.at == nil {
+		f.at = make(map[quest.User]int, 2*len(found))
+		for i := range found {
+			f.at[found[i].User] = i
+		}
+	}
+	if i, ok := f.at[u]; ok {
+		return &found[i]
+	}
+	f.at[u] = len(found)
+	return nil
+}
