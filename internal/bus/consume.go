@@ -1,0 +1,243 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// New as a start means: only what is stored after the call.
+const New = ^Seq(0)
+
+const (
+	pullMessages  = 8192
+	pullHeartbeat = 5 * time.Second
+	idleConsumer  = time.Minute // after which the server forgets a consumer nobody reads
+	retryMin      = 50 * time.Millisecond
+	retryMax      = time.Second
+	pullBytes     = 32 << 20
+)
+
+// ConsumeOption changes a Consume call.
+type ConsumeOption func(*feed)
+
+// OnCaughtUp has fn called once, between messages, when all that was stored at
+// the time of the call has been delivered; at once if there is nothing. tail
+// is the stream's last sequence at that time. An error of fn ends the call.
+func OnCaughtUp(fn func(tail Seq) error) ConsumeOption {
+	return func(f *feed) { f.caughtUp = fn }
+}
+
+// ConsumeCDC delivers the messages of the CDC stream from sequence from on, from
+// the oldest if from is 0, until ctx ends or fn returns an error, and returns
+// that. A from beyond the end is ErrStreamReset, because it must come from a
+// stream that was longer. fn is called from this goroutine, so ctx waits for
+// it. Foreign messages are skipped.
+func (c *Conn) ConsumeCDC(ctx context.Context, from Seq, fn func(Message) error, opts ...ConsumeOption) error {
+	f := &feed{conn: c, stream: c.names.cdcStream, next: from, cdc: true, deliver: fn}
+	return f.run(ctx, opts)
+}
+
+// ConsumeEvents is ConsumeCDC for events of the given subjects, or of all.
+// Events that the stream discarded are not noticed here.
+func (c *Conn) ConsumeEvents(ctx context.Context, filters []string, from Seq, fn func(Message) error, opts ...ConsumeOption) error {
+	f := &feed{conn: c, stream: c.names.eventsStream, filters: filters, next: from, deliver: fn}
+	return f.run(ctx, opts)
+}
+
+// feed is one Consume call: a sequence of short-lived consumers, each of which
+// continues where the one before broke off.
+type feed struct {
+	conn     *Conn
+	stream   string
+	filters  []string
+	cdc      bool
+	deliver  func(Message) error
+	caughtUp func(Seq) error
+
+	next    Seq       // the sequence to continue at; 0 is the oldest
+	created time.Time // the stream's identity
+	tail    Seq       // the last sequence at the time of the call
+}
+
+// stopError carries an error that ends the call, as opposed to one that calls
+// for a new consumer.
+type stopError struct{ error }
+
+func (e stopError) Unwrap() error { return e.error }
+
+var errLostMessages = errors.New("messages were lost in transit")
+
+func (f *feed) run(ctx context.Context, opts []ConsumeOption) error {
+	for _, opt := range opts {
+		opt(f)
+	}
+	retry := retryMin
+	for {
+		before := f.next
+		err := f.consume(ctx)
+		var stop stopError
+		switch {
+		case errors.As(err, &stop):
+			return stop.error
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case f.conn.nc.IsClosed():
+			return fmt.Errorf("consume stream %q: %w", f.stream, ErrClosed)
+		}
+		if f.next != before {
+			retry = retryMin
+		}
+		if retry == retryMin {
+			f.conn.log.Warn("consumer was lost, making another", "stream", f.stream, "seq", f.next, "err", err)
+		}
+		if !pause(ctx, retry) {
+			return ctx.Err()
+		}
+		retry = min(2*retry, retryMax)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// consume runs one consumer until it breaks.
+func (f *feed) consume(ctx context.Context) error {
+	if err := f.locate(ctx); err != nil {
+		return err
+	}
+	var consumer jetstream.Consumer
+	err := f.conn.admin(ctx, f.stream, func(ctx context.Context) (err error) {
+		consumer, err = f.conn.js.CreateConsumer(ctx, f.stream, f.consumerConfig())
+		return err
+	})
+	if err != nil {
+		return f.final(err)
+	}
+	info := consumer.CachedInfo()
+	defer f.drop(info.Name)
+	if err := f.checkCaughtUp(info.NumPending); err != nil {
+		return err
+	}
+	messages, err := consumer.Messages(
+		jetstream.PullMaxMessagesWithBytesLimit(pullMessages, max(pullBytes, 4*int(f.conn.nc.MaxPayload()))),
+		jetstream.PullHeartbeat(pullHeartbeat),
+		jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	defer context.AfterFunc(ctx, messages.Stop)()
+	// A consumer in memory dies with the server: do not wait for a heartbeat to tell.
+	w := &watcher{disconnected: func(error) { messages.Stop() }, denied: func(*PermissionError) {}}
+	f.conn.watch(w)
+	defer f.conn.unwatch(w)
+	for delivered := uint64(0); ; delivered++ {
+		m, err := messages.Next()
+		if err != nil {
+			return err
+		}
+		if err := f.accept(m, delivered); err != nil {
+			return err
+		}
+	}
+}
+
+// locate makes sure, before each consumer, that the stream is the one that was
+// read so far and has not been rolled back behind what was delivered.
+func (f *feed) locate(ctx context.Context) error {
+	state, err := f.conn.streamState(ctx, f.stream)
+	if err != nil {
+		return f.final(err)
+	}
+	if f.created.IsZero() {
+		f.created, f.tail = state.Created, state.Last
+		if f.next == New {
+			f.next = state.Last + 1
+		}
+	}
+	if !state.Created.Equal(f.created) || f.next > state.Last+1 {
+		return stopError{fmt.Errorf("consume stream %q from message %d: %w", f.stream, f.next, ErrStreamReset)}
+	}
+	return nil
+}
+
+// final ends the call for errors that a new consumer would only meet again.
+func (f *feed) final(err error) error {
+	if !isTransient(err) {
+		return stopError{classify(fmt.Sprintf("consume stream %q", f.stream), err)}
+	}
+	return err
+}
+
+func (f *feed) consumerConfig() jetstream.ConsumerConfig {
+	cfg := jetstream.ConsumerConfig{
+		AckPolicy:         jetstream.AckNonePolicy,
+		MemoryStorage:     true,
+		Replicas:          1,
+		InactiveThreshold: idleConsumer,
+		FilterSubjects:    f.filters,
+		DeliverPolicy:     jetstream.DeliverAllPolicy,
+	}
+	if f.next > 0 {
+		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, uint64(f.next)
+	}
+	return cfg
+}
+
+// drop deletes the consumer, or leaves that to the server if it cannot be
+// reached.
+func (f *feed) drop(name string) {
+	if f.conn.nc.IsConnected() {
+		_ = f.conn.nc.Publish("$JS.API.CONSUMER.DELETE."+f.stream+"."+name, nil)
+	}
+}
+
+// accept checks that m is the consumer's next message and the stream's next
+// message, and delivers it.
+func (f *feed) accept(m jetstream.Msg, delivered uint64) error {
+	meta, err := m.Metadata()
+	if err != nil {
+		return err
+	}
+	if meta.Sequence.Consumer != delivered+1 {
+		return errLostMessages
+	}
+	seq := Seq(meta.Sequence.Stream)
+	if f.cdc && f.next != 0 && seq != f.next {
+		return stopError{&SeqGapError{Want: f.next, Got: seq}}
+	}
+	msg := Message{Seq: seq, Subject: m.Subject(), Data: m.Data(), Stored: meta.Timestamp}
+	if f.cdc && isForeign(m.Headers()) {
+		f.conn.skipForeign(msg)
+	} else if err := f.deliver(msg); err != nil {
+		return stopError{err}
+	}
+	f.next = seq + 1
+	return f.checkCaughtUp(meta.NumPending)
+}
+
+// checkCaughtUp goes by the number of pending messages too, because the message
+// at the tail need not match the filters.
+func (f *feed) checkCaughtUp(pending uint64) error {
+	if f.caughtUp == nil || pending > 0 && f.next <= f.tail {
+		return nil
+	}
+	fn := f.caughtUp
+	f.caughtUp = nil
+	if err := fn(f.tail); err != nil {
+		return stopError{err}
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+// Package bus is the program's side of NATS JetStream: the CDC stream with its
+// one writer, the events stream, and two key-value buckets. Connect makes no
+// stream; Setup does, or checks them.
+//
+// # Writing the CDC stream
+//
+// A Writer publishes many messages without waiting for each, and promises:
+// what is stored of the messages given to it is a prefix of them, in order,
+// with nothing in between, whatever fails. To that end every message names
+// the message it has to follow, twice. The expected last sequence alone is not
+// enough: a foreign message that takes the place of ours makes the server
+// refuse one message and then, the numbers being right again, accept the next,
+// which leaves a hole. So each message also has an id of its own and names the
+// id of its predecessor, and the server refuses everything after the first
+// message that is missing. The ids serve only that; the duplicate window is
+// as short as the server allows.
+//
+// After the first failure a Writer is dead. ErrFenced means that something
+// else wrote to the stream; ErrUncertain, that messages after Acked may or may
+// not be stored. Either way the caller reads the tail and makes a new Writer.
+// Messages of a dead Writer may still arrive at the server for a moment; they
+// can delay a new Writer, by fencing it, and cannot mix with its messages.
+//
+// A message in the CDC stream that no Writer wrote is foreign. Permissions
+// should prevent them but cannot altogether: whoever may use JetStream's API
+// can have its responses sent to any subject. ConsumeCDC and CDCTail skip
+// foreign messages and log them. None can pass for one of ours: the headers
+// that mark ours make the server refuse a copy.
+//
+// # Consuming
+//
+// ConsumeCDC and ConsumeEvents deliver strictly in stream order, each message
+// once, one at a time, across reconnects and lost consumers. On the CDC stream
+// a message that is missing ends consumption with a *SeqGapError, and a stream
+// that was recreated or rolled back with ErrStreamReset; nothing is skipped
+// silently. An acknowledged message can be lost by the server in a power
+// failure, so positions that outlive a process need more than a sequence.
+//
+// # Events
+//
+// PublishEvent returns when the event is stored, and tries until its context
+// ends unless trying is futile. An event's id makes that idempotent within the
+// stream's duplicate window (ten minutes). PublishEvents keeps the order of
+// its events, among which those of others may come.
+//
+// # Failure and shutdown
+//
+// The connection reconnects for ever and buffers nothing meanwhile: calls fail
+// or wait, as their docs say, and nothing is sent late. Errors that an operator
+// can act upon are *Error with a Hint. Close ends everything; calls under way
+// return an error. A Writer, and a Consume, end by Close and ctx beforehand.
+package bus

@@ -1,0 +1,25 @@
+// Package embedded runs a NATS server with JetStream inside the process.
+//
+// Ownership: one data directory has one server. Start takes an exclusive
+// lock on it before it reads or writes anything else, because the server
+// itself would happily open the same files twice. The lock ends with the
+// process, however it dies. Other programs reach a running instance over TCP
+// with what OwnerOptions finds in the directory; they never start a second one.
+//
+// Access: the owner may do everything. Its password is made once, is kept in
+// the data directory (0600) and never logged. Everybody who connects without
+// credentials is a reader: it may watch streams and buckets, and make, use
+// and delete consumers other than the protected ones, but publish nothing and
+// change no stream. The owner's inboxes are out of a reader's sight. What a
+// reader can still do is to name any subject as the destination of a reply or
+// of a push consumer, so that the server writes there in its name. Whoever
+// keeps a stream in order therefore has to recognise its own messages;
+// package bus does, for the streams where it matters.
+//
+// Durability: writes are synced to disk every SyncInterval. A power failure
+// loses what was acknowledged since the last sync.
+//
+// Shutdown: Stop is idempotent and returns after at most ten seconds. The lock
+// is only given back when the server has really ended, even if that is later.
+// Nothing in here ends the process or handles its signals.
+package embedded
