@@ -1,0 +1,159 @@
+package peerquest
+
+import "context"
+
+// What may get lost on the way of an approval.
+type lost int
+
+const (
+	nothing lost = iota
+	participation
+	status
+	assignment
+)
+
+// approval is the request of a creator who approves an application. As in the application, a quest that already has
+// a participant row, even of somebody dropped, does not move to in-progress.
+func approval(s *state, app application, miss lost) *request {
+	r := newRequest(s)
+	r.saveApp(app.id, approved)
+	if miss == participation {
+		return r
+	}
+	assignTo(r, app, miss)
+	for _, other := range r.mem.pending() {
+		r.rejectPending(other.id)
+	}
+	return r
+}
+
+func assignTo(r *request, app application, miss lost) {
+	first := len(r.mem.parts) == 0
+	if p := r.mem.partOf(app.applicant); p != nil {
+		r.savePart(p.id, joined)
+	} else {
+		r.insertPart(app.applicant, &app.id)
+	}
+	if miss != assignment {
+		r.saveQuest(func(q *questRow) { q.assignedTo = ptr(app.applicant) })
+	}
+	if miss != status && first && r.mem.quest.status == open {
+		r.saveQuest(func(q *questRow) { q.status = inProgress })
+	}
+}
+
+func (w *worker) pickPending(q *live) application { return pick(w.rng, q.rows.pending()) }
+
+func (w *worker) approve(ctx context.Context, q *live) error {
+	return q.run(ctx, w.style(), approval(q.rows, w.pickPending(q), nothing))
+}
+
+func (w *worker) approveRolledBack(ctx context.Context, q *live) error {
+	err := w.sim.rollBack(ctx, approval(q.rows, w.pickPending(q), nothing).writes)
+	if err != nil && !transient(err) {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (w *worker) approveTwo(ctx context.Context, q *live) error {
+	apps := q.rows.pending()
+	w.rng.Shuffle(len(apps), func(i, j int) { apps[i], apps[j] = apps[j], apps[i] })
+	return q.concurrently(ctx, w.style(), approval(q.rows, apps[0], nothing), approval(q.rows, apps[1], nothing))
+}
+
+func (w *worker) reject(ctx context.Context, q *live) error {
+	r := newRequest(q.rows)
+	r.saveApp(w.pickPending(q).id, rejected)
+	return q.run(ctx, apart, r)
+}
+
+// The faults. Each leaves something that has to be found.
+
+func (w *worker) loseParticipant(ctx context.Context, q *live) error {
+	return q.run(ctx, apart, approval(q.rows, w.pickPending(q), participation))
+}
+
+func (w *worker) loseStatus(ctx context.Context, q *live) error {
+	return q.run(ctx, w.style(), approval(q.rows, w.pickPending(q), status))
+}
+
+func (w *worker) loseAssignment(ctx context.Context, q *live) error {
+	return q.run(ctx, w.style(), approval(q.rows, w.pickPending(q), assignment))
+}
+
+// removeEndpoint rejects the application of somebody who takes part, and forgets the participant.
+func (w *worker) removeEndpoint(ctx context.Context, q *live) error {
+	id, _ := q.rows.approvedApp(w.pickApproved(q).user)
+	r := newRequest(q.rows)
+	r.saveApp(id, rejected)
+	return q.run(ctx, apart, r)
+}
+
+func (w *worker) duplicate(ctx context.Context, q *live) error {
+	p := pick(w.rng, q.rows.active())
+	r := newRequest(q.rows)
+	r.insertPart(p.user, p.application)
+	return q.run(ctx, apart, r)
+}
+
+// approveAfterKick goes the way on which the status stays open: kicked, applied again, approved again.
+func (w *worker) approveAfterKick(ctx context.Context, q *live) error {
+	user := w.pickApproved(q).user
+	if err := q.run(ctx, w.style(), kick(q.rows, user)); err != nil {
+		return err
+	}
+	r := newRequest(q.rows)
+	r.insertApp(user)
+	if err := q.run(ctx, apart, r); err != nil {
+		return err
+	}
+	app := q.rows.apps[len(q.rows.apps)-1]
+	return q.run(ctx, w.style(), approval(q.rows, app, nothing))
+}
+
+// lateFix repairs by hand what is wrong at warning or above.
+func (w *worker) lateFix(ctx context.Context, q *live) error {
+	r := newRequest(q.rows)
+	for key, v := range q.standing {
+		if severityOf(v.cause) != "info" {
+			fix(r, key)
+		}
+	}
+	q.heal = false
+	if len(r.writes) == 0 {
+		return nil
+	}
+	return q.run(ctx, inOne, r)
+}
+
+func fix(r *request, key Key) {
+	switch key.Rule {
+	case MissingParticipant:
+		r.insertPart(key.UserID, nil)
+		r.saveQuest(func(q *questRow) {
+			q.assignedTo = ptr(key.UserID)
+			if q.status == open {
+				q.status = inProgress
+			}
+		})
+	case OrphanParticipant:
+		for _, a := range r.mem.apps {
+			if a.applicant == key.UserID {
+				r.saveApp(a.id, approved)
+				return
+			}
+		}
+	case OpenWithParticipants:
+		r.saveQuest(func(q *questRow) { q.status = inProgress })
+	case Unassigned:
+		r.saveQuest(func(q *questRow) { q.assignedTo = ptr(r.mem.active()[0].user) })
+	case DuplicateParticipant:
+		for i := len(r.mem.parts) - 1; i >= 0; i-- {
+			if r.mem.parts[i].user == key.UserID {
+				r.deletePart(r.mem.parts[i].id)
+				return
+			}
+		}
+	}
+}
