@@ -1,0 +1,184 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/peerquest/questwatch/internal/bus"
+	"github.com/peerquest/questwatch/internal/bus/embedded"
+	"github.com/peerquest/questwatch/internal/config"
+	"github.com/peerquest/questwatch/internal/hint"
+	"github.com/peerquest/questwatch/internal/pgsource"
+	"github.com/peerquest/questwatch/internal/pgstore"
+	"github.com/peerquest/questwatch/internal/stream"
+	"github.com/peerquest/questwatch/internal/watch"
+	"github.com/peerquest/questwatch/internal/web"
+)
+
+// App is a running program, or one that is about to run.
+type App struct {
+	config config.Config
+	logger *slog.Logger
+	closed []func() error // what Close does, in reverse
+
+	listener net.Listener
+	source   *pgsource.Source
+	server   pgsource.Server
+	store    *pgstore.Store
+	nats     *embedded.Server // nil with an external server
+	bus      *bus.Conn
+	stream   *stream.Flow
+	watch    *watch.Flow
+}
+
+// New checks everything, then sets up what is missing.
+func New(ctx context.Context, c config.Config, logger *slog.Logger) (a *App, err error) {
+	a = &App{config: c, logger: logger}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	if err := a.listen(); err != nil {
+		return nil, err
+	}
+	setup, err := a.openPostgres(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.openBus(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.source.Set(ctx, setup); err != nil {
+		return nil, err
+	}
+	a.build()
+	return a, nil
+}
+
+// onClose registers what takes down something that was just acquired.
+func (a *App) onClose(what string, fn func() error) {
+	a.closed = append(a.closed, func() error {
+		if err := fn(); err != nil {
+			return fmt.Errorf("close %s: %w", what, err)
+		}
+		return nil
+	})
+}
+
+// Close takes down what New made.
+func (a *App) Close() error {
+	var errs []error
+	for len(a.closed) > 0 {
+		last := len(a.closed) - 1
+		errs = append(errs, a.closed[last]())
+		a.closed = a.closed[:last]
+	}
+	return errors.Join(errs...)
+}
+
+func (a *App) listen() (err error) {
+	if a.config.HTTP.Listen == "" {
+		return nil
+	}
+	a.listener, err = net.Listen("tcp", a.config.HTTP.Listen)
+	if err != nil {
+		return hint.Wrap(fmt.Errorf("listen for HTTP: %w", err), "stop what listens there, or choose another address with --http HOST:PORT (--http \"\" for none)")
+	}
+	a.onClose("HTTP listener", func() error {
+		if err := a.listener.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
+}
+
+func (a *App) openPostgres(ctx context.Context) (setup pgsource.Setup, err error) {
+	p := a.config.Postgres
+	a.source, err = pgsource.New(pgsource.Config{
+		DSN: p.DSN, Slot: p.Slot, Publication: p.Publication, Schema: Schema(&a.config.Tables),
+		Setup: p.Setup, SenderTimeout: p.SenderTimeout, Logger: a.logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if a.server, setup, err = a.source.Check(ctx); err != nil {
+		return nil, err
+	}
+	a.store, err = OpenStore(ctx, &a.config)
+	if err != nil {
+		return nil, err
+	}
+	a.onClose("database connections", func() error { a.store.Close(); return nil })
+	return setup, nil
+}
+
+// OpenStore opens the database for ordinary reading and writing.
+func OpenStore(ctx context.Context, c *config.Config) (*pgstore.Store, error) {
+	sc := pgstore.Default()
+	sc.Schema = Schema(&c.Tables)
+	sc.NamesOptional = true
+	return pgstore.Open(ctx, c.Postgres.DSN, sc)
+}
+
+// build makes the flows; nothing runs yet.
+func (a *App) build() {
+	rules := Rules(&a.config)
+	cdc := cdcPort{a.bus}
+	host, _ := os.Hostname()
+	a.stream = stream.New(stream.Config{
+		DB: a.source.Database(), Instance: host + ":" + strconv.Itoa(os.Getpid()),
+		System: a.server.System, Timeline: a.server.Timeline,
+		Subject: a.bus.StepSubject, Control: a.bus.ControlSubject(),
+		MaxRows: a.config.Stream.MaxRows, MaxBytes: a.config.Stream.MaxBytes, MaxPayload: a.bus.MaxPayload(),
+		ConfirmLag: a.confirmLag(), BaselineLag: a.baselineLag(),
+		MarkFor: rules.Drift.LongestGrace() + markAfterGrace,
+	}, postgresPort{a.source, a.store, Schema(&a.config.Tables)}, clockPort{a.store}, cdc, notesPort{a.bus}, a.logger)
+	a.watch = watch.New(rules, cdc, eventsPort{a.bus}, findingsPort{a.bus.Findings()}, a.store, a.logger)
+}
+
+// Run streams and watches until ctx ends. With wait it stands by while another
+// instance streams.
+func (a *App) Run(ctx context.Context, wait bool) error {
+	active := make(chan struct{}, 1)
+	group, ctx := errgroup.WithContext(ctx)
+	if a.listener != nil {
+		group.Go(func() error { return web.Serve(ctx, a.listener, a) })
+		a.logger.Info("serving HTTP", "url", "http://"+a.listener.Addr().String()+"/readyz")
+	}
+	group.Go(func() error {
+		return a.stream.Run(ctx, wait, func() {
+			select {
+			case active <- struct{}{}:
+			default: // it has been said before
+			}
+		})
+	})
+	group.Go(func() error { // a standby must not publish what the active one finds
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-active:
+			return a.watch.Run(ctx)
+		}
+	})
+	err := group.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// Checker is what the run ended with; for use after Run.
+func (a *App) Checker() *watch.Checker { return a.watch.Checker() }
+
+// Bus is the connection to JetStream.
+func (a *App) Bus() *bus.Conn { return a.bus }

@@ -1,0 +1,133 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/peerquest/questwatch/internal/bus"
+	"github.com/peerquest/questwatch/internal/bus/embedded"
+	"github.com/peerquest/questwatch/internal/config"
+)
+
+const (
+	// embeddedSync is how often the embedded server writes through to the disk.
+	embeddedSync = time.Second
+	// embeddedLag is how long a message of it must have been acknowledged before
+	// Postgres may forget; five times the sync interval, for slow disks.
+	embeddedLag = 5 * embeddedSync
+	// unknownSync is the sync interval of a server that does not say: NATS's own
+	// default.
+	unknownSync = 2 * time.Minute
+	// markAfterGrace is how long after the longest grace marks stay frequent.
+	markAfterGrace = time.Minute
+)
+
+// openBus connects to the external server, or starts the embedded one.
+func (a *App) openBus(ctx context.Context) (err error) {
+	n := &a.config.NATS
+	bc := bus.Config{
+		URL: n.URL, Namespace: a.config.Namespace, Manage: n.Manage, Logger: a.logger,
+		CDCMaxAge: a.config.Stream.KeepFor, CDCMaxBytes: a.config.Stream.KeepBytes, EventsMaxAge: a.config.Stream.KeepEvents,
+	}
+	if external(n) {
+		bc.Options = credentials(n)
+	} else {
+		a.nats, err = embedded.Start(ctx, embedded.Config{
+			Dir: a.config.Data, Listen: n.Listen, SyncInterval: embeddedSync, Logger: a.logger,
+		})
+		if err != nil {
+			return err
+		}
+		a.onClose("embedded NATS server", a.nats.Stop)
+		bc.URL, bc.Options = a.nats.ClientURL(), a.nats.InProcess()
+		a.logger.Info("embedded NATS server is listening", "url", a.nats.ClientURL(), "data", a.config.Data)
+	}
+	if a.bus, err = bus.Connect(ctx, bc); err != nil {
+		return err
+	}
+	a.onClose("NATS connection", func() error { a.bus.Close(); return nil })
+	return a.bus.Setup(ctx)
+}
+
+func external(n *config.NATS) bool { return n.URL != "" }
+
+func credentials(n *config.NATS) (options []nats.Option) {
+	if n.Creds != "" {
+		options = append(options, nats.UserCredentials(n.Creds))
+	}
+	if n.User != "" {
+		options = append(options, nats.UserInfo(n.User, n.Password))
+	}
+	return options
+}
+
+// confirmLag is how long an acknowledged message may still be lost.
+func (a *App) confirmLag() time.Duration {
+	switch {
+	case a.config.Stream.ConfirmLag != 0:
+		return a.config.Stream.ConfirmLag
+	case a.nats != nil:
+		return embeddedLag
+	case a.config.NATS.SyncInterval != 0:
+		return a.config.NATS.SyncInterval * 5 / 4
+	}
+	return unknownSync * 5 / 4
+}
+
+// baselineLag is how long the end of a baseline waits before the slot is made
+// permanent. Losing it costs another baseline and no data, so that an external
+// server, which may take minutes, is not waited for.
+func (a *App) baselineLag() time.Duration {
+	if a.nats != nil {
+		return embeddedSync * 5 / 4
+	}
+	return 0
+}
+
+// healthy says what keeps JetStream from taking messages.
+func (a *App) healthy() error {
+	if a.nats != nil {
+		if err := a.nats.Healthy(); err != nil {
+			return err
+		}
+	}
+	if !a.bus.Connected() {
+		return errors.New("not connected to NATS")
+	}
+	return nil
+}
+
+// Reasons lists why the program is not ready; none when it is.
+func (a *App) Reasons() (reasons []string) {
+	if err := a.healthy(); err != nil {
+		reasons = append(reasons, err.Error())
+	}
+	s := a.stream.Status()
+	switch {
+	case !s.Streaming():
+		reasons = append(reasons, fmt.Sprintf("%s since %s", s.State, s.Since.UTC().Format(time.RFC3339)))
+		if s.Err != "" {
+			reasons = append(reasons, s.Err)
+		}
+	case time.Since(s.MarkedAt) > staleMark && time.Since(s.Since) > staleMark:
+		reasons = append(reasons, "no progress mark for "+time.Since(s.MarkedAt).Round(time.Second).String())
+	}
+	w := a.watch.Status()
+	switch {
+	case w.Err != "":
+		reasons = append(reasons, "the checker was interrupted: "+w.Err)
+	case !w.CaughtUp:
+		reasons = append(reasons, "the checker has not caught up with the stream")
+	case !w.Known:
+		reasons = append(reasons, "the checker has no baseline")
+	}
+	return reasons
+}
+
+// staleMark is how old the newest mark may be: three times the interval on an
+// idle database.
+const staleMark = 30 * time.Second

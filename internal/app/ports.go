@@ -1,0 +1,203 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/bus"
+	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/pgsource"
+	"github.com/peerquest/questwatch/internal/pgstore"
+	"github.com/peerquest/questwatch/internal/stream"
+	"github.com/peerquest/questwatch/internal/watch"
+)
+
+// The ports fit the adapters into what the flows ask for. They translate names
+// and errors and decide nothing.
+
+type postgresPort struct {
+	source *pgsource.Source
+	store  *pgstore.Store
+	schema change.Schema
+}
+
+func (p postgresPort) Slot(ctx context.Context) (stream.Slot, error) {
+	s, err := p.source.Slot(ctx)
+	return stream.Slot{Exists: s.Exists, Active: s.Active, Usable: s.Usable, Confirmed: s.Confirmed}, err
+}
+
+func (p postgresPort) Snapshot(ctx context.Context) (stream.Snapshot, error) {
+	snap, err := p.source.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return snapshotPort{snap, p.store, p.schema}, nil
+}
+
+func (p postgresPort) Start(ctx context.Context, from change.LSN, next uint64) (stream.Feed, error) {
+	feed, err := p.source.Start(ctx, from, next)
+	if errors.Is(err, pgsource.ErrBusy) {
+		return nil, fmt.Errorf("%w: %w", stream.ErrBusy, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return feed, nil
+}
+
+type snapshotPort struct {
+	snap   *pgsource.Snapshot
+	store  *pgstore.Store
+	schema change.Schema
+}
+
+func (p snapshotPort) LSN() change.LSN { return p.snap.LSN }
+
+func (p snapshotPort) Read(ctx context.Context, fn func(int64, []change.Change) error) error {
+	columns := map[change.Entity][]string{}
+	for _, e := range change.Entities {
+		columns[e] = p.schema.Columns(e)
+	}
+	return p.store.Baseline(ctx, p.snap.Name, columns, fn)
+}
+
+func (p snapshotPort) Done(ctx context.Context, keep bool) (err error) {
+	if keep {
+		err = p.snap.Persist(ctx)
+	}
+	return errors.Join(err, p.snap.Close(ctx))
+}
+
+type clockPort struct{ store *pgstore.Store }
+
+// clockTimeout bounds a look at the clock: without it a dead connection would
+// hold up the keepalives of the other one.
+const clockTimeout = 5 * time.Second
+
+func (p clockPort) Read(ctx context.Context) (stream.Reading, error) {
+	ctx, cancel := context.WithTimeout(ctx, clockTimeout)
+	defer cancel()
+	at, lsn, next, err := p.store.Clock(ctx)
+	return stream.Reading{At: change.MillisOf(at), LSN: lsn, NextXID: next}, err
+}
+
+func (p clockPort) Beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, clockTimeout)
+	defer cancel()
+	return p.store.Heartbeat(ctx)
+}
+
+// cdcPort is the CDC stream for both flows.
+type cdcPort struct{ bus *bus.Conn }
+
+func (p cdcPort) Bounds(ctx context.Context) (first, last change.Seq, err error) {
+	s, err := p.bus.CDCState(ctx)
+	return s.First, s.Last, err
+}
+
+func (p cdcPort) Record(ctx context.Context, seq change.Seq) (change.Record, error) {
+	m, err := p.bus.CDCMessage(ctx, seq)
+	if errors.Is(err, bus.ErrNoMessage) {
+		return change.Record{}, fmt.Errorf("%w: %w", stream.ErrNoRecord, err)
+	}
+	return record(m), err
+}
+
+func record(m bus.Message) change.Record {
+	return change.Record{Seq: m.Seq, Subject: m.Subject, Data: m.Data}
+}
+
+func (p cdcPort) Writer(last change.Seq) stream.Writer { return p.bus.NewWriter(last) }
+
+func (p cdcPort) Consume(ctx context.Context, from change.Seq, fn func(change.Record) error) error {
+	return p.bus.ConsumeCDC(ctx, from, func(m bus.Message) error { return fn(record(m)) })
+}
+
+// notesPort keeps where the baseline begins, together with the stream's time of
+// creation: the sequences of a stream that was made anew mean something else.
+type notesPort struct{ bus *bus.Conn }
+
+const baselineKey = "baseline"
+
+type baselineNote struct {
+	Begin   change.Seq `json:"begin"`
+	Created time.Time  `json:"stream_created"`
+}
+
+func (p notesPort) Baseline(ctx context.Context) (change.Seq, error) {
+	e, err := p.bus.Control().Get(ctx, baselineKey)
+	if errors.Is(err, bus.ErrNoKey) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	var note baselineNote
+	if err := json.Unmarshal(e.Value, &note); err != nil {
+		return 0, fmt.Errorf("decode the note of the baseline: %w", err)
+	}
+	state, err := p.bus.CDCState(ctx)
+	if err != nil || !state.Created.Equal(note.Created) {
+		return 0, err
+	}
+	return note.Begin, nil
+}
+
+func (p notesPort) SetBaseline(ctx context.Context, begin change.Seq) error {
+	state, err := p.bus.CDCState(ctx)
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(baselineNote{Begin: begin, Created: state.Created})
+	if err != nil {
+		return fmt.Errorf("encode the note of the baseline: %w", err)
+	}
+	_, err = p.bus.Control().Put(ctx, baselineKey, data)
+	return err
+}
+
+type eventsPort struct{ bus *bus.Conn }
+
+func (p eventsPort) Publish(ctx context.Context, events []watch.Outgoing) error {
+	messages := make([]bus.EventMsg, len(events))
+	for i, e := range events {
+		messages[i] = bus.EventMsg(e)
+	}
+	return p.bus.PublishEvents(ctx, messages)
+}
+
+// Last is the newest position among the groups that the checker publishes.
+func (p eventsPort) Last(ctx context.Context) (at event.Position, ok bool, err error) {
+	for _, group := range []string{"drift.>", "stream.>"} {
+		m, err := p.bus.LastEvent(ctx, p.bus.EventSubject(group))
+		if errors.Is(err, bus.ErrNoMessage) {
+			continue
+		}
+		if err != nil {
+			return at, false, err
+		}
+		position, err := event.PositionOf(m.Data)
+		if err != nil {
+			return at, false, err
+		}
+		if !ok || position.After(at) {
+			at, ok = position, true
+		}
+	}
+	return at, ok, nil
+}
+
+type findingsPort struct{ bucket *bus.Bucket }
+
+func (p findingsPort) Put(ctx context.Context, id string, data []byte) error {
+	_, err := p.bucket.Put(ctx, id, data)
+	return err
+}
+
+func (p findingsPort) Delete(ctx context.Context, id string) error { return p.bucket.Delete(ctx, id) }
+
+func (p findingsPort) Keys(ctx context.Context) ([]string, error) { return p.bucket.Keys(ctx) }

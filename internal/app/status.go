@@ -1,0 +1,42 @@
+package app
+
+import (
+	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/event"
+)
+
+// status is the answer to /api/v1/status.
+type status struct {
+	State     string         `json:"state"`
+	Since     string         `json:"since"`
+	Error     string         `json:"error,omitempty"`
+	Ready     bool           `json:"ready"`
+	Reasons   []string       `json:"reasons"`
+	Database  string         `json:"database"`
+	Slot      string         `json:"slot"`
+	Marked    string         `json:"marked,omitempty"`
+	Read      uint64         `json:"read_sequence"`
+	CaughtUp  bool           `json:"caught_up"`
+	Open      map[string]int `json:"open_findings"`
+	Namespace string         `json:"namespace"`
+}
+
+// Status is what the program is doing now.
+func (a *App) Status() any {
+	s, w, reasons := a.stream.Status(), a.watch.Status(), a.Reasons()
+	if reasons == nil {
+		reasons = []string{}
+	}
+	out := status{
+		State: s.State, Since: event.Stamp(change.MillisOf(s.Since)), Error: s.Err, Ready: len(reasons) == 0, Reasons: reasons,
+		Database: a.source.Database(), Slot: a.config.Postgres.Slot, Namespace: a.config.Namespace,
+		Read: uint64(w.Read), CaughtUp: w.CaughtUp, Open: map[string]int{},
+	}
+	if s.Marked != 0 {
+		out.Marked = event.Stamp(s.Marked)
+	}
+	for r, n := range w.Open {
+		out.Open[r.String()] = n
+	}
+	return out
+}

@@ -1,0 +1,88 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "questwatch.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestEnvironmentOverFileOverDefault(t *testing.T) {
+	path := write(t, "postgres:\n  slot: from_file\n  publication: p\nrules:\n  unassigned:\n    grace: 7s\n")
+	c, unknown, err := Load(path, []string{
+		"QUESTWATCH_POSTGRES_SLOT=from_env", "QUESTWATCH_RULES_ORPHAN_PARTICIPANT_ENABLED=false",
+		"QUESTWATCH_PORT=tcp://10.0.0.1:80", "HOME=/",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Postgres.Slot != "from_env" || c.Postgres.Publication != "p" || c.Namespace != "questwatch" {
+		t.Errorf("wrong precedence: %+v", c.Postgres)
+	}
+	if c.Rules.Unassigned.Grace != 7*time.Second || !c.Rules.Unassigned.Enabled || c.Rules.OrphanParticipant.Enabled {
+		t.Errorf("rules: %+v", c.Rules)
+	}
+	if len(unknown) != 1 || unknown[0] != "QUESTWATCH_PORT" {
+		t.Errorf("unknown variables: %q", unknown)
+	}
+}
+
+func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
+	for name, test := range map[string]struct{ file, want string }{
+		"unknown key":    {"postgres:\n  dsn: postgres://u:geheim@h/d\n  slott: x\n", ":3:3: "},
+		"unknown rule":   {"rules:\n  no_such_rule:\n    grace: 1s\n", ":2:3: "},
+		"wrong type":     {"stream:\n  max_rows: many\n", ":2:"},
+		"not YAML":       {"postgres: [\n", "questwatch.yaml"},
+		"wrong duration": {"rules:\n  unassigned:\n    grace: soon\n", "questwatch.yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := Load(write(t, test.file), nil)
+			var mistake *Error
+			if !errors.As(err, &mistake) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want an *Error with %q", err, test.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "geheim") {
+				t.Errorf("a secret is in the error: %v", err)
+			}
+		})
+	}
+}
+
+func TestSecretsComeFromFiles(t *testing.T) {
+	c := Default()
+	c.Postgres.DSNFile = write(t, "postgres://u:p@h/d\n")
+	if err := c.Finish(); err != nil || c.Postgres.DSN != "postgres://u:p@h/d" {
+		t.Errorf("dsn %q, error %v", c.Postgres.DSN, err)
+	}
+	if err := c.Finish(); err == nil {
+		t.Error("a secret that is set twice was taken")
+	}
+}
+
+func TestUnusableSettings(t *testing.T) {
+	for key, spoil := range map[string]func(*Config){
+		"namespace":                       func(c *Config) { c.Namespace = "Quest.Watch" },
+		"postgres.slot":                   func(c *Config) { c.Postgres.Slot = "no-dash" },
+		"log.level":                       func(c *Config) { c.Log.Level = "loud" },
+		"nats.manage":                     func(c *Config) { c.NATS.Manage = "maybe" },
+		"rules.missing_participant.grace": func(c *Config) { c.Rules.MissingParticipant.Grace = -1 },
+		"stream":                          func(c *Config) { c.Stream.MaxRows = 0 },
+	} {
+		c := Default()
+		spoil(&c)
+		if err := c.Finish(); err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("%s: error %v", key, err)
+		}
+	}
+}

@@ -1,0 +1,203 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Error is a setting that cannot be used. It is the operator's to mend.
+type Error struct {
+	Where string // the file's name and position, or the variable
+	Err   error
+}
+
+func (e *Error) Error() string { return e.Where + ": " + e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// Load reads the file, if path is not empty, and the environment over it.
+// Variables that start with QUESTWATCH_ and name no setting are returned too: a
+// container's platform may have put them there, or somebody misspelt one.
+func Load(path string, environ []string) (c Config, unknown []string, err error) {
+	c = Default()
+	if path != "" {
+		if err := readFile(path, &c); err != nil {
+			return c, nil, err
+		}
+	}
+	unknown, err = readEnv(environ, &c)
+	return c, unknown, err
+}
+
+func readFile(path string, c *Config) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return &Error{Where: path, Err: errors.Unwrap(err)}
+	}
+	err = yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(c)
+	if err == nil || errors.Is(err, io.EOF) {
+		return nil
+	}
+	// Without source lines: those around the error may hold a password.
+	text := strings.TrimSpace(yaml.FormatError(err, false, false))
+	where := path
+	if m := position.FindStringSubmatch(text); m != nil {
+		where, text = path+":"+m[1]+":"+m[2], m[3]
+	}
+	return &Error{Where: where, Err: errors.New(text)}
+}
+
+// position is how the YAML library says where: [line:column] message.
+var position = regexp.MustCompile(`(?s)^\[(\d+):(\d+)\] (.*)$`)
+
+const prefix = "QUESTWATCH_"
+
+// readEnv sets every field whose variable is in environ.
+func readEnv(environ []string, c *Config) (unknown []string, err error) {
+	values := map[string]string{}
+	for _, pair := range environ {
+		if name, value, ok := strings.Cut(pair, "="); ok && strings.HasPrefix(name, prefix) {
+			values[name] = value
+		}
+	}
+	err = walk(reflect.ValueOf(c).Elem(), prefix[:len(prefix)-1], func(name string, field reflect.Value) error {
+		value, ok := values[name]
+		if !ok {
+			return nil
+		}
+		delete(values, name)
+		if err := set(field, value); err != nil {
+			return &Error{Where: name, Err: err}
+		}
+		return nil
+	})
+	for name := range values {
+		unknown = append(unknown, name)
+	}
+	slices.Sort(unknown)
+	return unknown, err
+}
+
+// walk visits every setting with the name of its variable.
+func walk(v reflect.Value, name string, visit func(string, reflect.Value) error) error {
+	if v.Kind() != reflect.Struct {
+		return visit(name, v)
+	}
+	for i := range v.NumField() {
+		key := v.Type().Field(i).Tag.Get("yaml")
+		if err := walk(v.Field(i), name+"_"+strings.ToUpper(key), visit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func set(field reflect.Value, text string) error {
+	if field.Type() == reflect.TypeFor[time.Duration]() {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return errors.New("want a length of time such as 3s or 168h")
+		}
+		field.SetInt(int64(d))
+		return nil
+	}
+	switch field.Kind() {
+	case reflect.String:
+		field.SetString(text)
+	case reflect.Bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return errors.New("want true or false")
+		}
+		field.SetBool(b)
+	case reflect.Int, reflect.Int64:
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return errors.New("want a whole number")
+		}
+		field.SetInt(n)
+	default:
+		return fmt.Errorf("cannot be set from the environment")
+	}
+	return nil
+}
+
+// Finish reads the secrets that are in files, and checks what can be checked
+// without touching anything. Call it when the flags have been set.
+func (c *Config) Finish() error {
+	for _, secret := range []struct {
+		key         string
+		value, file *string
+	}{
+		{"postgres.dsn", &c.Postgres.DSN, &c.Postgres.DSNFile},
+		{"nats.password", &c.NATS.Password, &c.NATS.PasswordFile},
+	} {
+		if *secret.file == "" {
+			continue
+		}
+		if *secret.value != "" {
+			return &Error{Where: secret.key, Err: fmt.Errorf("is set, and %s_file too: set one of them", secret.key)}
+		}
+		data, err := os.ReadFile(*secret.file)
+		if err != nil {
+			return &Error{Where: secret.key + "_file", Err: err}
+		}
+		*secret.value = strings.TrimSpace(string(data))
+	}
+	return c.check()
+}
+
+var namespacePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,30}$`)
+
+// slotPattern is what Postgres allows in a slot's name, with room for the suffix
+// of a temporary one.
+var slotPattern = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
+
+func (c *Config) check() error {
+	oneOf := func(key, value string, allowed ...string) error {
+		if slices.Contains(allowed, value) {
+			return nil
+		}
+		return &Error{Where: key, Err: fmt.Errorf("want one of %s", strings.Join(allowed, ", "))}
+	}
+	if !namespacePattern.MatchString(c.Namespace) {
+		return &Error{Where: "namespace", Err: errors.New("want small letters, digits, - and _, a letter first, at most 31")}
+	}
+	if !slotPattern.MatchString(c.Postgres.Slot) {
+		return &Error{Where: "postgres.slot", Err: errors.New("want small letters, digits and _, at most 40")}
+	}
+	if c.Stream.MaxRows < 1 || c.Stream.MaxBytes < 1 {
+		return &Error{Where: "stream", Err: errors.New("max_rows and max_bytes must be above 0")}
+	}
+	for _, d := range []struct {
+		key   string
+		value time.Duration
+	}{
+		{"rules.missing_participant.grace", c.Rules.MissingParticipant.Grace},
+		{"rules.orphan_participant.grace", c.Rules.OrphanParticipant.Grace},
+		{"rules.open_with_participants.grace", c.Rules.OpenWithParticipants.Grace},
+		{"rules.unassigned.grace", c.Rules.Unassigned.Grace},
+		{"rules.duplicate_participant.grace", c.Rules.DuplicateParticipant.Grace},
+		{"stream.confirm_lag", c.Stream.ConfirmLag},
+		{"nats.sync_interval", c.NATS.SyncInterval},
+	} {
+		if d.value < 0 {
+			return &Error{Where: d.key, Err: errors.New("must not be negative")}
+		}
+	}
+	return errors.Join(
+		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
+		oneOf("log.format", c.Log.Format, "text", "json"),
+		oneOf("nats.manage", c.NATS.Manage, "create", "verify"),
+	)
+}

@@ -1,0 +1,14 @@
+// Package pgsource reads what Postgres's logical replication says of the three
+// tables: the server's readiness, the publication, the slot, and the stream.
+//
+// Guarantees. A Stream gives the transactions that committed at or after its
+// start position, whole, in commit order. Everything that the server sends is
+// either understood, or known to be of no concern, or an error: nothing is
+// skipped because it could not be read. Values are as Postgres's to_json gives
+// them in a UTC session.
+//
+// What the server may forget, it forgets only by Stream.Status, whose caller
+// decides what is durable. A Stream never confirms anything by itself.
+//
+// The stream needs REPLICA IDENTITY FULL: the old row must name its quest.
+package pgsource

@@ -1,0 +1,98 @@
+package pgsource
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/peerquest/questwatch/internal/change"
+)
+
+// relation is what the server last said about one of our tables.
+type relation struct {
+	entity  change.Entity
+	columns []column
+	// id and quest are the indexes of the row's id and of its quest's.
+	id, quest int
+	missing   []string
+}
+
+// column is one column of the server's tuples.
+type column struct {
+	name string
+	oid  uint32
+	// streamed is false for a column that stays in the database.
+	streamed bool
+}
+
+// readRelation reads a Relation message; it returns nil for a table that is not
+// ours, which a publication made by somebody else may contain.
+func (n *names) readRelation(b *buffer) (id uint32, r *relation, err error) {
+	id = b.uint32()
+	schema, table := b.text(), b.text()
+	if schema == "" {
+		schema = "pg_catalog" // the protocol's short form
+	}
+	identity := b.byte()
+	count := int(b.uint16())
+	columns := make([]column, 0, min(count, 1600))
+	for range count {
+		b.byte() // flags: part of the key
+		c := column{name: b.text(), oid: b.uint32()}
+		b.uint32() // type modifier
+		columns = append(columns, c)
+		if b.err != nil {
+			break
+		}
+	}
+	if err := b.end(); err != nil {
+		return 0, nil, err
+	}
+	entity, ours := n.tables[[2]string{schema, table}]
+	if !ours {
+		return id, nil, nil
+	}
+	if identity != 'f' {
+		return 0, nil, fmt.Errorf("table %s.%s has replica identity %q now, and FULL is needed", schema, table, identity)
+	}
+	return id, n.newRelation(entity, columns), nil
+}
+
+func (n *names) newRelation(entity change.Entity, columns []column) *relation {
+	r := &relation{entity: entity, columns: columns, id: -1, quest: -1}
+	for i := range columns {
+		c := &columns[i]
+		c.streamed = slices.Contains(n.columnsOf[entity], c.name)
+		if c.name == n.idOf[entity] {
+			r.id = i
+		}
+		if c.name == n.questOf[entity] {
+			r.quest = i
+		}
+	}
+	for _, name := range n.columnsOf[entity] {
+		if !slices.ContainsFunc(columns, func(c column) bool { return c.name == name }) {
+			r.missing = append(r.missing, name)
+		}
+	}
+	return r
+}
+
+// streams lists the names of the streamed columns.
+func (r *relation) streams() []string {
+	names := make([]string, 0, len(r.columns))
+	for _, c := range r.columns {
+		if c.streamed {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
+// sameShape reports whether two descriptions stream the same columns with the
+// same types.
+func (r *relation) sameShape(other *relation) bool {
+	kept := func(r *relation) []column {
+		return slices.DeleteFunc(slices.Clone(r.columns), func(c column) bool { return !c.streamed })
+	}
+	return slices.Equal(kept(r), kept(other))
+}

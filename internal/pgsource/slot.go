@@ -1,0 +1,142 @@
+package pgsource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/hint"
+)
+
+// Slot is what the server says of our replication slot.
+type Slot struct {
+	Exists bool
+	// Active says that a connection streams from it.
+	Active bool
+	// Usable is false when the server has thrown away log that the slot needs.
+	Usable bool
+	// Confirmed is the position below which the server forgets.
+	Confirmed change.LSN
+}
+
+// Slot looks at the slot. One of the same name that is not ours (another
+// database or plugin) is an error.
+func (s *Source) Slot(ctx context.Context) (slot Slot, err error) {
+	err = s.with(ctx, func(conn *pgx.Conn) error {
+		var plugin, database, status string
+		err := conn.QueryRow(ctx, `
+			SELECT coalesce(plugin, ''), coalesce(database, ''), active, coalesce(wal_status, 'lost'),
+			       coalesce(confirmed_flush_lsn - '0/0', 0)::bigint
+			FROM pg_replication_slots WHERE slot_name = $1`, s.config.Slot).
+			Scan(&plugin, &database, &slot.Active, &status, &slot.Confirmed)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if plugin != "pgoutput" || database != s.conn.Database {
+			return hint.Wrap(fmt.Errorf("it belongs to database %q, plugin %q", database, plugin),
+				"choose another name with postgres.slot")
+		}
+		slot.Exists, slot.Usable = true, status != "lost"
+		return nil
+	})
+	if err != nil {
+		return Slot{}, fmt.Errorf("look at slot %q: %w", s.config.Slot, err)
+	}
+	return slot, nil
+}
+
+// DropSlot removes the slot if it exists. One in use is ErrBusy.
+func (s *Source) DropSlot(ctx context.Context) error {
+	return s.with(ctx, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `
+			SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1`, s.config.Slot)
+		if codeOf(err) == codeInUse {
+			return fmt.Errorf("%w: drop slot %q: %w", ErrBusy, s.config.Slot, err)
+		}
+		if err != nil {
+			return fmt.Errorf("drop slot %q: %w", s.config.Slot, err)
+		}
+		return nil
+	})
+}
+
+// with runs fn on an ordinary connection of its own.
+func (s *Source) with(ctx context.Context, fn func(*pgx.Conn) error) error {
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	return fn(conn)
+}
+
+// Snapshot is a moment of the database that a baseline can be read from and a
+// stream continued from, with nothing between. It lives as long as its
+// connection: a crash leaves nothing behind.
+type Snapshot struct {
+	source *Source
+	conn   *pgconn.PgConn
+	slot   string
+	// Name is for SET TRANSACTION SNAPSHOT; it is valid until Persist or Close.
+	Name string
+	// LSN is the consistent point: what committed below it is in the snapshot, and
+	// nothing else.
+	LSN change.LSN
+}
+
+// Snapshot creates a temporary slot and the snapshot that goes with it. It waits
+// for the transactions that are running.
+func (s *Source) Snapshot(ctx context.Context) (*Snapshot, error) {
+	conn, err := s.replicate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	snap := &Snapshot{source: s, conn: conn, slot: fmt.Sprintf("%s_baseline_%d", s.config.Slot, conn.PID())}
+	created, err := pglogrepl.CreateReplicationSlot(ctx, conn, quote(snap.slot), "pgoutput", pglogrepl.CreateReplicationSlotOptions{
+		Temporary: true, SnapshotAction: "EXPORT_SNAPSHOT", Mode: pglogrepl.LogicalReplication,
+	})
+	if err != nil {
+		snap.Close(context.WithoutCancel(ctx))
+		err = fmt.Errorf("create replication slot: %w", err)
+		if codeOf(err) == codeLimit {
+			return nil, hint.Wrap(err, "raise max_replication_slots (two are needed for a moment) and restart the server, or drop unused slots: SELECT slot_name FROM pg_replication_slots WHERE NOT active")
+		}
+		return nil, err
+	}
+	at, err := change.ParseLSN(created.ConsistentPoint)
+	if err != nil {
+		snap.Close(context.WithoutCancel(ctx))
+		return nil, fmt.Errorf("create replication slot: %w", err)
+	}
+	snap.Name, snap.LSN = created.SnapshotName, at
+	return snap, nil
+}
+
+// Persist makes the permanent slot, at the snapshot's position. Until then the
+// server keeps nothing for us once the connection ends.
+func (snap *Snapshot) Persist(ctx context.Context) error {
+	s := snap.source
+	err := s.with(ctx, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `SELECT pg_copy_logical_replication_slot($1, $2, false)`, snap.slot, s.config.Slot)
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("create replication slot %q: %w", s.config.Slot, err)
+		if codeOf(err) == codeLimit {
+			return hint.Wrap(err, "raise max_replication_slots (two are needed for a moment) and restart the server")
+		}
+		return err
+	}
+	return nil
+}
+
+// Close ends the snapshot and its temporary slot.
+func (snap *Snapshot) Close(ctx context.Context) error { return snap.conn.Close(ctx) }

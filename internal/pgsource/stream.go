@@ -1,0 +1,194 @@
+package pgsource
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/hint"
+)
+
+// Stream is a running replication connection. Receive is for one goroutine;
+// Status may be called from another at the same time.
+type Stream struct {
+	conn     net.Conn
+	frontend *pgproto3.Frontend
+	decoder  *decoder
+	// next is a recent next transaction id of the server, by which 32-bit ids get
+	// their upper half.
+	next atomic.Uint64
+	// silence is how long the server may say nothing before it counts as gone.
+	silence time.Duration
+	ready   int // signals of decoder.ready already given out
+
+	writing sync.Mutex // guards writes to conn: a frame must not be cut by another
+}
+
+// Start streams what committed at or after from, which must be an end_lsn or a
+// baseline's consistent point. next is the server's next transaction id. The
+// slot being in use is ErrBusy; its being gone or invalidated is ErrNoSlot.
+func (s *Source) Start(ctx context.Context, from change.LSN, next uint64) (*Stream, error) {
+	conn, err := s.replicate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = pglogrepl.StartReplication(ctx, conn, quote(s.config.Slot), pglogrepl.LSN(from), pglogrepl.StartReplicationOptions{
+		PluginArgs: []string{
+			"proto_version '1'",
+			"publication_names " + literal(quote(s.config.Publication)),
+			"messages 'true'",
+		},
+	})
+	if err != nil {
+		conn.Close(context.WithoutCancel(ctx))
+		return nil, s.startError(err)
+	}
+	return s.newStream(conn, next)
+}
+
+func (s *Source) newStream(conn *pgconn.PgConn, next uint64) (*Stream, error) {
+	raw, err := conn.Hijack()
+	if err != nil {
+		return nil, fmt.Errorf("take over the replication connection: %w", err)
+	}
+	st := &Stream{conn: raw.Conn, frontend: raw.Frontend, silence: 3 * s.config.SenderTimeout}
+	st.next.Store(next)
+	st.decoder = newDecoder(&s.names, st.xid64)
+	return st, nil
+}
+
+func (s *Source) startError(err error) error {
+	wrapped := fmt.Errorf("start replication from slot %q: %w", s.config.Slot, err)
+	switch codeOf(err) {
+	case codeInUse:
+		return fmt.Errorf("%w: %w", ErrBusy, wrapped)
+	case codeUndefinedObject, codeNotPrerequisite:
+		return fmt.Errorf("%w: %w", ErrNoSlot, wrapped)
+	case codeLimit, codeTooManyConns:
+		return hint.Wrap(wrapped, "raise max_wal_senders and restart the server")
+	}
+	return wrapped
+}
+
+// xid64 extends a transaction id by the epoch of the newest one known. It is
+// right as long as the two are less than 2^31 transactions apart, which Postgres
+// itself guarantees for ids in use.
+func (st *Stream) xid64(xid uint32) uint64 {
+	next := st.next.Load()
+	return next + uint64(int64(int32(xid-uint32(next))))
+}
+
+// NextXID tells the stream the server's next transaction id; once a day is often
+// enough.
+func (st *Stream) NextXID(next uint64) { st.next.Store(next) }
+
+// Receive gives the next signal. It returns when the connection is closed, or
+// when the server has been silent for so long that it must be gone.
+func (st *Stream) Receive(sig *change.Signal) error {
+	for st.ready >= len(st.decoder.ready) {
+		clear(st.decoder.ready)
+		st.decoder.ready, st.ready = st.decoder.ready[:0], 0
+		if err := st.read(); err != nil {
+			return err
+		}
+	}
+	*sig = st.decoder.ready[st.ready]
+	st.ready++
+	return nil
+}
+
+// read takes one message off the connection.
+func (st *Stream) read() error {
+	if err := st.conn.SetReadDeadline(time.Now().Add(st.silence)); err != nil {
+		return fmt.Errorf("read from Postgres: %w", err)
+	}
+	message, err := st.frontend.Receive()
+	if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return fmt.Errorf("read from Postgres: nothing for %s: %w", st.silence, err)
+		}
+		return fmt.Errorf("read from Postgres: %w", err)
+	}
+	switch m := message.(type) {
+	case *pgproto3.CopyData:
+		return st.copyData(m.Data)
+	case *pgproto3.ErrorResponse:
+		return serverError(m)
+	case *pgproto3.CopyDone, *pgproto3.CommandComplete, *pgproto3.ReadyForQuery:
+		return errors.New("read from Postgres: the server ended the stream")
+	}
+	return nil // notices and parameter changes
+}
+
+func serverError(m *pgproto3.ErrorResponse) error {
+	err := fmt.Errorf("Postgres ended the stream: %w", pgconn.ErrorResponseToPgError(m))
+	if m.Code == codeNotPrerequisite || strings.HasPrefix(m.Code, "58P") {
+		return fmt.Errorf("%w: %w", ErrNoSlot, err)
+	}
+	return err
+}
+
+func (st *Stream) copyData(data []byte) error {
+	b := &buffer{data: data}
+	switch kind := b.byte(); kind {
+	case 'w':
+		lsn := change.LSN(b.uint64())
+		b.take(16) // the server's WAL end and clock
+		if b.err != nil {
+			return fmt.Errorf("read from Postgres: %w", b.err)
+		}
+		return st.decoder.decode(lsn, b.data)
+	case 'k':
+		end := change.LSN(b.uint64())
+		b.take(8) // the server's clock, which says nothing of what was sent
+		reply := b.byte()
+		if err := b.end(); err != nil {
+			return fmt.Errorf("read keepalive: %w", err)
+		}
+		st.decoder.ready = append(st.decoder.ready, change.Signal{Kind: change.Alive, WALEnd: end, Reply: reply != 0})
+		return nil
+	default:
+		return fmt.Errorf("read from Postgres: unknown replication message %q", kind)
+	}
+}
+
+// Status tells the server what is durable: confirmed is the newest end_lsn that
+// may be forgotten. With ask the server answers at once how far it has read.
+func (st *Stream) Status(confirmed change.LSN, ask bool) error {
+	var frame [39]byte
+	frame[0] = 'd'
+	binary.BigEndian.PutUint32(frame[1:], uint32(len(frame)-1))
+	frame[5] = 'r'
+	for i := range 3 { // written, flushed, applied
+		binary.BigEndian.PutUint64(frame[6+8*i:], uint64(confirmed))
+	}
+	now := time.Now().UnixMicro() - postgresEpoch*1000
+	binary.BigEndian.PutUint64(frame[30:], uint64(now))
+	if ask {
+		frame[38] = 1
+	}
+	st.writing.Lock()
+	defer st.writing.Unlock()
+	if err := st.conn.SetWriteDeadline(time.Now().Add(st.silence)); err != nil {
+		return fmt.Errorf("write to Postgres: %w", err)
+	}
+	if _, err := st.conn.Write(frame[:]); err != nil {
+		return fmt.Errorf("write to Postgres: %w", err)
+	}
+	return nil
+}
+
+// Close ends the connection at once; the server frees the slot when it notices.
+func (st *Stream) Close() error { return st.conn.Close() }

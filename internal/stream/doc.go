@@ -1,0 +1,27 @@
+// Package stream carries every change of the three tables from Postgres into
+// the CDC stream, in commit order, exactly once.
+//
+// Guarantees.
+//
+// No loss: Postgres is told to forget only up to an end LSN that a message of
+// the stream records, and only after that message, and with it every message
+// before it, has been acknowledged for longer than the server takes to sync.
+//
+// Exactly once, in order: there is one writer, fenced by the stream's last
+// sequence. After any failure it reads the stream's tail and goes on behind it,
+// in the middle of a transaction if need be.
+//
+// Continuity: where changes were lost before they could be streamed, a gap record
+// says from where to where, and a baseline follows. Changes that can still be
+// had are streamed before that baseline.
+//
+// Time: a progress record says that everything that committed before its time is
+// above it. It never stands inside a transaction.
+//
+// Backpressure: when JetStream does not take messages, reading stops and the log
+// waits in Postgres; the connection is kept alive meanwhile.
+//
+// Run returns when its context ends or when the data cannot be understood; it
+// survives everything else by starting a new session. All its goroutines have
+// ended when it returns.
+package stream

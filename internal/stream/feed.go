@@ -1,0 +1,113 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/peerquest/questwatch/internal/change"
+)
+
+// errReached ends a feed that was to run up to a position only.
+var errReached = errors.New("position reached")
+
+// feedUntil streams from a position until ctx ends, the connection fails, or,
+// where until is not 0, everything that committed below it is published. It
+// returns nil only in the last case.
+func (s *session) feedUntil(ctx context.Context, from, until change.LSN) error {
+	feed, err := s.start(ctx, from)
+	if err != nil {
+		return err
+	}
+	defer feed.Close()
+	a := &assembler{
+		config: &s.config, writer: s.writer, recorded: s.confirmer.record,
+		source: change.Source{DB: s.config.DB, Epoch: s.epoch}, resume: s.tail.partial,
+	}
+	a.lastStep.Store(time.Now().UnixNano())
+	t := &ticker{
+		config: &s.config, feed: feed, clock: s.clock, marks: s.marks,
+		confirmed: func(now time.Time) change.LSN { return s.confirmer.update(s.writer.Acked(), now) },
+		lastStep:  func() time.Time { return time.Unix(0, a.lastStep.Load()) },
+		nextXID:   feed.NextXID,
+	}
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return t.run(gctx) })
+	group.Go(func() error { return s.pump(gctx, feed, a, until) })
+	group.Go(func() error { // Receive knows no context: closing ends it
+		<-gctx.Done()
+		return feed.Close()
+	})
+	err = group.Wait()
+	switch {
+	case errors.Is(err, errReached):
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return err
+}
+
+// ownTimeout is how long our own previous connection may still hold the slot.
+const ownTimeout = 5 * time.Second
+
+// start opens the feed. Within a session a busy slot is busy with the feed that
+// we have just closed, and the server takes a moment to notice.
+func (s *session) start(ctx context.Context, from change.LSN) (Feed, error) {
+	deadline := time.Now().Add(ownTimeout)
+	for {
+		feed, err := s.postgres.Start(ctx, from, s.nextXID)
+		if err == nil {
+			s.fed = true
+			return feed, nil
+		}
+		if !errors.Is(err, ErrBusy) || !s.fed || time.Now().After(deadline) {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// pump moves signals from the feed to the stream, and marks between them.
+func (s *session) pump(ctx context.Context, feed Feed, a *assembler, until change.LSN) error {
+	var sig change.Signal
+	for {
+		if err := feed.Receive(&sig); err != nil {
+			return err
+		}
+		if !a.inTx {
+			if err := s.mark(ctx, a, sig.WALEnd); err != nil {
+				return err
+			}
+			if until != 0 && sig.WALEnd >= until {
+				return errReached
+			}
+		}
+		if err := a.take(ctx, &sig); err != nil {
+			return err
+		}
+	}
+}
+
+// mark publishes the waiting reading if the server has read past it. What
+// committed below it has then been published, because it comes in commit order.
+func (s *session) mark(ctx context.Context, a *assembler, read change.LSN) error {
+	r := s.marks.reached(read)
+	if r == nil {
+		return nil
+	}
+	seq, err := a.control(ctx, &change.Control{Kind: change.Progress, LSN: r.LSN, Time: r.At})
+	if err != nil {
+		return fmt.Errorf("mark progress: %w", err)
+	}
+	a.recorded(seq, r.LSN)
+	s.marks.published(r, time.Now())
+	return nil
+}

@@ -1,0 +1,172 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/peerquest/questwatch/internal/change"
+)
+
+// Flow streams one database into one CDC stream.
+type Flow struct {
+	config   Config
+	postgres Postgres
+	clock    Clock
+	cdc      CDC
+	notes    Notes
+	logger   *slog.Logger
+	marks    marks
+	epoch    uint64 // the one that this instance wrote last
+
+	mu     sync.Mutex // Status is read while Run writes it
+	status Status
+}
+
+// Status says what a Flow is doing.
+type Status struct {
+	State string
+	// Since is when the state began.
+	Since time.Time
+	// Err is what the last session ended with, "" when it goes well.
+	Err string
+	// Marked is the newest progress mark's time, MarkedAt when it was published.
+	Marked   change.Millis
+	MarkedAt time.Time
+}
+
+// The states of a Flow.
+const (
+	starting   = "starting"
+	standby    = "standby"
+	baselining = "baseline"
+	streaming  = "streaming"
+	retrying   = "retrying"
+)
+
+// Streaming reports whether changes flow.
+func (s Status) Streaming() bool { return s.State == streaming }
+
+// DefaultConfig fills in what a Config leaves out.
+func DefaultConfig(c Config) Config {
+	set := func(value *int, fallback int) {
+		if *value == 0 {
+			*value = fallback
+		}
+	}
+	set(&c.MaxRows, 4096)
+	set(&c.MaxBytes, 8<<20)
+	set(&c.MaxPayload, 1<<20)
+	every := func(value *time.Duration, fallback time.Duration) {
+		if *value == 0 {
+			*value = fallback
+		}
+	}
+	every(&c.ConfirmLag, 150*time.Second)
+	every(&c.MarkEvery, 250*time.Millisecond)
+	every(&c.MarkFor, 63*time.Second)
+	every(&c.IdleMarkEvery, 10*time.Second)
+	return c
+}
+
+// New makes a flow; nothing runs yet.
+func New(config Config, postgres Postgres, clock Clock, cdc CDC, notes Notes, logger *slog.Logger) *Flow {
+	return &Flow{
+		config: DefaultConfig(config), postgres: postgres, clock: clock, cdc: cdc, notes: notes, logger: logger,
+		status: Status{State: starting, Since: time.Now()},
+	}
+}
+
+// Status is a copy of what the flow is doing now.
+func (f *Flow) Status() Status {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.status
+	s.Marked, s.MarkedAt = f.marks.last()
+	return s
+}
+
+// enter notes a new state. It reports whether it is another one than before.
+func (f *Flow) enter(state string, err error) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	changed := f.status.State != state
+	if changed {
+		f.status.State, f.status.Since = state, time.Now()
+	}
+	f.status.Err = ""
+	if err != nil {
+		f.status.Err = err.Error()
+	}
+	return changed
+}
+
+// standbyEvery is how often a standby looks whether the slot is free.
+const standbyEvery = time.Second
+
+// Run streams until ctx ends. With wait it stands by while another instance
+// streams; without, that is ErrBusy. Active is called each time this instance
+// becomes the one that writes.
+func (f *Flow) Run(ctx context.Context, wait bool, active func()) error {
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval = 100*time.Millisecond, 5*time.Second
+	for {
+		start := time.Now()
+		err := f.session(ctx, active)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, ErrBusy) && !wait && f.epoch == 0, errors.Is(err, change.ErrMalformed):
+			return err
+		}
+		if time.Since(start) > 10*time.Second {
+			pauses.Reset()
+		}
+		pause := f.interrupted(err, pauses)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// interrupted notes why a session ended, and says how long to wait before the
+// next one.
+func (f *Flow) interrupted(err error, pauses *backoff.ExponentialBackOff) time.Duration {
+	if errors.Is(err, ErrBusy) {
+		if f.enter(standby, err) {
+			f.logger.Info("the replication slot is in use; standing by")
+		}
+		return standbyEvery
+	}
+	pause := pauses.NextBackOff()
+	if f.enter(retrying, err) || pause > time.Second {
+		f.logger.Warn("streaming was interrupted; trying again", "err", err, "in", pause.Round(time.Millisecond))
+	}
+	return pause
+}
+
+// session runs one session.
+func (f *Flow) session(ctx context.Context, active func()) error {
+	s := &session{
+		config: f.config, postgres: f.postgres, clock: f.clock, cdc: f.cdc, notes: f.notes,
+		logger: f.logger, marks: &f.marks,
+	}
+	p, err := s.open(ctx)
+	if err != nil {
+		return fmt.Errorf("open the stream: %w", err)
+	}
+	return s.run(ctx, p, f.epoch, func(state string) {
+		if f.epoch != s.epoch {
+			f.epoch = s.epoch
+			active()
+		}
+		f.enter(state, nil)
+	})
+}

@@ -1,0 +1,145 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/change"
+)
+
+// How the ticker goes about marks and confirming.
+const (
+	// statusEvery is how often Postgres hears from us at the least.
+	statusEvery = time.Second
+	// askEvery is how often the server is asked how far it has read, while a mark
+	// waits for it.
+	askEvery = 25 * time.Millisecond
+	// beatAfter is how long a mark waits before a heartbeat moves the log: an idle
+	// server may take seconds to write out its last records.
+	beatAfter = 400 * time.Millisecond
+)
+
+// marks hands readings of the clock from the ticker, who takes them, to the
+// feed, who publishes one when the stream has passed it.
+type marks struct {
+	mu      sync.Mutex // the ticker offers while the feed takes
+	waiting *Reading
+	since   time.Time
+	newest  change.Millis // of those published
+	at      time.Time     // when
+}
+
+// offer leaves a reading for the feed unless one still waits.
+func (m *marks) offer(r Reading, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.waiting == nil {
+		m.waiting, m.since = &r, now
+	}
+}
+
+// reached takes the waiting reading when the stream has passed it.
+func (m *marks) reached(read change.LSN) *Reading {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.waiting == nil || read < m.waiting.LSN {
+		return nil
+	}
+	r := m.waiting
+	m.waiting = nil
+	return r
+}
+
+// published notes a mark that went out.
+func (m *marks) published(r *Reading, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.newest, m.at = r.At, now
+}
+
+// last is the newest mark's time and when it was published.
+func (m *marks) last() (change.Millis, time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.newest, m.at
+}
+
+// pending says since when a reading waits; false when none does.
+func (m *marks) pending() (time.Time, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.since, m.waiting != nil
+}
+
+// ticker keeps the connection alive, confirms, and takes readings.
+type ticker struct {
+	config    *Config
+	feed      Feed
+	clock     Clock
+	marks     *marks
+	confirmed func(now time.Time) change.LSN
+	lastStep  func() time.Time
+	nextXID   func(uint64)
+
+	status, reading time.Time // when these were last done
+	beating         bool      // the waiting mark had its heartbeat
+}
+
+// run ticks until ctx ends. An error ends the session.
+func (t *ticker) run(ctx context.Context) error {
+	ticks := time.NewTicker(askEvery)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case now := <-ticks.C:
+			if err := t.runOnce(ctx, now); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (t *ticker) runOnce(ctx context.Context, now time.Time) error {
+	since, pending := t.marks.pending()
+	switch {
+	case !pending && now.Sub(t.reading) >= t.every(now):
+		if err := t.read(ctx, now); err != nil {
+			return err
+		}
+		pending = true
+	case pending && !t.beating && now.Sub(since) > beatAfter:
+		t.beating = true
+		if err := t.clock.Beat(ctx); err != nil {
+			return fmt.Errorf("write a heartbeat: %w", err)
+		}
+	}
+	if !pending && now.Sub(t.status) < statusEvery {
+		return nil
+	}
+	t.status = now
+	return t.feed.Status(t.confirmed(now), pending)
+}
+
+// every is how often a mark is due: often while something may be suspected,
+// seldom afterwards.
+func (t *ticker) every(now time.Time) time.Duration {
+	if now.Sub(t.lastStep()) < t.config.MarkFor {
+		return t.config.MarkEvery
+	}
+	return t.config.IdleMarkEvery
+}
+
+func (t *ticker) read(ctx context.Context, now time.Time) error {
+	r, err := t.clock.Read(ctx)
+	if err != nil {
+		return fmt.Errorf("read the database's clock: %w", err)
+	}
+	t.nextXID(r.NextXID)
+	t.marks.offer(r, now)
+	t.reading, t.beating = now, false
+	return nil
+}

@@ -1,0 +1,124 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/change"
+)
+
+// What adapters answer where the flow has to decide.
+var (
+	// ErrBusy: another instance streams from the slot.
+	ErrBusy = errors.New("another instance is streaming")
+	// ErrNoRecord: the stream holds no message of that sequence (any more).
+	ErrNoRecord = errors.New("no such message in the stream")
+)
+
+// Postgres is the database's replication side.
+type Postgres interface {
+	// Slot looks at the replication slot.
+	Slot(ctx context.Context) (Slot, error)
+	// Snapshot opens a moment to take a baseline from.
+	Snapshot(ctx context.Context) (Snapshot, error)
+	// Start streams what committed at or after a position; ErrBusy when the slot is
+	// in use.
+	Start(ctx context.Context, from change.LSN, nextXID uint64) (Feed, error)
+}
+
+// Slot is the state of the replication slot.
+type Slot struct {
+	Exists, Active, Usable bool
+	Confirmed              change.LSN
+}
+
+// Snapshot is a moment of the database, and the position that goes with it.
+type Snapshot interface {
+	LSN() change.LSN
+	// Read gives all rows, one quest after the other; a quest may come in parts.
+	Read(ctx context.Context, fn func(quest int64, rows []change.Change) error) error
+	// Done ends the snapshot. With keep, the slot is put at its position first.
+	Done(ctx context.Context, keep bool) error
+}
+
+// Feed is a running stream.
+type Feed interface {
+	// Receive blocks until a signal comes or the connection ends.
+	Receive(*change.Signal) error
+	// Status says what may be forgotten, and with ask wants to hear how far the
+	// server has read. It may be called while Receive blocks.
+	Status(confirmed change.LSN, ask bool) error
+	// NextXID tells the server's next transaction id.
+	NextXID(next uint64)
+	Close() error
+}
+
+// Clock reads the database's clock and log position, on a connection of its own.
+type Clock interface {
+	Read(ctx context.Context) (Reading, error)
+	// Beat writes something that commits, so that the log moves.
+	Beat(ctx context.Context) error
+}
+
+// Reading is a moment of the database. What commits after it is read stands at
+// or above LSN, apart from commits that were being written in that instant.
+type Reading struct {
+	At      change.Millis
+	LSN     change.LSN
+	NextXID uint64
+}
+
+// CDC is the stream that is written.
+type CDC interface {
+	// Bounds are the first message that is still there and the newest sequence,
+	// whose message may be gone too; first is last+1 then.
+	Bounds(ctx context.Context) (first, last change.Seq, err error)
+	// Record reads one message; ErrNoRecord when it is not there.
+	Record(ctx context.Context, seq change.Seq) (change.Record, error)
+	// Writer continues behind a sequence. It fails when somebody else does.
+	Writer(last change.Seq) Writer
+}
+
+// Writer publishes in order.
+type Writer interface {
+	// Publish sends a message and returns the sequence it will have. It blocks
+	// while too many are not acknowledged.
+	Publish(ctx context.Context, subject string, data []byte) (change.Seq, error)
+	// Acked is the newest sequence that is stored with all before it.
+	Acked() change.Seq
+	// Err is why the writer can write no more, or nil.
+	Err() error
+	// Close gives up what is not acknowledged.
+	Close()
+}
+
+// Notes remember, beside the stream, where its newest whole baseline begins.
+type Notes interface {
+	Baseline(ctx context.Context) (begin change.Seq, err error)
+	SetBaseline(ctx context.Context, begin change.Seq) error
+}
+
+// Config sets up a Flow. Zero values mean the defaults of DefaultConfig.
+type Config struct {
+	// DB names the database in every message; Instance names the writer.
+	DB, Instance string
+	// System and Timeline identify the cluster.
+	System   string
+	Timeline uint32
+	// Subject and Control name the subjects of a quest's steps and of the control
+	// records.
+	Subject func(quest int64) string
+	Control string
+	// MaxRows and MaxBytes bound a transaction that is held until its end; a larger
+	// one is streamed as it comes.
+	MaxRows, MaxBytes int
+	// MaxPayload bounds a message, in bytes.
+	MaxPayload int
+	// ConfirmLag is how long a message must have been acknowledged before it counts
+	// as durable. BaselineLag is the same for the end of a baseline.
+	ConfirmLag, BaselineLag time.Duration
+	// MarkEvery is the time between progress marks, for MarkFor after the last
+	// step; IdleMarkEvery afterwards.
+	MarkEvery, MarkFor, IdleMarkEvery time.Duration
+}

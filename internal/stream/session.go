@@ -1,0 +1,181 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/change"
+)
+
+// session is one connection to both sides: it finds out where the stream ends,
+// and goes on from there until something fails.
+type session struct {
+	config   Config
+	postgres Postgres
+	clock    Clock
+	cdc      CDC
+	notes    Notes
+	logger   *slog.Logger
+
+	writer    Writer
+	confirmer *confirmer
+	marks     *marks
+	tail      tail
+	epoch     uint64
+	nextXID   uint64
+	fed       bool // a feed of ours was open
+}
+
+// plan is how a session begins.
+type plan struct {
+	// from is where the slot goes on; 0 when there is nothing to go on from.
+	from change.LSN
+	// gap says why changes are missing, "" when none are.
+	gap string
+	// baseline says why one is needed, "" when none is.
+	baseline string
+}
+
+// decide compares the stream's tail with the slot. It never resumes from a
+// position that the stream does not hold, and never without a baseline to judge
+// from.
+func decide(t *tail, slot Slot, system string, baseline change.Seq) plan {
+	p := plan{from: t.whole}
+	switch {
+	case t.last == 0:
+		p.baseline = "start"
+	case baseline == 0 || baseline < t.first:
+		p.baseline = "no_baseline"
+	case t.cut:
+		p.baseline = "baseline_cut"
+	}
+	switch {
+	case t.system != "" && t.system != system:
+		p.gap, p.from = "other_system", 0
+	case !slot.Exists:
+		p.gap, p.from = "slot_missing", 0
+	case !slot.Usable:
+		p.gap, p.from = "slot_lost", 0
+	case t.whole == 0:
+		// The newest messages are gone by retention or purge. What they recorded was
+		// confirmed, so that the slot knows.
+		p.from = slot.Confirmed
+	case slot.Confirmed > t.whole:
+		p.gap, p.from = "stream_behind", slot.Confirmed
+	}
+	if t.last == 0 && p.gap == "slot_missing" {
+		p.gap = ""
+	}
+	if p.gap != "" {
+		p.baseline = p.gap
+	}
+	return p
+}
+
+// open reads both sides and makes the writer.
+func (s *session) open(ctx context.Context) (plan, error) {
+	slot, err := s.postgres.Slot(ctx)
+	if err != nil {
+		return plan{}, err
+	}
+	if slot.Active {
+		return plan{}, ErrBusy
+	}
+	if s.tail, err = readTail(ctx, s.cdc); err != nil {
+		return plan{}, err
+	}
+	begin, err := s.notes.Baseline(ctx)
+	if err != nil {
+		return plan{}, fmt.Errorf("read where the baseline begins: %w", err)
+	}
+	reading, err := s.clock.Read(ctx)
+	if err != nil {
+		return plan{}, fmt.Errorf("read the database's clock: %w", err)
+	}
+	s.nextXID = reading.NextXID
+	s.writer = s.cdc.Writer(s.tail.last)
+	p := decide(&s.tail, slot, s.config.System, begin)
+	s.confirmer = &confirmer{lag: s.config.ConfirmLag}
+	if p.from != 0 {
+		s.confirmer.confirmed = slot.Confirmed
+	}
+	if p.gap == "" { // else the stream's positions may be another cluster's
+		s.confirmer.record(s.tail.last, s.tail.whole)
+	}
+	return p, nil
+}
+
+// run goes on from the plan until something fails. last is the epoch that this
+// instance wrote last, 0 if it wrote none. began is called as each part begins.
+func (s *session) run(ctx context.Context, p plan, last uint64, began func(string)) error {
+	defer s.writer.Close()
+	if s.epoch = s.tail.epoch; s.epoch == 0 || s.epoch != last || p.baseline != "" {
+		s.epoch = max(s.epoch, last) + 1
+		reason := p.baseline
+		if reason == "" {
+			reason = "resume"
+		}
+		if err := s.announce(ctx, reason); err != nil {
+			return err
+		}
+	}
+	from := p.from
+	if p.baseline != "" {
+		began(baselining)
+		at, err := s.rebase(ctx, p)
+		if err != nil {
+			return err
+		}
+		from, s.tail.partial = at, partial{}
+	}
+	s.logger.Info("streaming", "lsn", from.String(), "epoch", s.epoch, "seq", s.tail.last)
+	began(streaming)
+	return s.feedUntil(ctx, from, 0)
+}
+
+func (s *session) announce(ctx context.Context, reason string) error {
+	reading, err := s.clock.Read(ctx)
+	if err != nil {
+		return fmt.Errorf("read the database's clock: %w", err)
+	}
+	_, err = s.record(ctx, &change.Control{
+		Kind: change.Epoch, Time: reading.At, Reason: reason,
+		System: s.config.System, Timeline: s.config.Timeline, Instance: s.config.Instance,
+	})
+	return err
+}
+
+// record publishes a control record outside of any feed.
+func (s *session) record(ctx context.Context, c *change.Control) (change.Seq, error) {
+	a := &assembler{config: &s.config, writer: s.writer, source: change.Source{
+		DB: s.config.DB, Epoch: s.epoch, Snapshot: c.Kind == change.BaselineBegin || c.Kind == change.BaselineEnd,
+	}}
+	return a.control(ctx, c)
+}
+
+// flushed waits until a message has been acknowledged for the lag.
+func (s *session) flushed(ctx context.Context, seq change.Seq, lag time.Duration) error {
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for s.writer.Acked() < seq {
+		if err := s.writer.Err(); err != nil {
+			return fmt.Errorf("publish: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-poll.C:
+		}
+	}
+	if lag == 0 {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(lag):
+		return nil
+	}
+}

@@ -1,0 +1,233 @@
+package watch
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/drift"
+	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/quest"
+	"github.com/peerquest/questwatch/internal/rule"
+)
+
+// Rules configures what is judged, and how the database spells it.
+type Rules struct {
+	Schema   change.Schema
+	Statuses quest.Statuses
+	Drift    drift.Config
+	// Off are the rules that are not judged.
+	Off map[rule.Rule]bool
+}
+
+// Checker turns the messages of a stream into events. It does no I/O.
+type Checker struct {
+	rules   Rules
+	state   *quest.State
+	tracker *drift.Tracker
+	decoder change.Decoder
+	step    change.Step
+
+	// known is false until a baseline has ended, and again after a gap.
+	known bool
+	// reading is true between the two ends of a baseline.
+	reading bool
+	// touched lists the quests of a transaction that is streamed as it comes, in the
+	// order in which it touched them; emptied says that it truncated a table.
+	touched []int64
+	emptied bool
+
+	violations  []rule.Violation
+	transitions []drift.Transition
+	found       []Found
+}
+
+// Found is an event, and the transition it tells of if it tells of one.
+type Found struct {
+	Event      event.Event
+	Position   event.Position
+	Transition *drift.Transition
+}
+
+// NewChecker starts with nothing known.
+func NewChecker(rules Rules) *Checker {
+	state := quest.NewState(rules.Schema, rules.Statuses)
+	return &Checker{rules: rules, state: state, tracker: drift.NewTracker(rules.Drift, state.Users())}
+}
+
+// State is the state as of the last message taken.
+func (c *Checker) State() *quest.State { return c.state }
+
+// Now is stream time.
+func (c *Checker) Now() change.Millis { return c.tracker.Now() }
+
+// Known reports whether the state rests on a whole baseline.
+func (c *Checker) Known() bool { return c.known }
+
+// Open lists the open findings in a fixed order.
+func (c *Checker) Open() []drift.Finding { return c.tracker.Open() }
+
+// Take applies a message and returns the events that are due after it, in order.
+// The result is valid until the next Take. After an error the checker must be
+// thrown away.
+func (c *Checker) Take(r change.Record) ([]Found, error) {
+	c.found, c.transitions = c.found[:0], c.transitions[:0]
+	err := c.take(r)
+	if err != nil {
+		return nil, fmt.Errorf("message %d on %s: %w", r.Seq, r.Subject, err)
+	}
+	return c.found, nil
+}
+
+func (c *Checker) take(r change.Record) error {
+	if change.IsControl(r.Data) {
+		control, err := c.decoder.Control(r.Data)
+		if err != nil {
+			return err
+		}
+		return c.control(r.Seq, control)
+	}
+	if err := c.decoder.Step(r.Data, &c.step); err != nil {
+		return err
+	}
+	return c.apply(r.Seq, &c.step)
+}
+
+func (c *Checker) apply(seq change.Seq, s *change.Step) error {
+	if s.Source.Snapshot && !c.reading {
+		return nil // the rest of a baseline whose beginning is gone
+	}
+	q, err := c.state.Apply(s)
+	if err != nil {
+		return fmt.Errorf("%w: %w", change.ErrMalformed, err)
+	}
+	switch {
+	case s.Source.Snapshot || !c.known:
+	case s.Transaction.Messages == 0:
+		if !slices.Contains(c.touched, s.QuestID) {
+			c.touched = append(c.touched, s.QuestID)
+		}
+	default:
+		c.judge(s.QuestID, q, drift.Where{Epoch: s.Source.Epoch, Transaction: s.Transaction, Origin: drift.FromStream})
+		c.tell(seq)
+	}
+	return nil
+}
+
+// judge compares a quest with the rules and gathers what changed.
+func (c *Checker) judge(id int64, q *quest.Quest, where drift.Where) {
+	c.violations = rule.Judge(c.violations[:0], q)
+	if len(c.rules.Off) > 0 {
+		c.violations = slices.DeleteFunc(c.violations, func(v rule.Violation) bool { return c.rules.Off[v.Rule] })
+	}
+	c.transitions = c.tracker.Judge(c.transitions, id, q, c.violations, where)
+}
+
+// judgeAll judges every quest at once: after a baseline, or when a table was
+// emptied.
+func (c *Checker) judgeAll(where drift.Where) {
+	ids := append(c.state.IDs(), c.tracker.Quests()...)
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
+		c.judge(id, c.state.Quest(id), where)
+	}
+	c.tracker.Baselined(where, c.state.Len())
+}
+
+// tell makes events of the transitions gathered.
+func (c *Checker) tell(seq change.Seq) {
+	for i := range c.transitions {
+		t := &c.transitions[i]
+		at := c.next(seq)
+		c.found = append(c.found, Found{Event: event.OfTransition(t, at), Position: at, Transition: t})
+	}
+}
+
+func (c *Checker) next(seq change.Seq) event.Position {
+	return event.Position{Sequence: uint64(seq), Index: len(c.found)}
+}
+
+func (c *Checker) control(seq change.Seq, r *change.Control) error {
+	if e, ok := event.OfControl(r, c.tracker.Now(), c.next(seq)); ok {
+		c.found = append(c.found, Found{Event: e, Position: c.next(seq)})
+	}
+	switch r.Kind {
+	case change.Progress:
+		c.mark(seq, r.Time)
+	case change.BaselineBegin:
+		c.state.BeginBaseline()
+		c.reading = true
+	case change.BaselineEnd:
+		c.baselined(seq, r)
+	case change.TxEnd:
+		c.ended(seq, r)
+	case change.Truncate:
+		return c.truncate(r)
+	case change.Gap:
+		c.known = false
+	case change.SchemaChanged:
+		if len(r.Missing) > 0 {
+			c.known = false
+		}
+	case change.Epoch, change.Message:
+	}
+	return nil
+}
+
+func (c *Checker) mark(seq change.Seq, at change.Millis) {
+	if !c.known {
+		return
+	}
+	c.transitions = c.tracker.Mark(c.transitions, at)
+	c.tell(seq)
+	if s := c.tracker.Summary(); s != nil {
+		position := c.next(seq)
+		c.found = append(c.found, Found{Event: event.OfSummary(s, position), Position: position})
+	}
+}
+
+func (c *Checker) baselined(seq change.Seq, r *change.Control) {
+	if !c.reading {
+		return
+	}
+	c.state.EndBaseline()
+	c.known, c.reading, c.touched, c.emptied = true, false, nil, false
+	c.judgeAll(drift.Where{
+		Epoch: r.Source.Epoch, Origin: drift.FromBaseline,
+		Transaction: change.Transaction{CommitLSN: r.LSN - 1, EndLSN: r.LSN, Time: r.Time},
+	})
+	c.tell(seq)
+}
+
+// ended judges the quests of a transaction that was streamed as it came. What
+// is violated because a table was emptied is no workflow's failure: it is found
+// as a baseline's would be.
+func (c *Checker) ended(seq change.Seq, r *change.Control) {
+	touched, emptied := c.touched, c.emptied
+	c.touched, c.emptied = nil, false
+	if !c.known {
+		return
+	}
+	where := drift.Where{Epoch: r.Source.Epoch, Transaction: *r.Transaction, Origin: drift.FromStream}
+	if emptied {
+		where.Origin = drift.FromBaseline
+		c.judgeAll(where)
+	} else {
+		for _, id := range touched {
+			c.judge(id, c.state.Quest(id), where)
+		}
+	}
+	c.tell(seq)
+}
+
+func (c *Checker) truncate(r *change.Control) error {
+	for _, name := range r.Entities {
+		e, err := change.ParseEntity(name)
+		if err != nil {
+			return fmt.Errorf("%w: truncate: %w", change.ErrMalformed, err)
+		}
+		c.state.Truncate(e)
+	}
+	c.emptied = true
+	return nil
+}

@@ -1,0 +1,247 @@
+package watch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/drift"
+	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/rule"
+)
+
+// Flow runs a Checker over a live stream.
+type Flow struct {
+	rules    Rules
+	cdc      CDC
+	events   Events
+	findings Findings
+	teller   *teller
+	logger   *slog.Logger
+	checker  *Checker
+
+	mu     sync.Mutex // Status is read while Run writes it
+	status Status
+}
+
+// Status says how far a Flow has come.
+type Status struct {
+	// Read is the newest message taken; Known is as Checker.Known.
+	Read  change.Seq
+	Known bool
+	// CaughtUp says that the stream has been read up to where it ended at the start.
+	CaughtUp bool
+	// Now is stream time.
+	Now change.Millis
+	// Open counts the open findings.
+	Open map[rule.Rule]int
+	// Err is what the last attempt ended with.
+	Err string
+}
+
+// New makes a flow; nothing runs yet.
+func New(rules Rules, cdc CDC, events Events, findings Findings, names Names, logger *slog.Logger) *Flow {
+	return &Flow{
+		rules: rules, cdc: cdc, events: events, findings: findings, logger: logger,
+		teller: newTeller(names, logger),
+	}
+}
+
+// Status is a copy of how far the flow has come.
+func (f *Flow) Status() Status {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.status
+}
+
+// Checker is the last run's checker, for use after Run has returned.
+func (f *Flow) Checker() *Checker { return f.checker }
+
+// Run watches until ctx ends, or until the stream cannot be understood.
+func (f *Flow) Run(ctx context.Context) error {
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval = 100*time.Millisecond, 5*time.Second
+	for {
+		start := time.Now()
+		err := f.watch(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, change.ErrMalformed):
+			return err
+		}
+		if time.Since(start) > 10*time.Second {
+			pauses.Reset()
+		}
+		pause := pauses.NextBackOff()
+		f.note(func(s *Status) { s.Err, s.CaughtUp = err.Error(), false })
+		f.logger.Warn("checking was interrupted; reading the stream again", "err", err, "in", pause.Round(time.Millisecond))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (f *Flow) note(change func(*Status)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(&f.status)
+}
+
+// watch reads the stream from its beginning with a new checker.
+func (f *Flow) watch(ctx context.Context) error {
+	first, last, err := f.cdc.Bounds(ctx)
+	if err != nil {
+		return fmt.Errorf("look at the stream: %w", err)
+	}
+	published, some, err := f.events.Last(ctx)
+	if err != nil {
+		return fmt.Errorf("find the last event: %w", err)
+	}
+	f.checker = NewChecker(f.rules)
+	caughtUp := last < first
+	if caughtUp {
+		f.note(func(s *Status) { s.CaughtUp = true })
+	}
+	return f.cdc.Consume(ctx, max(first, 1), func(r change.Record) error {
+		found, err := f.checker.Take(r)
+		if err != nil {
+			return err
+		}
+		if err := f.publish(ctx, found, published, some); err != nil {
+			return err
+		}
+		if !caughtUp && r.Seq >= last {
+			caughtUp = true
+			if err := f.reconcile(ctx); err != nil {
+				return err
+			}
+		}
+		f.progress(r.Seq, caughtUp)
+		return nil
+	})
+}
+
+func (f *Flow) progress(seq change.Seq, caughtUp bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.status.Read, f.status.CaughtUp, f.status.Err = seq, caughtUp, ""
+	f.status.Known, f.status.Now = f.checker.Known(), f.checker.Now()
+}
+
+// publish sends the events that have not been sent before a restart, and brings
+// the bucket of open findings up to date.
+func (f *Flow) publish(ctx context.Context, found []Found, published event.Position, some bool) error {
+	f.count(found)
+	if some {
+		for len(found) > 0 && !found[0].Position.After(published) {
+			found = found[1:]
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	out := make([]Outgoing, len(found))
+	for i := range found {
+		e := &found[i].Event
+		data, err := e.Encode(f.rules.Drift.Namespace)
+		if err != nil {
+			return err
+		}
+		out[i] = Outgoing{Subject: e.Subject(f.rules.Drift.Namespace), ID: e.ID, Data: data}
+	}
+	if err := f.events.Publish(ctx, out); err != nil {
+		return fmt.Errorf("publish events: %w", err)
+	}
+	for i := range found {
+		if err := f.keep(ctx, found[i].Transition); err != nil {
+			return err
+		}
+		f.teller.tell(ctx, &found[i])
+	}
+	return nil
+}
+
+// count keeps the numbers of open findings for Status.
+func (f *Flow) count(found []Found) {
+	for i := range found {
+		t := found[i].Transition
+		if t == nil {
+			continue
+		}
+		delta := 1
+		if t.What == drift.Resolved {
+			delta = -1
+		}
+		f.note(func(s *Status) {
+			open := map[rule.Rule]int{}
+			for r, n := range s.Open {
+				open[r] = n
+			}
+			open[t.Finding.Violation.Rule] += delta
+			s.Open = open
+		})
+	}
+}
+
+// keep puts an opened finding into the bucket, and takes a resolved one out.
+func (f *Flow) keep(ctx context.Context, t *drift.Transition) error {
+	switch {
+	case t == nil:
+		return nil
+	case t.What == drift.Resolved:
+		if err := f.findings.Delete(ctx, t.Finding.ID); err != nil {
+			return fmt.Errorf("forget finding %s: %w", t.Finding.ID, err)
+		}
+		return nil
+	}
+	return f.put(ctx, &t.Finding)
+}
+
+func (f *Flow) put(ctx context.Context, finding *drift.Finding) error {
+	data, err := json.Marshal(event.FindingOf(finding))
+	if err != nil {
+		return fmt.Errorf("encode finding %s: %w", finding.ID, err)
+	}
+	if err := f.findings.Put(ctx, finding.ID, data); err != nil {
+		return fmt.Errorf("keep finding %s: %w", finding.ID, err)
+	}
+	return nil
+}
+
+// reconcile makes the bucket what it should be: a crash can have come between an
+// event and its place in the bucket.
+func (f *Flow) reconcile(ctx context.Context) error {
+	keys, err := f.findings.Keys(ctx)
+	if err != nil {
+		return fmt.Errorf("list kept findings: %w", err)
+	}
+	kept := map[string]bool{}
+	for _, id := range keys {
+		kept[id] = true
+	}
+	open := f.checker.Open()
+	for i := range open {
+		if !kept[open[i].ID] {
+			if err := f.put(ctx, &open[i]); err != nil {
+				return err
+			}
+		}
+		delete(kept, open[i].ID)
+	}
+	for id := range kept {
+		if err := f.findings.Delete(ctx, id); err != nil {
+			return fmt.Errorf("forget finding %s: %w", id, err)
+		}
+	}
+	return nil
+}
