@@ -58,11 +58,15 @@ type snapshotPort struct {
 func (p snapshotPort) LSN() change.LSN { return p.snap.LSN }
 
 func (p snapshotPort) Read(ctx context.Context, fn func(int64, []change.Change) error) error {
+	return p.rows(ctx, p.snap.Name, fn)
+}
+
+func (p snapshotPort) rows(ctx context.Context, exported string, fn func(int64, []change.Change) error) error {
 	columns := map[change.Entity][]string{}
 	for _, e := range change.Entities {
 		columns[e] = p.schema.Columns(e)
 	}
-	return p.store.Baseline(ctx, p.snap.Name, columns, fn)
+	return p.store.Baseline(ctx, exported, columns, fn)
 }
 
 func (p snapshotPort) Done(ctx context.Context, keep bool) (err error) {

@@ -82,7 +82,7 @@ func (c *Conn) CDCTail(ctx context.Context) (last Seq, tail Message, err error) 
 		if !isForeign(stored.header) {
 			return state.Last, stored.Message, nil
 		}
-		c.skipForeign(stored.Message)
+		c.skipForeign(stored.Message, seq == state.Last)
 	}
 	return state.Last, Message{}, fmt.Errorf("read tail of stream %q: %w", c.names.cdcStream, ErrNoMessage)
 }
@@ -93,9 +93,13 @@ func isForeign(h nats.Header) bool {
 	return len(h[jetstream.ExpectedLastSeqHeader]) == 0
 }
 
-func (c *Conn) skipForeign(m Message) {
+// skipForeign reports the first of several in a row only.
+func (c *Conn) skipForeign(m Message, first bool) {
 	c.foreign.Add(1)
-	c.log.Warn("skipping a message that questwatch did not write", "stream", c.names.cdcStream, "seq", m.Seq, "subject", m.Subject)
+	if !first {
+		return
+	}
+	c.log.Warn("skipping messages that questwatch did not write", "stream", c.names.cdcStream, "seq", m.Seq, "subject", m.Subject)
 }
 
 // LastEvent returns the newest event whose subject matches the filter, which

@@ -61,6 +61,7 @@ type feed struct {
 	next    Seq       // the sequence to continue at; 0 is the oldest
 	created time.Time // the stream's identity
 	tail    Seq       // the last sequence at the time of the call
+	foreign bool      // the message before was foreign
 }
 
 // stopError carries an error that ends the call, as opposed to one that calls
@@ -219,11 +220,13 @@ func (f *feed) accept(m jetstream.Msg, delivered uint64) error {
 		return stopError{&SeqGapError{Want: f.next, Got: seq}}
 	}
 	msg := Message{Seq: seq, Subject: m.Subject(), Data: m.Data(), Stored: meta.Timestamp}
-	if f.cdc && isForeign(m.Headers()) {
-		f.conn.skipForeign(msg)
+	foreign := f.cdc && isForeign(m.Headers())
+	if foreign {
+		f.conn.skipForeign(msg, !f.foreign)
 	} else if err := f.deliver(msg); err != nil {
 		return stopError{err}
 	}
+	f.foreign = foreign
 	f.next = seq + 1
 	return f.checkCaughtUp(meta.NumPending)
 }

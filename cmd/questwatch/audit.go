@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/peerquest/questwatch/internal/audit"
+)
+
+// openDatabase connects an audit to the database that dsn, or else the
+// configuration, names. The function it returns closes the connection.
+type openDatabase func(ctx context.Context, dsn string) (audit.Database, func(), error)
+
+type auditFlags struct {
+	dsn, compat, output, report, failOn string
+	detailed                            bool
+	cfg                                 audit.Config
+}
+
+func auditCommand(open openDatabase) *cobra.Command {
+	f := &auditFlags{}
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "Check every quest of the database once, and repair on request",
+		Long: `Audit reads the whole database in one snapshot, checks every quest against the rules
+and reports what does not hold. It needs no NATS.
+
+With --fix it repairs, one transaction a quest, and prints the SQL that takes the repairs
+back. A snapshot has no history: an approved applicant without a participant may be a
+failed approval or a person who left, so these are left alone without --include-unknown.
+--compat django audits and repairs exactly as PeerQuest's own audit command did.
+
+Exit status: 0 nothing remains, 1 findings remain (see --fail-on), 2 wrong usage or
+configuration, 3 a failure, such as a quest that could not be repaired.`,
+		Example: `  questwatch audit --dsn postgres://questwatch@localhost/peerquest
+  questwatch audit --user student2 --detailed
+  questwatch audit --fix --dry-run
+  questwatch audit --fix --include-unknown --report audit.html
+  questwatch audit --compat django --output json | tail -n 1 | jq .stats`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, open) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.dsn, "dsn", "", "database to audit, as URL or key=value pairs")
+	flags.StringVar(&f.cfg.User, "user", "", "audit one user, by name")
+	flags.BoolVar(&f.detailed, "detailed", false, "list every finding with what was expected and what is there")
+	flags.BoolVar(&f.cfg.Fix, "fix", false, "repair what may be repaired")
+	flags.BoolVar(&f.cfg.DryRun, "dry-run", false, "with --fix: say what would be repaired, and write nothing")
+	flags.BoolVar(&f.cfg.IncludeUnknown, "include-unknown", false, "with --fix: repair missing participants too, people who left among them")
+	flags.StringVar(&f.compat, "compat", "", "reproduce another audit command: django")
+	flags.StringVar(&f.output, "output", "", "text, json or html (default: by the name of --report, else text)")
+	flags.StringVar(&f.report, "report", "", "write the report to this file, and a summary to standard output")
+	flags.StringVar(&f.failOn, "fail-on", "warning", "lowest severity that makes the exit status 1: info, warning, critical or never")
+	return cmd
+}
+
+func (f *auditFlags) run(cmd *cobra.Command, open openDatabase) (err error) {
+	out, err := f.parse()
+	if err != nil {
+		return err
+	}
+	out.Stdout = cmd.OutOrStdout()
+	db, closeDB, err := open(cmd.Context(), f.dsn)
+	if err != nil {
+		return err
+	}
+	defer closeDB()
+	progress, done := progressBar(cmd.ErrOrStderr())
+	result, err := audit.Run(cmd.Context(), db, f.cfg, progress)
+	done()
+	if err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	defer func() { err = errors.Join(err, result.Close()) }()
+	if err := result.Deliver(out); err != nil {
+		return err
+	}
+	return result.Err()
+}
+
+func (f *auditFlags) parse() (out audit.Output, err error) {
+	switch f.compat {
+	case "":
+	case "django":
+		f.cfg.Compat = true
+	default:
+		return out, &audit.UsageError{Reason: fmt.Sprintf("--compat %q: only django is known", f.compat)}
+	}
+	if f.cfg.FailOn, err = audit.ParseFailOn(f.failOn); err != nil {
+		return out, err
+	}
+	if f.output != "" {
+		if out.Format, err = audit.ParseFormat(f.output); err != nil {
+			return out, err
+		}
+	}
+	out.File = f.report
+	out.View = audit.View{Detailed: f.detailed, At: time.Now()}
+	return out, f.cfg.Check()
+}
+
+// progressBar draws on a terminal only.
+func progressBar(w io.Writer) (audit.Progress, func()) {
+	file, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return nil, func() {}
+	}
+	bar := audit.NewBar(file)
+	return bar.Progress, bar.Done
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/peerquest/questwatch/internal/config"
+	"github.com/peerquest/questwatch/internal/hint"
+)
+
+// Exit statuses, the same for all commands.
+const (
+	exitFine     = 0
+	exitFindings = 1 // findings remain
+	exitUsage    = 2 // usage or configuration
+	exitFailure  = 3 // failed while running
+)
+
+// statusError ends the program with a status and no further word.
+type statusError int
+
+func (statusError) Error() string { return "" }
+
+// usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func exitStatus(err error) int {
+	var status statusError
+	var usage usageError
+	var setting *config.Error
+	switch {
+	case err == nil:
+		return exitFine
+	case errors.As(err, &status):
+		return int(status)
+	case errors.As(err, &usage), errors.As(err, &setting), hint.IsSetup(err):
+		return exitUsage
+	}
+	return exitFailure
+}
+
+// explain is an error as a person reads it: what failed, then what to do.
+func explain(err error) string {
+	text := "questwatch: " + strings.TrimSpace(err.Error()) + "\n"
+	if advice := hint.Of(err); advice != "" {
+		text += "  " + advice + "\n"
+	}
+	var usage usageError
+	if errors.As(err, &usage) {
+		text += "  see questwatch --help\n"
+	}
+	return text
+}
+
+const about = `Questwatch streams the changes of three Postgres tables (quests, applications,
+participants) into NATS JetStream, keeps every quest's state in memory, and says
+within seconds of a write when they do not agree.`
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "questwatch",
+		Short: "Watch that applications, participants and quests agree",
+		Long:  about,
+		Example: `  questwatch demo --for 30s                     see it work, on a private Postgres
+  questwatch run --dsn postgres://me@db/site    watch a database
+  questwatch audit --dsn postgres://me@db/site  check it once, now`,
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.AddCommand(runCommand(), auditCommand(openAudit), demoCommand(), versionCommand())
+	for _, c := range cmd.Commands() {
+		if c.Args == nil {
+			c.Args = cobra.NoArgs
+		}
+		check := c.Args
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return usageError{err}
+			}
+			return nil
+		}
+	}
+	return cmd
+}
+
+// settings are the flags that several commands share, over a configuration.
+type settings struct {
+	file   string
+	config config.Config
+	flags  []flag
+	stderr io.Writer
+}
+
+// flag is a command-line flag that overrides a setting when it is given.
+type flag struct {
+	name  string
+	apply func(*config.Config)
+}
+
+// text declares a flag for a setting that is a text.
+func (s *settings) text(cmd *cobra.Command, name, usage string, field func(*config.Config) *string) {
+	value := new(string)
+	defaults := config.Default()
+	cmd.Flags().StringVar(value, name, *field(&defaults), usage)
+	s.flags = append(s.flags, flag{name, func(c *config.Config) { *field(c) = *value }})
+}
+
+// common declares the flags of every command that reads the database.
+func (s *settings) common(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.file, "config", "", "read settings from this YAML `FILE`")
+	s.text(cmd, "dsn", "the database: a `URL` or key=value list; what it leaves out comes from libpq's variables (PGHOST, PGPASSFILE, …)",
+		func(c *config.Config) *string { return &c.Postgres.DSN })
+	s.text(cmd, "log-level", "log `LEVEL`: debug, info, warn or error", func(c *config.Config) *string { return &c.Log.Level })
+	s.text(cmd, "log-format", "log `FORMAT`: text or json", func(c *config.Config) *string { return &c.Log.Format })
+}
+
+// load reads file and environment, and lays the given flags over them.
+func (s *settings) load(cmd *cobra.Command) (*slog.Logger, error) {
+	c, unknown, err := config.Load(s.file, os.Environ())
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range s.flags {
+		if cmd.Flags().Changed(f.name) {
+			f.apply(&c)
+		}
+	}
+	if err := c.Finish(); err != nil {
+		return nil, err
+	}
+	s.config = c
+	logger := newLogger(cmd.ErrOrStderr(), &c.Log)
+	for _, name := range unknown {
+		logger.Warn("this environment variable names no setting", "name", name)
+	}
+	if f := cmd.Flags().Lookup("dsn"); f != nil && f.Changed && hasPassword(c.Postgres.DSN) {
+		logger.Warn("a password on the command line can be read by every user of this machine; use PGPASSFILE, PGPASSWORD or postgres.dsn_file")
+	}
+	return logger, nil
+}
+
+func newLogger(w io.Writer, c *config.Log) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.Level)) // checked by config
+	options := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// wantsDSN refuses to guess a database: libpq's defaults would be somebody's.
+func (s *settings) wantsDSN() error {
+	if s.config.Postgres.DSN != "" || os.Getenv("PGHOST") != "" || os.Getenv("PGSERVICE") != "" || os.Getenv("PGDATABASE") != "" {
+		return nil
+	}
+	return usageError{fmt.Errorf("no database is named: give --dsn URL, set QUESTWATCH_POSTGRES_DSN, or use libpq's variables")}
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/spf13/cobra"
+
+	"github.com/peerquest/questwatch/internal/app"
+	"github.com/peerquest/questwatch/internal/config"
+	"github.com/peerquest/questwatch/internal/hint"
+	"github.com/peerquest/questwatch/internal/stream"
+)
+
+func runCommand() *cobra.Command {
+	var s settings
+	var noSetup, noWait bool
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Stream a database's changes and watch them",
+		Long: `Run checks the server, sets up what is missing (replica identity, publication,
+replication slot, streams), takes a baseline, and then follows every change.
+
+It goes on where it stopped. It reconnects by itself. A second instance on the
+same slot stands by and takes over when the first one ends. SIGTERM stops it.`,
+		Example: `  questwatch run --dsn postgres://questwatch@db.example/site
+  questwatch run --dsn postgres://me@db/site --nats nats://nats.example:4222
+  PGPASSFILE=~/.pgpass questwatch run --dsn postgres://me@db/site --data /var/lib/questwatch
+  questwatch run --config questwatch.yaml --no-setup`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			logger, err := s.load(cmd)
+			if err != nil {
+				return err
+			}
+			if err := s.wantsDSN(); err != nil {
+				return err
+			}
+			if noSetup {
+				s.config.Postgres.Setup = false
+			}
+			return run(cmd, s.config, !noWait, logger)
+		},
+	}
+	s.common(cmd)
+	s.text(cmd, "data", "the data `DIR` of the embedded NATS server", func(c *config.Config) *string { return &c.Data })
+	s.text(cmd, "nats", "an external NATS server's `URL`, in place of the embedded one", func(c *config.Config) *string { return &c.NATS.URL })
+	s.text(cmd, "nats-listen", "where the embedded NATS server listens, `HOST:PORT`", func(c *config.Config) *string { return &c.NATS.Listen })
+	s.text(cmd, "http", "where health is served, `HOST:PORT`; empty for nowhere", func(c *config.Config) *string { return &c.HTTP.Listen })
+	s.text(cmd, "namespace", "first part of all stream and subject `NAME`s", func(c *config.Config) *string { return &c.Namespace })
+	cmd.Flags().BoolVar(&noSetup, "no-setup", false, "change nothing in the database but the slot: exit with the statements to run instead")
+	cmd.Flags().BoolVar(&noWait, "no-wait", false, "exit with status 3 when another instance is streaming, do not stand by")
+	return cmd
+}
+
+func run(cmd *cobra.Command, c config.Config, wait bool, logger *slog.Logger) (err error) {
+	a, err := app.New(cmd.Context(), c, logger)
+	if err != nil {
+		return err
+	}
+	err = a.Run(cmd.Context(), wait)
+	if errors.Is(err, stream.ErrBusy) {
+		err = hint.Wrap(err, "stop the other instance, or leave out --no-wait to stand by")
+	}
+	if err == nil {
+		logger.Info("stopping")
+	}
+	return errors.Join(err, a.Close())
+}
+
+// hasPassword reports whether a connection string holds a password.
+func hasPassword(dsn string) bool {
+	if strings.TrimSpace(dsn) == "" {
+		return false
+	}
+	with, err := pgx.ParseConfig(dsn)
+	return err == nil && with.Password != "" && strings.Contains(dsn, with.Password)
+}

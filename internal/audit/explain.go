@@ -1,0 +1,137 @@
+package audit
+
+import (
+	"fmt"
+
+	"github.com/peerquest/questwatch/internal/quest"
+	"github.com/peerquest/questwatch/internal/remedy"
+	"github.com/peerquest/questwatch/internal/rule"
+)
+
+// detailOf says what else the data shows about a finding, and what will not be
+// done about it. It claims no more than that: a snapshot has no history.
+func detailOf(c *remedy.Case, s *step, compat bool) string {
+	text := about(c, s, compat)
+	if !compat {
+		text += fmt.Sprintf(" [cause %s, %s]", s.violation.Cause, s.violation.Severity())
+	}
+	if s.leftAlone != "" {
+		text += "; " + s.leftAlone
+	}
+	return text
+}
+
+func about(c *remedy.Case, s *step, compat bool) string {
+	v, f := &s.violation, &s.facts
+	switch v.Rule {
+	case rule.MissingParticipant:
+		return missingContext(c, s) + "; a failed approval, or somebody who left afterwards: the tables alone cannot tell"
+	case rule.OrphanParticipant:
+		if !c.Quest.HasApplication(v.User) {
+			return "the person never applied: most likely a direct assignment"
+		}
+		if compat && allDropped(c, v.Participants) {
+			return "the participant is dropped: what a kick leaves behind, and correct after one"
+		}
+		return "the person applied, and no application is approved now"
+	case rule.OpenWithParticipants:
+		if f.assigned == 0 {
+			return "the quest is assigned to nobody either"
+		}
+		return "the quest is assigned to " + display(c, f.assigned)
+	case rule.Unassigned:
+		return fmt.Sprintf("the earliest active participant is %s; the quest is %s", display(c, v.Suggested), statusName(f.status))
+	case rule.DuplicateParticipant:
+		return "a unique constraint on quest and user prevents it"
+	}
+	return ""
+}
+
+func missingContext(c *remedy.Case, s *step) string {
+	switch patternOf(s) {
+	case untouched:
+		return "the quest is open, assigned to nobody and without participants: nothing of an approval arrived there"
+	case assignedToThem:
+		return "the quest is assigned to this person"
+	case others:
+		return fmt.Sprintf("the quest has %d participant row(s) of other people", s.facts.participants)
+	case otherwise:
+	}
+	text := "the quest has no participants and is " + statusName(s.facts.status)
+	if s.facts.assigned != 0 {
+		text += ", assigned to " + display(c, s.facts.assigned)
+	}
+	return text
+}
+
+// pattern says how a quest looks whose approved applicant does not take part.
+type pattern uint8
+
+const (
+	untouched pattern = iota
+	assignedToThem
+	others
+	otherwise
+	patterns
+)
+
+func patternOf(s *step) pattern {
+	f := &s.facts
+	switch {
+	case f.assigned == s.violation.User:
+		return assignedToThem
+	case f.participants > 0:
+		return others
+	case f.status == quest.Open && f.assigned == 0:
+		return untouched
+	}
+	return otherwise
+}
+
+func allDropped(c *remedy.Case, ids []int64) bool {
+	for i := range c.Quest.Participants {
+		p := &c.Quest.Participants[i]
+		for _, id := range ids {
+			if p.ID == id && p.Active() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func statusName(s quest.Status) string {
+	switch s {
+	case quest.Open:
+		return "open"
+	case quest.InProgress:
+		return "in progress"
+	case quest.Completed:
+		return "completed"
+	case quest.Other:
+	}
+	return "of another status"
+}
+
+// describe says in words what a plan writes.
+func describe(c *remedy.Case, writes []remedy.Write) []string {
+	var out []string
+	for i := range writes {
+		w := &writes[i]
+		switch w.Kind {
+		case remedy.InsertParticipant:
+			out = append(out, "insert participant "+display(c, w.User))
+		case remedy.SetAssignee:
+			text := "assign the quest to " + display(c, w.Assign)
+			if w.WasAssigned != 0 {
+				text += ", taking it from " + display(c, w.WasAssigned)
+			}
+			out = append(out, text)
+		case remedy.SetStatus:
+			out = append(out, fmt.Sprintf("set the quest from %s to %s", statusName(w.WasStatus), statusName(w.Status)))
+		case remedy.DeleteParticipant:
+			out = append(out, "delete participant "+display(c, w.User))
+		}
+	}
+	return out
+}

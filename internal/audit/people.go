@@ -1,0 +1,104 @@
+package audit
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/peerquest/questwatch/internal/quest"
+	"github.com/peerquest/questwatch/internal/remedy"
+	"github.com/peerquest/questwatch/internal/rule"
+)
+
+// affected is that a finding touches a person.
+type affected struct {
+	Rank  int64     `json:"-"`
+	ID    string    `json:"id"`
+	Name  string    `json:"name"`
+	Rule  rule.Rule `json:"rule"`
+	Quest int64     `json:"quest"`
+	Title string    `json:"title"`
+	Fixed bool      `json:"fixed"`
+}
+
+// affectedBy lists the people of a finding: the person of the pair, or all who
+// take part in the quest.
+func affectedBy(c *remedy.Case, v *rule.Violation) []affected {
+	one := func(u quest.User) affected {
+		return affected{
+			Rank: rankOf(c, u), ID: c.People[u].ID, Name: display(c, u),
+			Rule: v.Rule, Quest: c.Quest.ID, Title: c.Quest.Title,
+		}
+	}
+	if v.User != 0 {
+		return []affected{one(v.User)}
+	}
+	var out []affected
+	seen := map[quest.User]bool{}
+	for i := range c.Quest.Participants {
+		if p := &c.Quest.Participants[i]; p.Active() && !seen[p.User] {
+			seen[p.User] = true
+			out = append(out, one(p.User))
+		}
+	}
+	return out
+}
+
+// Affected is a person with what was found about them.
+type Affected struct {
+	ID, Name string
+	Findings int64
+	ByRule   RuleCounts
+	// Quests names the first few, by title; Left counts the findings that remain.
+	Quests []QuestName
+	Left   int64
+}
+
+// QuestName is a quest as people know it.
+type QuestName struct {
+	ID    int64
+	Title string
+}
+
+// questsShown is how many of a person's quests a report names.
+const questsShown = 10
+
+// Affected calls fn for each person affected, by name.
+func (r *Result) Affected(fn func(*Affected) error) error {
+	var current *Affected
+	err := r.people.each(func(payload []byte) error {
+		var a affected
+		if err := json.Unmarshal(payload, &a); err != nil {
+			return fmt.Errorf("read affected person back: %w", err)
+		}
+		if current == nil || current.ID != a.ID {
+			if current != nil {
+				if err := fn(current); err != nil {
+					return err
+				}
+			}
+			current = &Affected{ID: a.ID, Name: a.Name}
+		}
+		current.add(&a)
+		return nil
+	})
+	if err != nil || current == nil {
+		return err
+	}
+	return fn(current)
+}
+
+func (p *Affected) add(a *affected) {
+	p.Findings++
+	p.ByRule.add(a.Rule)
+	if !a.Fixed {
+		p.Left++
+	}
+	for _, q := range p.Quests {
+		if q.ID == a.Quest {
+			return
+		}
+	}
+	if len(p.Quests) < questsShown {
+		p.Quests = append(p.Quests, QuestName{a.Quest, a.Title})
+	}
+}

@@ -1,0 +1,206 @@
+package audit
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/remedy"
+	"github.com/peerquest/questwatch/internal/rule"
+)
+
+// Format is how a report is written.
+type Format string
+
+// The formats.
+const (
+	Text Format = "text"
+	JSON Format = "json"
+	HTML Format = "html"
+)
+
+// ParseFormat reads a format's name.
+func ParseFormat(s string) (Format, error) {
+	switch f := Format(s); f {
+	case Text, JSON, HTML:
+		return f, nil
+	}
+	return "", &UsageError{Reason: fmt.Sprintf("--output %q: want text, json or html", s)}
+}
+
+// FormatOf is the format that a file's name asks for, or "".
+func FormatOf(path string) Format {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".json":
+		return JSON
+	case ".html", ".htm":
+		return HTML
+	case ".txt", ".text", ".md", ".log":
+		return Text
+	}
+	return ""
+}
+
+// View says how a report looks.
+type View struct {
+	Detailed bool
+	// At is when the audit was made.
+	At time.Time
+}
+
+// Write writes the report.
+func (r *Result) Write(w io.Writer, f Format, v View) error {
+	buf := bufio.NewWriterSize(w, 64<<10)
+	var err error
+	switch f {
+	case JSON:
+		err = r.writeJSON(buf)
+	case HTML:
+		err = r.writeHTML(buf, v)
+	case Text:
+		err = r.writeText(buf, v)
+	default:
+		err = fmt.Errorf("unknown format %q", f)
+	}
+	if err == nil {
+		err = buf.Flush()
+	}
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+// WriteFile writes the report to a file: whole, or not at all.
+func (r *Result) WriteFile(path string, f Format, v View) (err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return fmt.Errorf("make report file: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			// The first error is the one to report; the file is only in the way.
+			_ = tmp.Close()
+			_ = os.Remove(tmp.Name())
+		}
+	}()
+	if err = r.Write(tmp, f, v); err != nil {
+		return err
+	}
+	if err = tmp.Chmod(0o644); err != nil {
+		return fmt.Errorf("make report readable: %w", err)
+	}
+	if err = tmp.Sync(); err != nil {
+		return fmt.Errorf("write report file: %w", err)
+	}
+	if err = tmp.Close(); err != nil {
+		return fmt.Errorf("write report file: %w", err)
+	}
+	if err = os.Rename(tmp.Name(), path); err != nil {
+		return fmt.Errorf("put report in place: %w", err)
+	}
+	return nil
+}
+
+// byPhase goes through the findings phase by phase, phases without any too.
+func (r *Result) byPhase(begin, end func(rule.Rule) error, item func(*Finding, *notes) error) error {
+	next := 0
+	upTo := func(last rule.Rule) error {
+		for next < len(rule.All) && rule.All[next] < last {
+			if err := begin(rule.All[next]); err != nil {
+				return err
+			}
+			if err := end(rule.All[next]); err != nil {
+				return err
+			}
+			next++
+		}
+		return nil
+	}
+	open := rule.Rule(0)
+	err := r.findings.each(func(payload []byte) error {
+		f, n, err := readPayload(payload)
+		if err != nil {
+			return err
+		}
+		if f.Rule != open {
+			if open != 0 {
+				if err := end(open); err != nil {
+					return err
+				}
+			}
+			if err := upTo(f.Rule); err != nil {
+				return err
+			}
+			open = f.Rule
+			next++
+			if err := begin(open); err != nil {
+				return err
+			}
+		}
+		return item(&f, &n)
+	})
+	if err != nil {
+		return err
+	}
+	if open != 0 {
+		if err := end(open); err != nil {
+			return err
+		}
+	}
+	return upTo(rule.All[len(rule.All)-1] + 1)
+}
+
+// headings of the phases, as the original audit named them.
+func heading(r rule.Rule) string {
+	switch r {
+	case rule.MissingParticipant:
+		return "Approved applications without participants"
+	case rule.OrphanParticipant:
+		return "Participants without approved applications"
+	case rule.OpenWithParticipants:
+		return "Quest status inconsistencies"
+	case rule.Unassigned:
+		return "Assignment inconsistencies"
+	case rule.DuplicateParticipant:
+		return "Duplicate participants"
+	}
+	return r.String()
+}
+
+func (r *Result) modeWords() string {
+	switch r.Config.Mode() {
+	case "fix":
+		return "repair"
+	case "dry_run":
+		return "dry run: nothing was written"
+	}
+	return "read-only"
+}
+
+func (r *Result) scopeWords() string {
+	if r.Config.User != "" {
+		return "user " + clean(r.Config.User)
+	}
+	return "system-wide (all users)"
+}
+
+func (r *Result) rulesWords() string {
+	if r.Config.Compat {
+		return "the original audit command's (--compat django)"
+	}
+	return "Questwatch's own; soft-deleted quests are left out"
+}
+
+func when(t remedy.Micros) string {
+	return time.UnixMicro(int64(t)).UTC().Format("2006-01-02 15:04:05") + " UTC"
+}
+
+// before are the figures as they were without the repairs of this run.
+func (r *Result) before() (participants, issues int64) {
+	return r.Stats.Participants - r.Inserted, r.Stats.IssuesFound
+}

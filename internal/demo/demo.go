@@ -1,0 +1,235 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/peerquest/questwatch/internal/app"
+	"github.com/peerquest/questwatch/internal/bus"
+	"github.com/peerquest/questwatch/internal/config"
+	"github.com/peerquest/questwatch/internal/testkit"
+	"github.com/peerquest/questwatch/internal/testkit/peerquest"
+)
+
+// Options says what to show.
+type Options struct {
+	// For is how long traffic runs; 0 is until the context ends.
+	For time.Duration
+	// Keep is the data directory to use and to leave; "" is a temporary one.
+	Keep string
+	// Rate is how many transactions a second to write.
+	Rate float64
+	Seed uint64
+	// Out is where the demo is shown; Live says that it is a terminal, Color that
+	// colours are welcome there.
+	Out         io.Writer
+	Live, Color bool
+}
+
+// The shape of the traffic.
+const (
+	workers         = 6
+	autocommitShare = 0.5
+	injectShare     = 0.12
+	database        = "peerquest"
+)
+
+// Run shows the demo. When ctx ends, traffic ends, and what was found until then
+// is compared all the same.
+func Run(ctx context.Context, o Options) (result *Result, err error) {
+	d := &demo{options: o}
+	defer func() { err = errors.Join(err, d.close()) }()
+	if err := d.open(ctx); err != nil {
+		return nil, err
+	}
+	return d.run(ctx)
+}
+
+// demo is the parts of a running demo.
+type demo struct {
+	options  Options
+	config   config.Config
+	closers  []func() error
+	app      *app.App
+	sim      *peerquest.Simulator
+	seen     *seen
+	dataPath string
+}
+
+func (d *demo) onClose(fn func() error) { d.closers = append(d.closers, fn) }
+
+func (d *demo) close() error {
+	var errs []error
+	for i := len(d.closers) - 1; i >= 0; i-- {
+		errs = append(errs, d.closers[i]())
+	}
+	return errors.Join(errs...)
+}
+
+// open starts the database and the program.
+func (d *demo) open(ctx context.Context) error {
+	if err := d.openData(); err != nil {
+		return err
+	}
+	// The end of ctx must end the traffic only: the comparison needs the rest.
+	lasting := context.WithoutCancel(ctx)
+	d.say("starting a private Postgres…")
+	cluster, err := testkit.StartPostgres(lasting, testkit.PostgresOptions{})
+	if err != nil {
+		return err
+	}
+	d.onClose(cluster.Close)
+	if err := cluster.CreateDatabase(ctx, database); err != nil {
+		return err
+	}
+	dsn := cluster.DSN(database)
+	for _, load := range []func(context.Context, string) error{
+		testkit.LoadSchema, testkit.LoadAudit001, testkit.DropUniqueParticipant,
+	} {
+		if err := load(ctx, dsn); err != nil {
+			return err
+		}
+	}
+	logger, err := d.openLog()
+	if err != nil {
+		return err
+	}
+	d.config = config.Default()
+	d.config.Data, d.config.Postgres.DSN = d.dataPath, dsn
+	d.config.NATS.Listen, d.config.HTTP.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	d.say("starting questwatch…")
+	if d.app, err = app.New(lasting, d.config, logger); err != nil {
+		return err
+	}
+	d.onClose(d.app.Close)
+	d.sim = peerquest.New(peerquest.Config{
+		DSN: dsn, Seed: d.options.Seed, Rate: d.options.Rate, Workers: workers,
+		AutocommitShare: autocommitShare, InjectShare: injectShare, Grace: d.grace(),
+	})
+	return nil
+}
+
+func (d *demo) grace() time.Duration { return d.config.Rules.MissingParticipant.Grace }
+
+func (d *demo) openData() (err error) {
+	if d.dataPath = d.options.Keep; d.dataPath != "" {
+		return os.MkdirAll(d.dataPath, 0o700)
+	}
+	d.dataPath, err = os.MkdirTemp("", "questwatch-demo-")
+	if err == nil {
+		d.onClose(func() error { return os.RemoveAll(d.dataPath) })
+	}
+	return err
+}
+
+// openLog sends the program's log to a file: the screen shows what it means.
+func (d *demo) openLog() (*slog.Logger, error) {
+	f, err := os.OpenFile(filepath.Join(d.dataPath, "questwatch.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the demo's log: %w", err)
+	}
+	d.onClose(f.Close)
+	return slog.New(slog.NewTextHandler(f, nil)), nil
+}
+
+func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.options.Out, format+"\n", args...) }
+
+// run lets traffic flow and compares. The program, the reader of its events and
+// the view run beside it.
+func (d *demo) run(ctx context.Context) (*Result, error) {
+	d.seen = newSeen()
+	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	group, gctx := errgroup.WithContext(beside)
+	group.Go(func() error { return d.app.Run(gctx, true) })
+	group.Go(func() error {
+		return d.app.Bus().ConsumeEvents(gctx, []string{d.app.Bus().EventSubject("drift.>")}, 0,
+			func(m bus.Message) error { return d.seen.take(m.Seq, m.Data, time.Now()) })
+	})
+	view := newView(d)
+	group.Go(func() error { return view.run(gctx) })
+
+	start := time.Now()
+	err := d.traffic(ctx, gctx)
+	took := time.Since(start)
+	stop()
+	if ended := group.Wait(); err == nil && !errors.Is(ended, context.Canceled) {
+		err = ended
+	}
+	view.end()
+	if err != nil {
+		return nil, err
+	}
+	result := compare(d.sim.Truth(), d.seen.all())
+	result.Duration = took.Seconds()
+	result.Transactions, result.Changes = d.sim.Transactions(), d.sim.Changes()
+	differences, err := d.differences(context.WithoutCancel(ctx))
+	if err != nil {
+		return nil, err
+	}
+	result.Differences, result.StateMatches = differences, len(differences) == 0
+	return result, nil
+}
+
+// traffic waits for the program, runs the simulator, and waits until what it did
+// last has been judged.
+func (d *demo) traffic(ctx, running context.Context) error {
+	if err := d.until(running, "the program did not get ready", func() bool { return len(d.app.Reasons()) == 0 }); err != nil {
+		return err
+	}
+	limited, cancel := ctx, context.CancelFunc(func() {})
+	if d.options.For > 0 {
+		limited, cancel = context.WithTimeout(ctx, d.options.For)
+	}
+	defer cancel()
+	defer context.AfterFunc(running, cancel)() // without the program there is nothing to show
+	if err := d.sim.Run(limited); err != nil {
+		return err
+	}
+	due := time.Now().Add(d.grace() + time.Second)
+	return d.until(running, "the program did not catch up", func() bool { return d.app.StreamTime().After(due) && d.caughtUp(running) })
+}
+
+// caughtUp reports whether every event has come to us.
+func (d *demo) caughtUp(ctx context.Context) bool {
+	state, err := d.app.Bus().EventsState(ctx)
+	if err != nil {
+		return false
+	}
+	last, err := d.app.Bus().LastEvent(ctx, d.app.Bus().EventSubject("drift.>"))
+	return errors.Is(err, bus.ErrNoMessage) || err == nil && last.Seq <= state.Last && d.seen.upTo() >= last.Seq
+}
+
+const patience = time.Minute
+
+// until polls until a condition holds, the program ends, or patience does.
+func (d *demo) until(running context.Context, otherwise string, holds func() bool) error {
+	deadline := time.Now().Add(patience)
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for !holds() {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s within %s: %q", otherwise, patience, d.app.Reasons())
+		}
+		select {
+		case <-running.Done():
+			return nil // the program's own error says why
+		case <-poll.C:
+		}
+	}
+	return nil
+}
+
+// differences compares the checker's state with the tables.
+func (d *demo) differences(ctx context.Context) ([]string, error) {
+	const shown = 10
+	return d.app.Differences(ctx, shown)
+}

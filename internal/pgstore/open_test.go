@@ -1,0 +1,118 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/testkit"
+)
+
+// TestOpenErrors: each mistake has a message of its own that says what to do,
+// and none shows the password.
+func TestOpenErrors(t *testing.T) {
+	t.Parallel()
+	const secret = "s3cr3t/word"
+	dsn := testkit.Database(t)
+	conn := connect(t, dsn)
+	cluster := testkit.Postgres(t)
+	if err := cluster.CreatePasswordRole(t.Context(), "store_reader", secret); err != nil {
+		t.Fatal(err)
+	}
+	db := dsn[strings.LastIndex(dsn, "/")+1 : strings.Index(dsn, "?")]
+	exec(t, conn, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO store_reader; REVOKE SELECT ON quests_quest FROM store_reader")
+	defer exec(t, conn, "DROP OWNED BY store_reader; DROP ROLE store_reader")
+	missingTable, missingColumn := Default(), Default()
+	missingTable.Schema.Quest.Table = "app.quests_quest"
+	missingColumn.Schema.Application.Status = "state"
+	for name, c := range map[string]struct {
+		dsn    string
+		cfg    Config
+		want   []string
+		status int
+	}{
+		"malformed": {"postgres://u:" + secret + "@[::1/db", Default(), []string{"malformed", "postgres://"}, 2},
+		"option":    {"host=localhost password='" + secret + "' sslmode=perhaps", Default(), []string{"sslmode"}, 2},
+		"down":      {"postgres://u:" + secret[:6] + "@127.0.0.1:1/db", Default(), []string{"127.0.0.1:1", "refused", "running"}, 3},
+		"host":      {"postgres://u@no-such-host.invalid/db", Default(), []string{"no-such-host.invalid"}, 3},
+		"password":  {cluster.DSNAs(db, "store_reader", "wrong"), Default(), []string{"store_reader", "password"}, 2},
+		"role":      {cluster.DSNAs(db, "nobody_there", ""), Default(), []string{"nobody_there", "pg_hba.conf"}, 2},
+		"database":  {cluster.DSN("no_such_db"), Default(), []string{"no_such_db", "psql --list"}, 2},
+		"table":     {dsn, missingTable, []string{"app.quests_quest", "public.quests_quest"}, 2},
+		"column":    {dsn, missingColumn, []string{"application", "column state"}, 2},
+		"privilege": {cluster.DSNAs(db, "store_reader", secret), Default(), []string{"quests_quest", `GRANT SELECT ON "public"."quests_quest" TO "store_reader"`}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := Open(t.Context(), c.dsn, c.cfg)
+			if err == nil {
+				s.Close()
+				t.Fatal("no error")
+			}
+			var e *Error
+			if !errors.As(err, &e) || e.Hint == "" || e.ExitStatus() != c.status {
+				t.Fatalf("the error is %#v", err)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the error lacks %q: %v", want, err)
+				}
+			}
+			if strings.Contains(err.Error(), "s3cr3t") || strings.Contains(err.Error(), "wrong@") {
+				t.Errorf("the error shows the password: %v", err)
+			}
+		})
+	}
+}
+
+func TestOpenWithoutNames(t *testing.T) {
+	t.Parallel()
+	dsn := testkit.Database(t, testkit.LoadAudit001)
+	cfg := Default()
+	s := openStore(t, dsn, cfg)
+	names, err := s.Usernames(t.Context(), []string{"11111111-1111-4111-8111-111111111111", "99999999-9999-4999-8999-999999999999"})
+	if err != nil || len(names) != 1 || names["11111111-1111-4111-8111-111111111111"] != "student1" {
+		t.Errorf("names are %v: %v", names, err)
+	}
+	exec(t, connect(t, dsn), "ALTER TABLE users_user RENAME TO people")
+	if _, err := Open(t.Context(), dsn, cfg); err == nil {
+		t.Error("a missing user table is no error")
+	}
+	cfg.NamesOptional = true
+	if _, err := openStore(t, dsn, cfg).Usernames(t.Context(), []string{"1"}); err == nil {
+		t.Error("names can be read without their table")
+	}
+}
+
+// TestClock: what committed before the time is below the position, also after
+// the connection was lost.
+func TestClock(t *testing.T) {
+	t.Parallel()
+	dsn := testkit.Database(t)
+	s, conn := openStore(t, dsn, Default()), connect(t, dsn)
+	at, lsn, xid, err := s.Clock(t.Context())
+	if err != nil || time.Since(at).Abs() > time.Minute || lsn == 0 || xid == 0 {
+		t.Fatalf("clock is %v %v %d: %v", at, lsn, xid, err)
+	}
+	if err := s.Heartbeat(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	later, lsn2, xid2, err := s.Clock(t.Context())
+	if err != nil || !later.After(at) || lsn2 <= lsn || xid2 <= xid {
+		t.Errorf("clock is %v %v %d after %v %v %d: %v", later, lsn2, xid2, at, lsn, xid, err)
+	}
+	exec(t, conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'questwatch' AND datname = current_database()")
+	testkit.Eventually(t, 10*time.Second, func() error {
+		_, _, _, err := s.Clock(t.Context())
+		return err
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, _, err := s.Clock(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a cancelled context the error is %v", err)
+	}
+	if _, _, _, err := s.Clock(t.Context()); err != nil {
+		t.Errorf("after that: %v", err)
+	}
+}

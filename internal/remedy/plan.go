@@ -1,0 +1,171 @@
+package remedy
+
+import (
+	"github.com/peerquest/questwatch/internal/quest"
+	"github.com/peerquest/questwatch/internal/rule"
+)
+
+// Action names a way to repair.
+type Action string
+
+// The actions.
+const (
+	CreateParticipant Action = "create_participant"
+	SetInProgress     Action = "set_in_progress"
+	AssignEarliest    Action = "assign_earliest"
+)
+
+// Kind says what a write does.
+type Kind uint8
+
+// The kinds of write. DeleteParticipant is only ever an inverse.
+const (
+	InsertParticipant Kind = iota + 1
+	SetAssignee
+	SetStatus
+	DeleteParticipant
+)
+
+// Provisional is where the ids of participants begin that a plan inserts and
+// that no database has numbered yet.
+const Provisional int64 = 1 << 62
+
+// Write is one change of one row of the quest. Which fields a kind has is said
+// at the fields.
+type Write struct {
+	Kind Kind
+	// Participant: the row's id; provisional for an insert.
+	Participant int64
+	// User: insert and delete, the participant's person. It must have no row before
+	// an insert.
+	User quest.User
+	// WasAssigned must be what the quest has; Assign is what it gets.
+	WasAssigned, Assign quest.User
+	// WasStatus must be what the quest has; Status is what it gets.
+	WasStatus, Status quest.Status
+}
+
+// Plan is what repairs one violation.
+type Plan struct {
+	Action Action
+	Writes []Write
+}
+
+// Inverse lists the writes that take these back, last first.
+func Inverse(writes []Write) []Write {
+	out := make([]Write, 0, len(writes))
+	for i := len(writes) - 1; i >= 0; i-- {
+		w := writes[i]
+		switch w.Kind {
+		case InsertParticipant:
+			w.Kind = DeleteParticipant
+		case DeleteParticipant:
+			w.Kind = InsertParticipant
+		case SetAssignee:
+			w.WasAssigned, w.Assign = w.Assign, w.WasAssigned
+		case SetStatus:
+			w.WasStatus, w.Status = w.Status, w.WasStatus
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+// Policy says which violations may be repaired, and how far a repair goes.
+type Policy struct {
+	// Original repairs as the audit command did that this program replaces: every
+	// missing participant, whoever left included, and the newcomer takes the quest
+	// from its assignee.
+	Original bool
+	// IncludeUnknown repairs a missing participant of unknown cause too.
+	IncludeUnknown bool
+	// IncludeReleased repairs what somebody did on purpose, such as clearing the
+	// assignee.
+	IncludeReleased bool
+}
+
+// The reasons for which a violation is left alone.
+const (
+	noAction   = "never repaired: which row is wrong is for a person to say"
+	hasLeft    = "never repaired: the person left"
+	unknownWhy = "left alone: without the history of changes a failed approval looks like a person who left"
+	onPurpose  = "left alone: somebody released the quest on purpose"
+)
+
+// For is the plan for a violation of a quest, or the reason why there is none.
+func For(q *quest.Quest, v *rule.Violation, p Policy) (plan Plan, leftAlone string) {
+	if leftAlone = p.refuses(v); leftAlone != "" {
+		return Plan{}, leftAlone
+	}
+	switch v.Rule {
+	case rule.MissingParticipant:
+		return Plan{Action: CreateParticipant, Writes: p.create(q, v.User)}, ""
+	case rule.OpenWithParticipants:
+		return Plan{Action: SetInProgress, Writes: []Write{setStatus(q, quest.InProgress)}}, ""
+	case rule.Unassigned:
+		if first := q.Earliest(); first != nil {
+			return Plan{Action: AssignEarliest, Writes: []Write{assign(q, first.User)}}, ""
+		}
+	case rule.OrphanParticipant, rule.DuplicateParticipant:
+	}
+	return Plan{}, noAction
+}
+
+func (p Policy) refuses(v *rule.Violation) string {
+	switch {
+	case v.Rule == rule.OrphanParticipant || v.Rule == rule.DuplicateParticipant:
+		return noAction
+	case p.Original:
+		return ""
+	case v.Cause == rule.Departed:
+		return hasLeft
+	case v.Cause == rule.Unknown && !p.IncludeUnknown:
+		return unknownWhy
+	case v.Cause == rule.Released && !p.IncludeReleased:
+		return onPurpose
+	}
+	return ""
+}
+
+// create writes what the application's assign_to_user does.
+func (p Policy) create(q *quest.Quest, u quest.User) []Write {
+	writes := []Write{{Kind: InsertParticipant, Participant: nextID(q), User: u}}
+	if q.Assigned != u && (p.Original || !holds(q)) {
+		writes = append(writes, assign(q, u))
+	}
+	if q.Status == quest.Open && len(q.Participants) == 0 {
+		writes = append(writes, setStatus(q, quest.InProgress))
+	}
+	return writes
+}
+
+// holds reports whether the quest's assignee has a claim to it: somebody active,
+// or approved and waiting for the same repair. Nobody of that kind is displaced.
+func holds(q *quest.Quest) bool {
+	if q.Assigned == 0 {
+		return false
+	}
+	for i := range q.Participants {
+		if p := &q.Participants[i]; p.User == q.Assigned && p.Active() {
+			return true
+		}
+	}
+	return q.HasApproved(q.Assigned) && !q.HasParticipant(q.Assigned)
+}
+
+func assign(q *quest.Quest, u quest.User) Write {
+	return Write{Kind: SetAssignee, WasAssigned: q.Assigned, Assign: u}
+}
+
+func setStatus(q *quest.Quest, s quest.Status) Write {
+	return Write{Kind: SetStatus, WasStatus: q.Status, Status: s}
+}
+
+// nextID is above all ids in use, as a database's would be.
+func nextID(q *quest.Quest) int64 {
+	id := Provisional
+	if n := len(q.Participants); n > 0 {
+		id = max(id, q.Participants[n-1].ID+1)
+	}
+	return id
+}
