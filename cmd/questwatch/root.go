@@ -79,7 +79,7 @@ func root() *cobra.Command {
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	cmd.AddCommand(runCommand(), auditCommand(openAudit), demoCommand(), versionCommand())
-	for _, c := range cmd.Commands() {
+	for _, c := range append(cmd.Commands(), cmd) {
 		if c.Args == nil {
 			c.Args = cobra.NoArgs
 		}

@@ -39,28 +39,30 @@ type App struct {
 }
 
 // New checks everything, then sets up what is missing.
-func New(ctx context.Context, c config.Config, logger *slog.Logger) (a *App, err error) {
-	a = &App{config: c, logger: logger}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, a.Close())
-		}
-	}()
+func New(ctx context.Context, c config.Config, logger *slog.Logger) (*App, error) {
+	a := &App{config: c, logger: logger}
+	if err := a.open(ctx); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+func (a *App) open(ctx context.Context) error {
 	if err := a.listen(); err != nil {
-		return nil, err
+		return err
 	}
 	setup, err := a.openPostgres(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := a.openBus(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if err := a.source.Set(ctx, setup); err != nil {
-		return nil, err
+		return err
 	}
 	a.build()
-	return a, nil
+	return nil
 }
 
 // onClose registers what takes down something that was just acquired.

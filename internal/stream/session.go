@@ -130,7 +130,7 @@ func (s *session) run(ctx context.Context, p plan, last uint64, began func(strin
 		}
 		from, s.tail.partial = at, partial{}
 	}
-	s.logger.Info("streaming", "lsn", from.String(), "epoch", s.epoch, "seq", s.tail.last)
+	s.logger.Info("streaming", "lsn", from.String(), "epoch", s.epoch)
 	began(streaming)
 	return s.feedUntil(ctx, from, 0)
 }
