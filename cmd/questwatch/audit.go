@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,20 +10,18 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/peerquest/questwatch/internal/app"
 	"github.com/peerquest/questwatch/internal/audit"
 )
 
-// openDatabase connects an audit to the database that dsn, or else the
-// configuration, names. The function it returns closes the connection.
-type openDatabase func(ctx context.Context, dsn string) (audit.Database, func(), error)
-
 type auditFlags struct {
-	dsn, compat, output, report, failOn string
-	detailed                            bool
-	cfg                                 audit.Config
+	settings
+	compat, output, report, failOn string
+	detailed                       bool
+	cfg                            audit.Config
 }
 
-func auditCommand(open openDatabase) *cobra.Command {
+func auditCommand() *cobra.Command {
 	f := &auditFlags{}
 	cmd := &cobra.Command{
 		Use:   "audit",
@@ -44,45 +41,65 @@ configuration, 3 a failure, such as a quest that could not be repaired.`,
   questwatch audit --fix --dry-run
   questwatch audit --fix --include-unknown --report audit.html
   questwatch audit --compat django --output json | tail -n 1 | jq .stats`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, open) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
+	f.common(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.dsn, "dsn", "", "database to audit, as URL or key=value pairs")
-	flags.StringVar(&f.cfg.User, "user", "", "audit one user, by name")
+	flags.StringVar(&f.cfg.User, "user", "", "audit one user, by `NAME`")
 	flags.BoolVar(&f.detailed, "detailed", false, "list every finding with what was expected and what is there")
 	flags.BoolVar(&f.cfg.Fix, "fix", false, "repair what may be repaired")
 	flags.BoolVar(&f.cfg.DryRun, "dry-run", false, "with --fix: say what would be repaired, and write nothing")
 	flags.BoolVar(&f.cfg.IncludeUnknown, "include-unknown", false, "with --fix: repair missing participants too, people who left among them")
-	flags.StringVar(&f.compat, "compat", "", "reproduce another audit command: django")
-	flags.StringVar(&f.output, "output", "", "text, json or html (default: by the name of --report, else text)")
-	flags.StringVar(&f.report, "report", "", "write the report to this file, and a summary to standard output")
-	flags.StringVar(&f.failOn, "fail-on", "warning", "lowest severity that makes the exit status 1: info, warning, critical or never")
+	flags.StringVar(&f.compat, "compat", "", "reproduce another audit `COMMAND`: django")
+	flags.StringVar(&f.output, "output", "", "`FORMAT`: text, json or html (default: by the name of --report, else text)")
+	flags.StringVar(&f.report, "report", "", "write the report to this `FILE`, and a summary to standard output")
+	flags.StringVar(&f.failOn, "fail-on", "warning", "lowest `SEVERITY` that makes the exit status 1: info, warning, critical or never")
 	return cmd
 }
 
-func (f *auditFlags) run(cmd *cobra.Command, open openDatabase) (err error) {
+func (f *auditFlags) run(cmd *cobra.Command) (err error) {
 	out, err := f.parse()
 	if err != nil {
-		return err
+		return usageError{err}
 	}
 	out.Stdout = cmd.OutOrStdout()
-	db, closeDB, err := open(cmd.Context(), f.dsn)
+	if _, err := f.load(cmd); err != nil {
+		return err
+	}
+	if err := f.wantsDSN(); err != nil {
+		return err
+	}
+	db, err := app.OpenStore(cmd.Context(), &f.config)
 	if err != nil {
 		return err
 	}
-	defer closeDB()
+	defer db.Close()
 	progress, done := progressBar(cmd.ErrOrStderr())
 	result, err := audit.Run(cmd.Context(), db, f.cfg, progress)
 	done()
 	if err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
-	defer func() { err = errors.Join(err, result.Close()) }()
+	defer func() {
+		if e := result.Close(); e != nil && err == nil {
+			err = e
+		}
+	}()
 	if err := result.Deliver(out); err != nil {
 		return err
 	}
-	return result.Err()
+	return conclude(result)
+}
+
+// conclude turns how the audit ended into how the program ends. Findings that
+// remain have been reported; what failed is said again.
+func conclude(result *audit.Result) error {
+	err := result.Err()
+	var unsuccessful *audit.Unsuccessful
+	if errors.As(err, &unsuccessful) && unsuccessful.Status == exitFindings {
+		return statusError(exitFindings)
+	}
+	return err
 }
 
 func (f *auditFlags) parse() (out audit.Output, err error) {

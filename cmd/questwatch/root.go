@@ -78,7 +78,7 @@ func root() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	cmd.AddCommand(runCommand(), auditCommand(openAudit), demoCommand(), versionCommand())
+	cmd.AddCommand(runCommand(), auditCommand(), demoCommand(), versionCommand())
 	for _, c := range append(cmd.Commands(), cmd) {
 		if c.Args == nil {
 			c.Args = cobra.NoArgs
@@ -99,7 +99,6 @@ type settings struct {
 	file   string
 	config config.Config
 	flags  []flag
-	stderr io.Writer
 }
 
 // flag is a command-line flag that overrides a setting when it is given.

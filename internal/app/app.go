@@ -115,7 +115,7 @@ func (a *App) openPostgres(ctx context.Context) (setup pgsource.Setup, err error
 	if a.server, setup, err = a.source.Check(ctx); err != nil {
 		return nil, err
 	}
-	a.store, err = OpenStore(ctx, &a.config)
+	a.store, err = openStore(ctx, &a.config, true)
 	if err != nil {
 		return nil, err
 	}
@@ -125,9 +125,14 @@ func (a *App) openPostgres(ctx context.Context) (setup pgsource.Setup, err error
 
 // OpenStore opens the database for ordinary reading and writing.
 func OpenStore(ctx context.Context, c *config.Config) (*pgstore.Store, error) {
+	return openStore(ctx, c, false)
+}
+
+// openStore can do without people's names, which only log lines need.
+func openStore(ctx context.Context, c *config.Config, namesOptional bool) (*pgstore.Store, error) {
 	sc := pgstore.Default()
 	sc.Schema = Schema(&c.Tables)
-	sc.NamesOptional = true
+	sc.NamesOptional = namesOptional
 	return pgstore.Open(ctx, c.Postgres.DSN, sc)
 }
 

@@ -85,10 +85,7 @@ func mayImport(from, to, file string) string {
 	case wiring:
 		return ""
 	case command:
-		if slices.Contains([]layer{wiring, settings, domain}, toLayer) {
-			return ""
-		}
-		return "cmd imports app, config and the domain"
+		return only(toLayer, "cmd imports app, config, flows and the domain; app brings the adapters", wiring, settings, flow, domain)
 	case settings:
 		return only(toLayer, "config imports the domain only", domain)
 	case flow:

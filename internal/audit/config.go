@@ -80,17 +80,11 @@ type UsageError struct{ Reason string }
 
 func (e *UsageError) Error() string { return e.Reason }
 
-// ExitStatus is what the program ends with.
-func (e *UsageError) ExitStatus() int { return 2 }
-
 // Unsuccessful is how a run ends that did all that it was asked to and is not
-// content: findings remain (status 1), or repairs failed (status 3).
+// content: findings remain (exit status 1), or repairs failed (3).
 type Unsuccessful struct {
 	Status int
 	Reason string
 }
 
 func (e *Unsuccessful) Error() string { return e.Reason }
-
-// ExitStatus is what the program ends with.
-func (e *Unsuccessful) ExitStatus() int { return e.Status }

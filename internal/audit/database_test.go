@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
@@ -102,7 +103,7 @@ type finding struct {
 	Action        string
 }
 
-// run audits and reads the JSON report back, strictly one line.
+// run audits.
 func run(tb testing.TB, db audit.Database, cfg audit.Config) report {
 	tb.Helper()
 	result, err := audit.Run(tb.Context(), db, cfg, nil)
@@ -114,6 +115,12 @@ func run(tb testing.TB, db audit.Database, cfg audit.Config) report {
 			tb.Errorf("close result: %v", err)
 		}
 	}()
+	return read(tb, result)
+}
+
+// read reads the JSON report back, strictly one line.
+func read(tb testing.TB, result *audit.Result) report {
+	tb.Helper()
 	var out bytes.Buffer
 	if err := result.Write(&out, audit.JSON, audit.View{}); err != nil {
 		tb.Fatalf("write report: %v", err)
@@ -134,8 +141,9 @@ func status(err error) int {
 	if err == nil {
 		return 0
 	}
-	if e, ok := err.(interface{ ExitStatus() int }); ok {
-		return e.ExitStatus()
+	var e *audit.Unsuccessful
+	if errors.As(err, &e) {
+		return e.Status
 	}
 	return 3
 }

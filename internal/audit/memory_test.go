@@ -58,7 +58,7 @@ func TestMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer result.Close()
-	for _, f := range []audit.Format{audit.JSON, audit.HTML, audit.Text} {
+	for _, f := range []audit.Format{audit.JSON, audit.Text} {
 		if err := result.Write(bufio.NewWriter(io.Discard), f, audit.View{Detailed: true}); err != nil {
 			t.Fatal(err)
 		}
@@ -113,6 +113,7 @@ func watchHeap() (peak *atomic.Int64, stop func()) {
 func BenchmarkAudit(b *testing.B) {
 	const quests = 333_333
 	db := open(b, crowd(b, quests))
+	rows := 0
 	for b.Loop() {
 		peak, stop := watchHeap()
 		result, err := audit.Run(b.Context(), db, audit.Config{Compat: true}, nil)
@@ -124,9 +125,10 @@ func BenchmarkAudit(b *testing.B) {
 		}
 		stop()
 		b.ReportMetric(float64(peak.Load())/(1<<20), "heap-MB")
-		b.ReportMetric(float64(3*quests*b.N)/b.Elapsed().Seconds(), "rows/s")
+		rows += 3 * quests
 		if err := result.Close(); err != nil {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
 }

@@ -46,6 +46,9 @@ func (r *Result) writeHTML(w *bufio.Writer, v View) error {
 	if err := r.htmlPlan(part); err != nil {
 		return err
 	}
+	if err := r.htmlSkipped(part); err != nil {
+		return err
+	}
 	if err := r.htmlUndo(part); err != nil {
 		return err
 	}
@@ -94,6 +97,19 @@ func (r *Result) htmlPlan(part htmlPart) error {
 		return err
 	}
 	if err := r.WouldFix(func(p Planned) error { return part("planned", p) }); err != nil {
+		return err
+	}
+	return part("table-end", nil)
+}
+
+func (r *Result) htmlSkipped(part htmlPart) error {
+	if r.Skipped == 0 {
+		return nil
+	}
+	if err := part("skipped", r.Skipped); err != nil {
+		return err
+	}
+	if err := r.SkippedFindings(func(f Finding) error { return part("skipped-one", f) }); err != nil {
 		return err
 	}
 	return part("table-end", nil)

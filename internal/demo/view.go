@@ -80,9 +80,13 @@ func (v *view) draw(ctx context.Context) {
 		}
 		rows = append(rows, row)
 	}
+	// A line that wraps would make the panel higher than it is drawn.
+	const wrap, noWrap = "\x1b[?7h", "\x1b[?7l"
+	panel.WriteString(noWrap)
 	for _, row := range rows {
 		panel.WriteString("\x1b[2K" + row + "\n")
 	}
+	panel.WriteString(wrap)
 	v.lines = len(rows)
 	fmt.Fprint(v.demo.options.Out, panel.String())
 }

@@ -117,7 +117,7 @@ func columnRenders(ctx context.Context, conn *pgx.Conn, table string, columns []
 	for i, name := range columns {
 		how, ok := types[name]
 		if !ok {
-			return nil, &Error{Op: "read column types", Err: fmt.Errorf("%s has no column %s", table, name), Config: true}
+			return nil, problem{op: "read column types", err: fmt.Errorf("%s has no column %s", table, name), setup: true}.wrap()
 		}
 		renders[i] = how
 	}

@@ -113,8 +113,8 @@ func TestBaselineOrder(t *testing.T) {
 	conn := connect(t, dsn)
 	exec(t, conn, `SET session_replication_role = replica;
 		INSERT INTO applications_application (quest_id,applicant_id,status,applied_at)
-			SELECT CASE WHEN n <= 2500 THEN 7 ELSE 999 END, '11111111-1111-4111-8111-111111111111','pending','2025-01-01Z' FROM generate_series(1,2503) n;
-		BEGIN ISOLATION LEVEL REPEATABLE READ`)
+			SELECT CASE WHEN n <= 2500 THEN 7 ELSE 999 END, '11111111-1111-4111-8111-111111111111','pending','2025-01-01Z' FROM generate_series(1,2503) n`)
+	exec(t, conn, "BEGIN ISOLATION LEVEL REPEATABLE READ")
 	var snapshot string
 	if err := conn.QueryRow(t.Context(), "SELECT pg_export_snapshot()").Scan(&snapshot); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 // need is a table and those of its columns that are configured.
@@ -34,8 +35,7 @@ func (s *Store) check(ctx context.Context, conn *pgx.Conn) error {
 		types, err := checkTable(ctx, conn, n)
 		if n.what == "user" {
 			s.userIDType = types[n.columns[0]]
-			var known *Error
-			if s.cfg.NamesOptional && errors.As(err, &known) {
+			if s.cfg.NamesOptional && hint.IsSetup(err) {
 				err = nil
 			}
 		}
@@ -72,13 +72,13 @@ func checkTable(ctx context.Context, conn *pgx.Conn, n need) (types map[string]s
 		return nil, readError(op, err)
 	}
 	if len(types) == 0 {
-		return nil, &Error{Op: op, Err: errors.New("there is no such table"), Config: true, Hint: missingHint(ctx, conn, table)}
+		return nil, problem{op: op, err: errors.New("there is no such table"), setup: true, hint: missingHint(ctx, conn, table)}.wrap()
 	}
 	if !mayUse {
-		return nil, &Error{
-			Op: op, Err: fmt.Errorf("role %s may not use schema %s", role, schema), Config: true,
-			Hint: fmt.Sprintf("run: GRANT USAGE ON SCHEMA %s TO %s", quoteName(schema), quoteName(role)),
-		}
+		return nil, problem{
+			op: op, err: fmt.Errorf("role %s may not use schema %s", role, schema), setup: true,
+			hint: fmt.Sprintf("run: GRANT USAGE ON SCHEMA %s TO %s", quoteName(schema), quoteName(role)),
+		}.wrap()
 	}
 	if err := checkColumns(op, n, role, readable); err != nil {
 		return nil, err
@@ -93,16 +93,16 @@ func checkColumns(op string, n need, role string, readable map[string]bool) erro
 		}
 		mayRead, exists := readable[name]
 		if !exists {
-			return &Error{
-				Op: op, Err: fmt.Errorf("there is no column %s", name), Config: true,
-				Hint: "check the configured column names of the " + n.what + " table",
-			}
+			return problem{
+				op: op, err: fmt.Errorf("there is no column %s", name), setup: true,
+				hint: "check the configured column names of the " + n.what + " table",
+			}.wrap()
 		}
 		if !mayRead {
-			return &Error{
-				Op: op, Err: fmt.Errorf("role %s may not read column %s", role, name), Config: true,
-				Hint: fmt.Sprintf("run: GRANT SELECT ON %s TO %s", quoteTable(n.table), quoteName(role)),
-			}
+			return problem{
+				op: op, err: fmt.Errorf("role %s may not read column %s", role, name), setup: true,
+				hint: fmt.Sprintf("run: GRANT SELECT ON %s TO %s", quoteTable(n.table), quoteName(role)),
+			}.wrap()
 		}
 	}
 	return nil
@@ -110,17 +110,17 @@ func checkColumns(op string, n need, role string, readable map[string]bool) erro
 
 // missingHint names tables of the same name in other schemas.
 func missingHint(ctx context.Context, conn *pgx.Conn, table string) string {
-	const hint = "is it the right database? Table names can be configured"
+	const advice = "is it the right database? Table names can be configured"
 	rows, err := conn.Query(ctx, `SELECT n.nspname || '.' || c.relname FROM pg_catalog.pg_class c
 		JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') ORDER BY 1 LIMIT 3`, table)
 	if err != nil {
-		return hint
+		return advice
 	}
 	// Without an answer there is still the general hint.
 	others, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil || len(others) == 0 {
-		return hint
+		return advice
 	}
 	return "there is " + strings.Join(others, ", ") + ": configure the table with its schema"
 }

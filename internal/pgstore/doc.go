@@ -18,6 +18,6 @@
 // privilege that it does not otherwise need. An approval taken back in the
 // milliseconds between reading and commit is seen by the next audit.
 //
-// Errors that an operator can act on are of type *Error and carry a hint. No
-// error contains the password.
+// Errors that an operator can act on carry a hint (package hint). No error
+// contains the password.
 package pgstore

@@ -9,34 +9,26 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
-// Error is a failure that an operator can do something about.
-type Error struct {
-	Op   string
-	Err  error
-	Hint string
-	// Config says that the configuration or the database's set-up is at fault, and
-	// not something that may pass by itself.
-	Config bool
+// problem is an error that an operator can do something about; setup says that
+// the configuration or the database's set-up is at fault, and not something that
+// may pass by itself.
+type problem struct {
+	op    string
+	err   error
+	hint  string
+	setup bool
 }
 
-func (e *Error) Error() string {
-	text := e.Op + ": " + e.Err.Error()
-	if e.Hint != "" {
-		text += " (" + e.Hint + ")"
+func (p problem) wrap() error {
+	err := fmt.Errorf("%s: %w", p.op, p.err)
+	if p.setup {
+		return hint.Setup(err, "%s", p.hint)
 	}
-	return text
-}
-
-func (e *Error) Unwrap() error { return e.Err }
-
-// ExitStatus is what the program ends with when this error ends it.
-func (e *Error) ExitStatus() int {
-	if e.Config {
-		return 2
-	}
-	return 3
+	return hint.Wrap(err, "%s", p.hint)
 }
 
 // ErrUnknownUser means that nobody has the name asked for.
@@ -71,24 +63,24 @@ const (
 // connectError says why the server cannot be reached.
 func connectError(cfg *pgconn.Config, err error) error {
 	server := fmt.Sprintf("connect to Postgres at %s:%d as %s, database %s", cfg.Host, cfg.Port, cfg.User, cfg.Database)
-	e := &Error{Op: server, Err: reasonOf(err)}
+	e := problem{op: server, err: reasonOf(err)}
 	switch code := sqlState(err); code {
 	case badPassword:
-		e.Config, e.Hint = true, "check the user name and the password; PGPASSWORD and PGPASSFILE work too"
+		e.setup, e.hint = true, "check the user name and the password; PGPASSWORD and PGPASSFILE work too"
 	case badRole:
-		e.Config, e.Hint = true, "the role must exist and be allowed to log in from here: check pg_hba.conf"
+		e.setup, e.hint = true, "the role must exist and be allowed to log in from here: check pg_hba.conf"
 	case noDatabase:
-		e.Config, e.Hint = true, "check the database's name; psql --list shows those that are there"
+		e.setup, e.hint = true, "check the database's name; psql --list shows those that are there"
 	case noPrivilege:
-		e.Config, e.Hint = true, fmt.Sprintf("run: GRANT CONNECT ON DATABASE %s TO %s", quoteName(cfg.Database), quoteName(cfg.User))
+		e.setup, e.hint = true, fmt.Sprintf("run: GRANT CONNECT ON DATABASE %s TO %s", quoteName(cfg.Database), quoteName(cfg.User))
 	case tooManyConnections:
-		e.Hint = "all connections are in use: close some, or raise max_connections"
+		e.hint = "all connections are in use: close some, or raise max_connections"
 	case startingUp:
-		e.Hint = "the server is starting or stopping: try again in a moment"
+		e.hint = "the server is starting or stopping: try again in a moment"
 	case "":
-		e.Hint = networkHint(err)
+		e.hint = networkHint(err)
 	}
-	return e
+	return e.wrap()
 }
 
 func networkHint(err error) string {
@@ -128,23 +120,23 @@ var passwordForms = regexp.MustCompile(`:([^:/]*)@|(?i:password)\s*=\s*(?:'([^']
 
 // parseError says what is wrong with a connection string, without showing it.
 func parseError(dsn string, err error) error {
-	e := &Error{
-		Op: "read connection string", Err: errors.New("it is malformed"), Config: true,
-		Hint: "want postgres://user:password@host:5432/database?sslmode=… or host=… dbname=… user=…",
+	e := problem{
+		op: "read connection string", err: errors.New("it is malformed"), setup: true,
+		hint: "want postgres://user:password@host:5432/database?sslmode=… or host=… dbname=… user=…",
 	}
 	inner := errors.Unwrap(err)
 	if inner == nil || strings.Contains(inner.Error(), dsn) {
-		return e
+		return e.wrap()
 	}
 	for _, m := range passwordForms.FindAllStringSubmatch(dsn, -1) {
 		for _, secret := range m[1:] {
 			if secret != "" && strings.Contains(inner.Error(), secret) {
-				return e
+				return e.wrap()
 			}
 		}
 	}
-	e.Err = inner
-	return e
+	e.err = inner
+	return e.wrap()
 }
 
 // readError turns the errors of a query into ones that an operator understands.
@@ -152,20 +144,19 @@ func readError(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var known *Error
-	if errors.As(err, &known) {
+	if hint.Of(err) != "" {
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	e := &Error{Op: op, Err: err, Config: true}
+	e := problem{op: op, err: err, setup: true}
 	switch sqlState(err) {
 	case noPrivilege:
-		e.Hint = "the role lacks a privilege: grant it, or use another role; with row-level security it needs BYPASSRLS"
+		e.hint = "the role lacks a privilege: grant it, or use another role; with row-level security it needs BYPASSRLS"
 	case noTable, noColumn:
-		e.Hint = "the schema changed: check the configured tables and columns"
+		e.hint = "the schema changed: check the configured tables and columns"
 	case readOnly:
-		e.Hint = "this server, or this role, may only read: connect to the primary with a role that may write"
+		e.hint = "this server, or this role, may only read: connect to the primary with a role that may write"
 	default:
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	return e
+	return e.wrap()
 }

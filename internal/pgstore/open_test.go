@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/peerquest/questwatch/internal/hint"
 	"github.com/peerquest/questwatch/internal/testkit"
 )
 
@@ -28,21 +29,21 @@ func TestOpenErrors(t *testing.T) {
 	missingTable.Schema.Quest.Table = "app.quests_quest"
 	missingColumn.Schema.Application.Status = "state"
 	for name, c := range map[string]struct {
-		dsn    string
-		cfg    Config
-		want   []string
-		status int
+		dsn   string
+		cfg   Config
+		want  []string
+		setup bool
 	}{
-		"malformed": {"postgres://u:" + secret + "@[::1/db", Default(), []string{"malformed", "postgres://"}, 2},
-		"option":    {"host=localhost password='" + secret + "' sslmode=perhaps", Default(), []string{"sslmode"}, 2},
-		"down":      {"postgres://u:" + secret[:6] + "@127.0.0.1:1/db", Default(), []string{"127.0.0.1:1", "refused", "running"}, 3},
-		"host":      {"postgres://u@no-such-host.invalid/db", Default(), []string{"no-such-host.invalid"}, 3},
-		"password":  {cluster.DSNAs(db, "store_reader", "wrong"), Default(), []string{"store_reader", "password"}, 2},
-		"role":      {cluster.DSNAs(db, "nobody_there", ""), Default(), []string{"nobody_there", "pg_hba.conf"}, 2},
-		"database":  {cluster.DSN("no_such_db"), Default(), []string{"no_such_db", "psql --list"}, 2},
-		"table":     {dsn, missingTable, []string{"app.quests_quest", "public.quests_quest"}, 2},
-		"column":    {dsn, missingColumn, []string{"application", "column state"}, 2},
-		"privilege": {cluster.DSNAs(db, "store_reader", secret), Default(), []string{"quests_quest", `GRANT SELECT ON "public"."quests_quest" TO "store_reader"`}, 2},
+		"malformed": {"postgres://u:" + secret + "@[::1/db", Default(), []string{"malformed", "postgres://"}, true},
+		"option":    {"host=localhost password='" + secret + "' sslmode=perhaps", Default(), []string{"sslmode"}, true},
+		"down":      {"postgres://u:" + secret[:6] + "@127.0.0.1:1/db", Default(), []string{"127.0.0.1:1", "refused", "running"}, false},
+		"host":      {"postgres://u@no-such-host.invalid/db", Default(), []string{"no-such-host.invalid"}, false},
+		"password":  {cluster.DSNAs(db, "store_reader", "wrong"), Default(), []string{"store_reader", "password"}, true},
+		"role":      {cluster.DSNAs(db, "nobody_there", ""), Default(), []string{"nobody_there", "pg_hba.conf"}, true},
+		"database":  {cluster.DSN("no_such_db"), Default(), []string{"no_such_db", "psql --list"}, true},
+		"table":     {dsn, missingTable, []string{"app.quests_quest", "public.quests_quest"}, true},
+		"column":    {dsn, missingColumn, []string{"application", "column state"}, true},
+		"privilege": {cluster.DSNAs(db, "store_reader", secret), Default(), []string{"quests_quest", `GRANT SELECT ON "public"."quests_quest" TO "store_reader"`}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := Open(t.Context(), c.dsn, c.cfg)
@@ -50,17 +51,17 @@ func TestOpenErrors(t *testing.T) {
 				s.Close()
 				t.Fatal("no error")
 			}
-			var e *Error
-			if !errors.As(err, &e) || e.Hint == "" || e.ExitStatus() != c.status {
-				t.Fatalf("the error is %#v", err)
+			if hint.Of(err) == "" || hint.IsSetup(err) != c.setup {
+				t.Fatalf("the error is %v, hint %q, about the set-up %t", err, hint.Of(err), hint.IsSetup(err))
 			}
+			shown := err.Error() + " " + hint.Of(err)
 			for _, want := range c.want {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("the error lacks %q: %v", want, err)
+				if !strings.Contains(shown, want) {
+					t.Errorf("the error lacks %q: %s", want, shown)
 				}
 			}
-			if strings.Contains(err.Error(), "s3cr3t") || strings.Contains(err.Error(), "wrong@") {
-				t.Errorf("the error shows the password: %v", err)
+			if strings.Contains(shown, "s3cr3t") || strings.Contains(shown, "wrong@") {
+				t.Errorf("the error shows the password: %s", shown)
 			}
 		})
 	}

@@ -50,7 +50,7 @@ func (s *Store) Repair(
 	case err == nil:
 		return receipt, nil
 	case sqlState(err) == lockTimeout:
-		err = &Error{Op: "lock quest", Err: errors.Join(errBusy, err), Hint: "run it again when that transaction has ended"}
+		err = problem{op: "lock quest", err: errors.Join(errBusy, err), hint: "run it again when that transaction has ended"}.wrap()
 	}
 	return remedy.Receipt{}, fmt.Errorf("repair quest %d: %w", questID, err)
 }

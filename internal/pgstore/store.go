@@ -73,7 +73,7 @@ func Open(ctx context.Context, dsn string, cfg Config) (*Store, error) {
 	prepare(pc)
 	words, err := wordsOf(cfg.Statuses)
 	if err != nil {
-		return nil, &Error{Op: "read statuses", Err: err, Config: true}
+		return nil, problem{op: "read statuses", err: err, setup: true}.wrap()
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {

@@ -76,12 +76,12 @@ func (s *Store) userID(ctx context.Context, sn *snapshot, name string) (string, 
 	case err != nil:
 		return "", readError("look up user", err)
 	case len(ids) == 0:
-		return "", &Error{
-			Op: fmt.Sprintf("look up user %q", name), Err: ErrUnknownUser, Config: true,
-			Hint: "names are compared exactly, capitals included",
-		}
+		return "", problem{
+			op: fmt.Sprintf("look up user %q", name), err: ErrUnknownUser, setup: true,
+			hint: "names are compared exactly, capitals included",
+		}.wrap()
 	case len(ids) > 1:
-		return "", &Error{Op: fmt.Sprintf("look up user %q", name), Err: errors.New("several users have this name"), Config: true}
+		return "", problem{op: fmt.Sprintf("look up user %q", name), err: errors.New("several users have this name"), setup: true}.wrap()
 	}
 	return ids[0], nil
 }

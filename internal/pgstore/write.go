@@ -137,11 +137,11 @@ func (s *Store) requiredTexts(ctx context.Context) ([]string, error) {
 			return nil, readError("read participant columns", err)
 		}
 		if category != "S" {
-			return nil, &Error{
-				Op: "prepare insert of participants", Config: true,
-				Err:  fmt.Errorf("column %s of %s takes no null, has no default and is of type %s", name, p.Table, kind),
-				Hint: "give the column a default: nobody but the application knows a value for it",
-			}
+			return nil, problem{
+				op: "prepare insert of participants", setup: true,
+				err:  fmt.Errorf("column %s of %s takes no null, has no default and is of type %s", name, p.Table, kind),
+				hint: "give the column a default: nobody but the application knows a value for it",
+			}.wrap()
 		}
 		texts = append(texts, name)
 	}
@@ -164,7 +164,7 @@ func (s *Store) Writable(ctx context.Context) error {
 		return readError(op, err)
 	}
 	if standby {
-		return &Error{Op: op, Err: errors.New("this server is a standby"), Config: true, Hint: "connect to the primary"}
+		return problem{op: op, err: errors.New("this server is a standby"), setup: true, hint: "connect to the primary"}.wrap()
 	}
 	var missing []string
 	for _, n := range s.rights() {
@@ -181,10 +181,10 @@ func (s *Store) Writable(ctx context.Context) error {
 		}
 	}
 	if len(missing) > 0 {
-		return &Error{Op: op, Err: fmt.Errorf("role %s may not write what repairs write", role), Config: true, Hint: "run: " + strings.Join(missing, "; ")}
+		return problem{op: op, err: fmt.Errorf("role %s may not write what repairs write", role), setup: true, hint: "run: " + strings.Join(missing, "; ")}.wrap()
 	}
 	if readOnlyNow == "on" {
-		return &Error{Op: op, Err: errors.New("the session is read-only"), Config: true, Hint: "default_transaction_read_only is on for this role or database"}
+		return problem{op: op, err: errors.New("the session is read-only"), setup: true, hint: "default_transaction_read_only is on for this role or database"}.wrap()
 	}
 	_, err = s.requiredTexts(ctx)
 	return err
