@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 // Bucket is a key-value bucket. Its methods wait a few seconds at most and do
@@ -140,7 +142,7 @@ func (b *Bucket) bind(ctx context.Context) error {
 	}
 	kv, err := b.conn.js.KeyValue(ctx, b.name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		return &Error{Op: "open bucket", Err: fmt.Errorf("%w: %w", ErrSetup, err), Hint: "start questwatch run once, or have the bucket created"}
+		return hint.Failed("open bucket", fmt.Errorf("%w: %w", ErrSetup, err), "start questwatch run once, or have the bucket created")
 	}
 	if err != nil {
 		return err

@@ -79,34 +79,12 @@ func (c *Conn) CDCTail(ctx context.Context) (last Seq, tail Message, err error) 
 		if err != nil {
 			return state.Last, Message{}, err
 		}
-		if !isForeign(stored.header) {
+		if !c.isForeign(c.names.cdcStream, stored.header) {
 			return state.Last, stored.Message, nil
 		}
-		c.skipForeign(stored.Message, seq == state.Last)
+		c.skipForeign(c.names.cdcStream, stored.Message, seq == state.Last)
 	}
 	return state.Last, Message{}, fmt.Errorf("read tail of stream %q: %w", c.names.cdcStream, ErrNoMessage)
-}
-
-// isForeign looks for the marks that only a Writer's messages have. See the
-// package documentation.
-func isForeign(h nats.Header) bool {
-	return len(h[jetstream.ExpectedLastSeqHeader]) == 0
-}
-
-// skipForeign reports the first of several in a row only.
-func (c *Conn) skipForeign(m Message, first bool) {
-	c.foreign.Add(1)
-	if !first {
-		return
-	}
-	c.log.Warn("skipping messages that questwatch did not write", "stream", c.names.cdcStream, "seq", m.Seq, "subject", m.Subject)
-}
-
-// LastEvent returns the newest event whose subject matches the filter, which
-// may have wildcards, or ErrNoMessage.
-func (c *Conn) LastEvent(ctx context.Context, filterSubject string) (Message, error) {
-	stored, err := c.getMessage(ctx, c.names.eventsStream, getRequest{LastFor: filterSubject})
-	return stored.Message, err
 }
 
 type getRequest struct {

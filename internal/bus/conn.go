@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 // Seq is a sequence of a stream: 1 is its first message.
@@ -100,7 +101,7 @@ type watcher struct {
 func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	cfg = cfg.withDefaults()
 	if cfg.Manage != ManageCreate && cfg.Manage != ManageVerify {
-		return nil, &Error{Op: "connect to nats", Err: fmt.Errorf("manage is %q", cfg.Manage), Hint: `say "create" or "verify"`}
+		return nil, hint.Failed("connect to nats", fmt.Errorf("manage is %q", cfg.Manage), `say "create" or "verify"`)
 	}
 	ns, err := newNames(cfg.Namespace)
 	if err != nil {
@@ -241,7 +242,9 @@ func (c *Conn) admin(ctx context.Context, about string, request func(context.Con
 	ctx, stop := context.WithTimeout(ctx, requestTimeout)
 	defer stop()
 	w := &watcher{
-		disconnected: func(error) {},
+		disconnected: func(err error) { // the reply went to the old connection
+			cancel(fmt.Errorf("%w: %w", nats.ErrDisconnected, err))
+		},
 		denied: func(p *PermissionError) {
 			if strings.Contains(p.Subject, about) {
 				cancel(p)
@@ -251,9 +254,10 @@ func (c *Conn) admin(ctx context.Context, about string, request func(context.Con
 	c.watch(w)
 	defer c.unwatch(w)
 	err := request(ctx)
+	cause := context.Cause(ctx)
 	var p *PermissionError
-	if err != nil && errors.As(context.Cause(ctx), &p) {
-		return p
+	if err != nil && (errors.As(cause, &p) || errors.Is(cause, nats.ErrDisconnected)) {
+		return cause
 	}
 	return err
 }
@@ -268,8 +272,8 @@ func (c *Conn) Connected() bool { return c.nc.IsConnected() }
 // less what our headers need.
 func (c *Conn) MaxPayload() int { return int(c.nc.MaxPayload()) - headerRoom }
 
-// ForeignMessages counts the messages skipped by ConsumeCDC and CDCTail
-// because no Writer had written them.
+// ForeignMessages counts the messages skipped because this package had not
+// published them. One that is read twice counts twice.
 func (c *Conn) ForeignMessages() uint64 { return c.foreign.Load() }
 
 // Findings is the bucket of what is open now.

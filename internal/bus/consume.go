@@ -220,9 +220,9 @@ func (f *feed) accept(m jetstream.Msg, delivered uint64) error {
 		return stopError{&SeqGapError{Want: f.next, Got: seq}}
 	}
 	msg := Message{Seq: seq, Subject: m.Subject(), Data: m.Data(), Stored: meta.Timestamp}
-	foreign := f.cdc && isForeign(m.Headers())
+	foreign := f.conn.isForeign(f.stream, m.Headers())
 	if foreign {
-		f.conn.skipForeign(msg, !f.foreign)
+		f.conn.skipForeign(f.stream, msg, !f.foreign)
 	} else if err := f.deliver(msg); err != nil {
 		return stopError{err}
 	}

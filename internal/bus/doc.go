@@ -21,11 +21,13 @@
 // Messages of a dead Writer may still arrive at the server for a moment; they
 // can delay a new Writer, by fencing it, and cannot mix with its messages.
 //
-// A message in the CDC stream that no Writer wrote is foreign. Permissions
-// should prevent them but cannot altogether: whoever may use JetStream's API
-// can have its responses sent to any subject. ConsumeCDC and CDCTail skip
-// foreign messages and log them. None can pass for one of ours: the headers
-// that mark ours make the server refuse a copy.
+// A message in a stream that this package did not publish is foreign.
+// Permissions should prevent them but cannot altogether: whoever may use
+// JetStream's API can have its responses sent to any subject. Reading skips
+// foreign messages and logs them. In the CDC stream none can pass for one of
+// ours: the headers that mark ours make the server refuse a copy. In the
+// events stream a copy of an event can be stored, and has that event's id.
+// Values in buckets bear no such mark: treat them as input.
 //
 // # Consuming
 //
@@ -47,6 +49,6 @@
 //
 // The connection reconnects for ever and buffers nothing meanwhile: calls fail
 // or wait, as their docs say, and nothing is sent late. Errors that an operator
-// can act upon are *Error with a Hint. Close ends everything; calls under way
+// can act upon carry advice (package hint). Close ends everything; calls under way
 // return an error. A Writer, and a Consume, end by Close and ctx beforehand.
 package bus

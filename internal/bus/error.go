@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 var (
@@ -40,16 +42,6 @@ var (
 	// ErrSetup says that a stream or bucket is missing or not as it must be.
 	ErrSetup = errors.New("stream is not set up")
 )
-
-// Error is a failure an operator can act upon.
-type Error struct {
-	Op   string
-	Err  error
-	Hint string // what to do, in one sentence
-}
-
-func (e *Error) Error() string { return e.Op + ": " + e.Err.Error() }
-func (e *Error) Unwrap() error { return e.Err }
 
 // PermissionError says which subject the server keeps from this user.
 type PermissionError struct {
@@ -106,30 +98,29 @@ func classify(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var known *Error
 	var permission *PermissionError
 	switch {
-	case errors.As(err, &known):
+	case hint.Of(err) != "":
 		return fmt.Errorf("%s: %w", op, err)
 	case errors.As(err, &permission):
-		return &Error{Op: op, Err: err, Hint: fmt.Sprintf("allow this user to %s %q", permission.verb(), permission.Subject)}
+		return hint.Failed(op, err, fmt.Sprintf("allow this user to %s %q", permission.verb(), permission.Subject))
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", op, err)
 	case isFull(err):
-		return &Error{Op: op, Err: fmt.Errorf("%w: %w", ErrFull, err), Hint: "raise the storage limit of the stream, account or server, free disk space, or keep less"}
+		return hint.Failed(op, fmt.Errorf("%w: %w", ErrFull, err), "raise the storage limit of the stream, account or server, free disk space, or keep less")
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
-		return &Error{Op: op, Err: fmt.Errorf("%w: %w", ErrNoJetStream, err), Hint: "start the server with JetStream (nats-server -js), or enable it for this user's account"}
+		return hint.Failed(op, fmt.Errorf("%w: %w", ErrNoJetStream, err), "start the server with JetStream (nats-server -js), or enable it for this user's account")
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrNkeysNotSupported):
-		return &Error{Op: op, Err: fmt.Errorf("%w: %w", ErrAuth, err), Hint: "check user, password, token or credentials file for this server"}
+		return hint.Failed(op, fmt.Errorf("%w: %w", ErrAuth, err), "check user, password, token or credentials file for this server")
 	case isUnreachable(err):
-		return &Error{Op: op, Err: fmt.Errorf("%w: %w", ErrUnreachable, err), Hint: "check the address, and that the server runs and can be reached from here"}
+		return hint.Failed(op, fmt.Errorf("%w: %w", ErrUnreachable, err), "check the address, and that the server runs and can be reached from here")
 	}
 	return fmt.Errorf("%s: %w", op, err)
 }
 
 func isUnreachable(err error) bool {
 	var netErr net.Error
-	return errors.Is(err, nats.ErrNoServers) ||
+	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrDisconnected) ||
 		!errors.Is(err, context.DeadlineExceeded) && errors.As(err, &netErr)
 }
 

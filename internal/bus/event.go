@@ -8,11 +8,14 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 const (
-	eventContentType = "application/cloudevents+json"
-	eventPipeline    = 256 // events in flight at once
+	contentTypeHeader = "Content-Type"
+	eventContentType  = "application/cloudevents+json"
+	eventPipeline     = 256 // events in flight at once
 )
 
 // EventMsg is an event to publish. ID makes publishing it again harmless.
@@ -106,7 +109,7 @@ func (c *Conn) pipelineEvents(ctx context.Context, events []EventMsg) (stored in
 func eventMessage(e EventMsg) *nats.Msg {
 	m := nats.NewMsg(e.Subject)
 	m.Data = e.Data
-	m.Header.Set("Content-Type", eventContentType)
+	m.Header.Set(contentTypeHeader, eventContentType)
 	m.Header.Set(jetstream.MsgIDHeader, e.ID)
 	return m
 }
@@ -120,10 +123,7 @@ func (c *Conn) checkEvent(op string, e EventMsg) error {
 
 func (c *Conn) checkSize(op string, data []byte) error {
 	if limit := c.MaxPayload(); len(data) > limit {
-		return &Error{
-			Op: op, Err: fmt.Errorf("%w: %d bytes, %d are allowed", ErrTooLarge, len(data), limit),
-			Hint: "raise max_payload of the nats server",
-		}
+		return hint.Failed(op, fmt.Errorf("%w: %d bytes, %d are allowed", ErrTooLarge, len(data), limit), "raise max_payload of the nats server")
 	}
 	return nil
 }

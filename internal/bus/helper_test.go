@@ -15,6 +15,7 @@ import (
 
 	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/bus/embedded"
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -123,13 +124,13 @@ func wantPrefix(t testing.TB, got []bus.Message) int {
 	return len(got)
 }
 
-func hint(t testing.TB, err error) string {
+func advice(t testing.TB, err error) string {
 	t.Helper()
-	var e *bus.Error
-	if !errors.As(err, &e) || e.Hint == "" {
+	text := hint.Of(err)
+	if text == "" {
 		t.Fatalf("error has no hint: %v", err)
 	}
-	return e.Hint
+	return text
 }
 
 func receive[T any](t testing.TB, ch <-chan T) T {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 const (
@@ -84,7 +86,7 @@ func (c *Conn) setupStream(ctx context.Context, want jetstream.StreamConfig) err
 	})
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound) && c.cfg.Manage == ManageVerify:
-		return &Error{Op: "verify stream", Err: fmt.Errorf("%w: it does not exist", ErrSetup), Hint: "create it: " + streamCommand("add", want)}
+		return hint.Failed("verify stream", fmt.Errorf("%w: it does not exist", ErrSetup), "create it: "+streamCommand("add", want))
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return c.admin(ctx, want.Name, func(ctx context.Context) error {
 			_, err := c.js.CreateStream(ctx, want)
@@ -94,10 +96,7 @@ func (c *Conn) setupStream(ctx context.Context, want jetstream.StreamConfig) err
 		return err
 	}
 	if diff := fixedDifferences(have.Config, want); len(diff) > 0 {
-		return &Error{
-			Op: "verify stream", Err: fmt.Errorf("%w: %s", ErrSetup, strings.Join(diff, ", ")),
-			Hint: "use another namespace, or change the stream where that is possible; a new one would be made by: " + streamCommand("add", want),
-		}
+		return hint.Failed("verify stream", fmt.Errorf("%w: %s", ErrSetup, strings.Join(diff, ", ")), "use another namespace, or change the stream where that is possible; a new one would be made by: "+streamCommand("add", want))
 	}
 	return c.adjustLimits(ctx, have.Config, want)
 }
@@ -168,10 +167,7 @@ func (c *Conn) setupBucket(ctx context.Context, name string) error {
 		return err
 	}
 	if c.cfg.Manage == ManageVerify {
-		return &Error{
-			Op: "verify bucket", Err: fmt.Errorf("%w: it does not exist", ErrSetup),
-			Hint: fmt.Sprintf("create it: nats kv add %s --history=1 --storage=file --replicas=%d --marker-ttl=%s", name, c.cfg.Replicas, markerTTL),
-		}
+		return hint.Failed("verify bucket", fmt.Errorf("%w: it does not exist", ErrSetup), fmt.Sprintf("create it: nats kv add %s --history=1 --storage=file --replicas=%d --marker-ttl=%s", name, c.cfg.Replicas, markerTTL))
 	}
 	cfg := jetstream.KeyValueConfig{
 		Bucket: name, History: 1, Storage: jetstream.FileStorage, Replicas: c.cfg.Replicas, LimitMarkerTTL: markerTTL,

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 const (
@@ -25,10 +27,7 @@ type names struct {
 func newNames(namespace string) (names, error) {
 	for _, r := range namespace {
 		if !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_') {
-			return names{}, &Error{
-				Op: fmt.Sprintf("check namespace %q", namespace), Err: fmt.Errorf("character %q", r),
-				Hint: "use lower-case letters, digits, '-' and '_' only",
-			}
+			return names{}, hint.Failed(fmt.Sprintf("check namespace %q", namespace), fmt.Errorf("character %q", r), "use lower-case letters, digits, '-' and '_' only")
 		}
 	}
 	upper := strings.ToUpper(strings.ReplaceAll(namespace, "-", "_"))

@@ -45,7 +45,7 @@ func TestWriterRefusesTooLargeMessageAndLives(t *testing.T) {
 	if !errors.Is(err, bus.ErrTooLarge) {
 		t.Fatal(err)
 	}
-	hint(t, err)
+	advice(t, err)
 	if _, err := w.Publish(t.Context(), c.ControlSubject(), make([]byte, c.MaxPayload())); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestStrangerLeavesNoHole(t *testing.T) {
 	s, c := open(t)
 	js := raw(t, s)
 	next := 0
-	for round := range 30 {
+	for round := range 10 {
 		last, _, err := c.CDCTail(t.Context())
 		if err != nil && !errors.Is(err, bus.ErrNoMessage) {
 			t.Fatal(err)
@@ -215,7 +215,7 @@ func TestCutConnectionLeavesPrefix(t *testing.T) {
 	s, reader := open(t)
 	p := startProxy(t, s.Addr().String())
 	c := connect(t, bus.Config{URL: p.url(), Options: append(s.Owner(), nats.ReconnectWait(time.Millisecond), nats.ReconnectJitter(0, 0))})
-	for range 20 {
+	for range 8 {
 		last, _, err := reader.CDCTail(t.Context())
 		if err != nil && !errors.Is(err, bus.ErrNoMessage) {
 			t.Fatal(err)
@@ -325,7 +325,7 @@ func wantFull(t *testing.T, c *bus.Conn, limit int) {
 	if !errors.Is(err, bus.ErrFull) || !errors.Is(err, bus.ErrUncertain) {
 		t.Fatal(err)
 	}
-	hint(t, err)
+	advice(t, err)
 	n := wantPrefix(t, stored(t, c))
 	if n != int(w.Acked()) || limit > 0 && n != limit {
 		t.Errorf("%d messages are stored, %d acknowledged, limit %d", n, w.Acked(), limit)
@@ -356,7 +356,7 @@ func TestWriterWithoutPermission(t *testing.T) {
 	if !errors.As(err, &p) || p.Subject != owner.ControlSubject() {
 		t.Fatal(err)
 	}
-	hint(t, err)
+	advice(t, err)
 }
 
 func benchmarkPublish(b *testing.B, connect func(*embedded.Server) bus.Config) {

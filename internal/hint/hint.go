@@ -26,6 +26,11 @@ func Wrap(err error, format string, args ...any) error {
 	return &Error{err: err, advice: fmt.Sprintf(format, args...)}
 }
 
+// Failed is Wrap for an operation that failed with err.
+func Failed(op string, err error, advice string) error {
+	return &Error{err: fmt.Errorf("%s: %w", op, err), advice: advice}
+}
+
 // Setup does the same for an error that stays until somebody changes the
 // configuration, here or at the server.
 func Setup(err error, format string, args ...any) error {

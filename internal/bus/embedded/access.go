@@ -1,6 +1,11 @@
 package embedded
 
-import "github.com/nats-io/nats-server/v2/server"
+import (
+	"fmt"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"golang.org/x/crypto/bcrypt"
+)
 
 // readerMayPublish are the requests of the JetStream API that change nothing
 // but consumers, and what a consumer's client has to send back.
@@ -30,11 +35,17 @@ var readerMayNotSubscribe = []string{
 	ownerInbox + ".>",
 }
 
-func users(c credentials, protected []string) []*server.User {
-	return []*server.User{
-		{Username: c.User, Password: c.Password},
-		{Username: readerUser, Permissions: readerPermissions(protected)},
+// users are the owner and everybody else. The server gets a hash of the owner's
+// password; the lowest cost will do for one of 130 random bits.
+func users(c credentials, protected []string) ([]*server.User, error) {
+	hash, err := bcrypt.GenerateFromPassword([]byte(c.Password), bcrypt.MinCost)
+	if err != nil {
+		return nil, fmt.Errorf("hash the owner's password: %w", err)
 	}
+	return []*server.User{
+		{Username: c.User, Password: string(hash)},
+		{Username: readerUser, Permissions: readerPermissions(protected)},
+	}, nil
 }
 
 func readerPermissions(protected []string) *server.Permissions {

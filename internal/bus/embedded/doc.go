@@ -10,11 +10,11 @@
 // the data directory (0600) and never logged. Everybody who connects without
 // credentials is a reader: it may watch streams and buckets, and make, use
 // and delete consumers other than the protected ones, but publish nothing and
-// change no stream. The owner's inboxes are out of a reader's sight. What a
-// reader can still do is to name any subject as the destination of a reply or
-// of a push consumer, so that the server writes there in its name. Whoever
-// keeps a stream in order therefore has to recognise its own messages;
-// package bus does, for the streams where it matters.
+// change no stream. The owner's inboxes are out of a reader's sight. One way
+// round is left: a request may name any subject for its reply, and the server
+// writes the reply there in its own name, be it a stream's subject or a key of
+// a bucket. Whoever keeps a stream in order therefore has to recognise its own
+// messages; package bus does. Buckets are not protected from this.
 //
 // Durability: writes are synced to disk every SyncInterval. A power failure
 // loses what was acknowledged since the last sync.

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 const lockFile = "lock"
@@ -24,18 +26,18 @@ type dirLock struct{ file *os.File }
 func lockDir(dir string) (*dirLock, error) {
 	op := fmt.Sprintf("lock data directory %q", dir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, &Error{Op: op, Err: err, Hint: "choose a directory that this user may write to"}
+		return nil, hint.Failed(op, err, "choose a directory that this user may write to")
 	}
 	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, &Error{Op: op, Err: err, Hint: "choose a directory that this user may write to"}
+		return nil, hint.Failed(op, err, "choose a directory that this user may write to")
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		defer f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, &Error{Op: op, Err: ErrLocked, Hint: lockedHint(f)}
+			return nil, hint.Failed(op, ErrLocked, lockedHint(f))
 		}
-		return nil, &Error{Op: op, Err: err, Hint: "the file system has to support file locks"}
+		return nil, hint.Failed(op, err, "the file system has to support file locks")
 	}
 	l := &dirLock{file: f}
 	if err := l.writePID(); err != nil {

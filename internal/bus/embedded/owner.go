@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 const (
@@ -31,10 +33,7 @@ type credentials struct {
 func Owner(dir string) (user, password, url string, err error) {
 	c, err := readCredentials(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = &Error{
-			Op: fmt.Sprintf("read owner credentials in %q", dir), Err: err,
-			Hint: "no server has run with this data directory as this user: start one, or name another directory",
-		}
+		err = hint.Failed(fmt.Sprintf("read owner credentials in %q", dir), err, "no server has run with this data directory as this user: start one, or name another directory")
 	}
 	return c.User, c.Password, c.URL, err
 }
@@ -75,10 +74,7 @@ func ensureCredentials(dir string) (credentials, error) {
 		return c, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return c, &Error{
-			Op: "read owner credentials", Err: err,
-			Hint: "remove " + filepath.Join(dir, ownerFile) + " to have new ones made",
-		}
+		return c, hint.Failed("read owner credentials", err, "remove "+filepath.Join(dir, ownerFile)+" to have new ones made")
 	}
 	c = credentials{User: ownerUser, Password: rand.Text()}
 	return c, writeCredentials(dir, c)

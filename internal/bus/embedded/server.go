@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 	"sync"
 	"syscall"
@@ -13,6 +15,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 const (
@@ -70,6 +74,12 @@ type Server struct {
 // left running and the directory is unlocked.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
+	if _, err := os.Stat(cfg.Dir); errors.Is(err, fs.ErrNotExist) {
+		// Nobody can own it yet. Where the address is no good, do not even make it.
+		if _, _, err := probeAddress(ctx, cfg.Listen); err != nil {
+			return nil, err
+		}
+	}
 	lock, err := lockDir(cfg.Dir)
 	if err != nil {
 		return nil, err
@@ -95,6 +105,10 @@ func newServer(ctx context.Context, cfg Config, lock *dirLock) (*Server, error) 
 	if err != nil {
 		return nil, err
 	}
+	allowed, err := users(creds, cfg.Protected)
+	if err != nil {
+		return nil, err
+	}
 	ns, err := server.NewServer(&server.Options{
 		ServerName:             "questwatch",
 		Host:                   host,
@@ -108,7 +122,7 @@ func newServer(ctx context.Context, cfg Config, lock *dirLock) (*Server, error) 
 		MaxPayload:             cfg.MaxPayload,
 		// A full publish window must not look like a slow client.
 		MaxPending: max(server.MAX_PENDING_SIZE, 8*int64(cfg.MaxPayload)),
-		Users:      users(creds, cfg.Protected),
+		Users:      allowed,
 		NoAuthUser: readerUser,
 	})
 	if err != nil {
@@ -132,17 +146,17 @@ func probeAddress(ctx context.Context, listen string) (host string, port int, er
 		port, err = strconv.Atoi(portText)
 	}
 	if err != nil {
-		return "", 0, &Error{Op: op, Err: err, Hint: "write it as host:port, 127.0.0.1:4222 for this machine only or 0.0.0.0:4222 for all interfaces"}
+		return "", 0, hint.Failed(op, err, "write it as host:port, 127.0.0.1:4222 for this machine only or 0.0.0.0:4222 for all interfaces")
 	}
 	if port <= 0 {
 		return host, server.RANDOM_PORT, nil
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return "", 0, &Error{Op: op, Err: err, Hint: "another program uses this port: stop it, choose another port, or use that server instead of an embedded one"}
+		return "", 0, hint.Failed(op, err, "another program uses this port: stop it, choose another port, or use that server instead of an embedded one")
 	}
 	if err != nil {
-		return "", 0, &Error{Op: op, Err: err, Hint: "choose an address of this machine and a port that this user may use"}
+		return "", 0, hint.Failed(op, err, "choose an address of this machine and a port that this user may use")
 	}
 	return host, port, l.Close()
 }
@@ -151,7 +165,7 @@ func (s *Server) ready(ctx context.Context, cfg Config) error {
 	for ready := false; !ready; {
 		ready = s.nats.ReadyForConnections(readyPoll)
 		if err := s.log.fatalError(); err != nil {
-			return &Error{Op: "start nats server", Err: err, Hint: "check the data directory; the server's own log lines say more"}
+			return hint.Failed("start nats server", err, "check the data directory; the server's own log lines say more")
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("start nats server: %w", context.Cause(ctx))
@@ -192,10 +206,7 @@ func (s *Server) Healthy() error {
 		return fmt.Errorf("check nats storage: %w", err)
 	}
 	if limit := js.Config.MaxStore; limit > 0 && js.Store >= uint64(limit) {
-		return &Error{
-			Op: "check nats storage", Err: fmt.Errorf("%d of %d bytes are used", js.Store, limit),
-			Hint: "raise the storage limit, or lower the streams' size limits",
-		}
+		return hint.Failed("check nats storage", fmt.Errorf("%d of %d bytes are used", js.Store, limit), "raise the storage limit, or lower the streams' size limits")
 	}
 	return nil
 }
@@ -219,6 +230,6 @@ func (s *Server) Stop() error {
 	case <-s.stopped:
 		return nil
 	case <-timer.C:
-		return &Error{Op: "stop nats server", Err: ErrStopTimeout, Hint: "look for a slow or failing disk"}
+		return hint.Failed("stop nats server", ErrStopTimeout, "look for a slow or failing disk")
 	}
 }

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/peerquest/questwatch/internal/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// outcome is how a command line ended.
+type outcome struct {
+	status         int
+	stdout, stderr string
+}
+
+// command runs a command line as main does. A command that does not end by
+// itself is ended after a while, so that it fails the test.
+func command(t *testing.T, args ...string) outcome {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var out, errs bytes.Buffer
+	cmd := root()
+	cmd.SetArgs(args)
+	cmd.SetOut(&out)
+	cmd.SetErr(&errs)
+	err := cmd.ExecuteContext(ctx)
+	if err != nil && err.Error() != "" {
+		errs.WriteString(explain(err))
+	}
+	return outcome{exitStatus(err), out.String(), errs.String()}
+}
+
+// refused checks that a command line fails with a status, says all that it
+// should, and keeps the secret.
+func refused(t *testing.T, got outcome, status int, says ...string) {
+	t.Helper()
+	if got.status != status {
+		t.Errorf("status %d, want %d; stderr: %s", got.status, status, got.stderr)
+	}
+	for _, want := range says {
+		if !strings.Contains(got.stderr, want) {
+			t.Errorf("stderr lacks %q:\n%s", want, got.stderr)
+		}
+	}
+	if strings.Contains(got.stderr+got.stdout, secret) {
+		t.Errorf("a secret was shown:\n%s", got.stderr)
+	}
+}
+
+const secret = "geh3im"
+
+// untouched fails when the database has anything of ours.
+func untouched(t *testing.T, dsn string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	var traces int
+	err = conn.QueryRow(t.Context(), `SELECT
+		(SELECT count(*) FROM pg_publication) + (SELECT count(*) FROM pg_class WHERE relreplident = 'f') +
+		(SELECT count(*) FROM pg_replication_slots WHERE database = current_database())`).Scan(&traces)
+	if err != nil || traces != 0 {
+		t.Errorf("%d traces in the database, error %v", traces, err)
+	}
+}
+
+func with(dsn string, args ...string) []string { return append(args, "--dsn", dsn) }
+
+// runArgs is run on free ports with a data directory that must not come to be.
+func runArgs(t *testing.T, dsn string, more ...string) (args []string, data string) {
+	t.Helper()
+	data = filepath.Join(t.TempDir(), "data")
+	args = with(dsn, "run", "--http", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--data", data)
+	return append(args, more...), data
+}
+
+func execute(t *testing.T, dsn, sql string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	if _, err := conn.Exec(t.Context(), sql); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for name, test := range map[string]struct {
+		args []string
+		says string
+	}{
+		"unknown command":  {[]string{"wacth"}, "unknown command"},
+		"unknown flag":     {[]string{"run", "--nope"}, "unknown flag"},
+		"argument":         {[]string{"run", "now"}, "unknown command"},
+		"no database":      {[]string{"run"}, "no database is named"},
+		"audit's format":   {[]string{"audit", "--output", "xml"}, "xml"},
+		"dry run alone":    {[]string{"audit", "--dry-run"}, "--fix"},
+		"other command":    {[]string{"audit", "--compat", "rails"}, "django"},
+		"demo's length":    {[]string{"demo", "--for", "-1s"}, "--for"},
+		"demo's format":    {[]string{"demo", "--output", "html"}, "--output"},
+		"no such settings": {[]string{"run", "--config", "no/such.yaml"}, "no/such.yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			refused(t, command(t, test.args...), exitUsage, test.says)
+		})
+	}
+}
+
+func TestUnknownSettingIsNamedWithItsPlace(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "questwatch.yaml")
+	if err := os.WriteFile(file, []byte("postgres:\n  dsn: postgres://me:"+secret+"@h/d\n  slots: a\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, command(t, "run", "--config", file), exitUsage, file+":3:3", "slots")
+}
+
+func TestUnreachableDatabase(t *testing.T) {
+	dsn := testkit.Database(t)
+	cluster := testkit.Postgres(t)
+	if err := cluster.CreatePasswordRole(t.Context(), "knows", "right", "REPLICATION"); err != nil {
+		t.Fatal(err)
+	}
+	free := listen(t)
+	free.Close()
+	for name, test := range map[string]struct {
+		dsn    string
+		status int
+		says   []string
+	}{
+		"garbage":        {"postgres://u:" + secret + "@@h:x", exitUsage, []string{"connection string", "postgres://"}},
+		"wrong password": {cluster.DSNAs("postgres", "knows", secret), exitUsage, []string{"PGPASSFILE"}},
+		"no database":    {cluster.DSN("nowhere"), exitUsage, []string{`"nowhere" does not exist`}},
+		"server down":    {"postgres://me:" + secret + "@" + free.Addr().String() + "/d", exitFailure, []string{"refused"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args, data := runArgs(t, test.dsn)
+			refused(t, command(t, args...), test.status, test.says...)
+			refused(t, command(t, with(test.dsn, "audit")...), test.status)
+			if _, err := os.Stat(data); err == nil {
+				t.Error("the data directory was made")
+			}
+		})
+	}
+	untouched(t, dsn)
+}
+
+func TestUnsuitableDatabase(t *testing.T) {
+	for name, test := range map[string]struct {
+		prepare string
+		args    []string
+		says    []string
+	}{
+		"missing table":  {"DROP TABLE quests_questparticipant", nil, []string{"public.quests_questparticipant", "does not exist"}},
+		"missing column": {"ALTER TABLE quests_quest RENAME COLUMN assigned_to_id TO owner", nil, []string{"assigned_to_id", "tables.quest.columns"}},
+		"no set-up":      {"", []string{"--no-setup"}, []string{"REPLICA IDENTITY FULL", "CREATE PUBLICATION"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dsn := testkit.Database(t)
+			if test.prepare != "" {
+				execute(t, dsn, test.prepare)
+			}
+			args, _ := runArgs(t, dsn, test.args...)
+			refused(t, command(t, args...), exitUsage, test.says...)
+			untouched(t, dsn)
+		})
+	}
+}
+
+func TestWithoutTheRight(t *testing.T) {
+	dsn := testkit.Database(t)
+	cluster := testkit.Postgres(t)
+	if err := cluster.CreatePasswordRole(t.Context(), "plain", secret); err != nil {
+		t.Fatal(err)
+	}
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args, _ := runArgs(t, cluster.DSNAs(config.Database, "plain", secret))
+	refused(t, command(t, args...), exitUsage, `ALTER ROLE "plain" REPLICATION`)
+	untouched(t, dsn)
+}
+
+func TestServerWithoutLogicalDecoding(t *testing.T) {
+	cluster := testkit.NewCluster(t, testkit.PostgresOptions{Settings: map[string]string{"wal_level": "replica"}})
+	args, _ := runArgs(t, cluster.DSN("postgres"))
+	refused(t, command(t, args...), exitUsage, "wal_level is replica", "ALTER SYSTEM SET wal_level = 'logical'")
+}
+
+func TestUnknownUser(t *testing.T) {
+	dsn := testkit.Database(t)
+	refused(t, command(t, with(dsn, "audit", "--user", "nobody")...), exitUsage, `"nobody"`)
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func TestPortInUse(t *testing.T) {
+	dsn := testkit.Database(t)
+	taken := listen(t).Addr().String()
+	for _, flag := range []string{"--http", "--nats-listen"} {
+		args, data := runArgs(t, dsn, flag, taken)
+		refused(t, command(t, args...), exitFailure, "in use", "choose another")
+		if _, err := os.Stat(data); err == nil {
+			t.Errorf("%s: the data directory was made", flag)
+		}
+	}
+	untouched(t, dsn)
+}
+
+func TestExternalServerThatCannotServe(t *testing.T) {
+	dsn := testkit.Database(t)
+	for name, test := range map[string]struct {
+		options testkit.NATSOptions
+		says    []string
+	}{
+		"no JetStream": {testkit.NATSOptions{NoJetStream: true}, []string{"jetstream is not enabled", "nats-server -js"}},
+		"full":         {testkit.NATSOptions{JetStream: "max_file_store: 1K, max_memory_store: 1K"}, []string{"limit"}},
+		"forbidden": {testkit.NATSOptions{Config: `authorization { users = [ {user: a, password: ` + secret + `,
+			permissions: {publish: ["$JS.API.INFO"], subscribe: ["_INBOX.>"]}} ] }`}, []string{"$JS.API", "allow"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := testkit.NewNATS(t, test.options)
+			url := server.URL()
+			if name == "forbidden" {
+				url = strings.Replace(url, "nats://", "nats://a:"+secret+"@", 1)
+			}
+			args, _ := runArgs(t, dsn, "--nats", url)
+			refused(t, command(t, args...), exitFailure, test.says...)
+			untouched(t, dsn)
+		})
+	}
+}
