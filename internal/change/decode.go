@@ -2,19 +2,78 @@ package change
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 )
 
-// Fields that a step must have; a bit each, so that a missing one is noticed.
+// fields is a set of an object's keys, a bit each. A key that is missing would
+// be read as a zero that looks real, and one that comes twice could mean either.
+type fields uint16
+
+// add notes a key; err is what reading its value gave.
+func (f *fields) add(key fields, err error) error {
+	if err != nil {
+		return err
+	}
+	if *f&key != 0 {
+		return errors.New("a key comes twice")
+	}
+	*f |= key
+	return nil
+}
+
+func (f fields) need(all fields, what string) error {
+	if f&all != all {
+		return fmt.Errorf("%s lacks a key", what)
+	}
+	return nil
+}
+
+// The keys of a step and of a control record.
 const (
-	hasQuest = 1 << iota
+	hasQuest fields = 1 << iota
 	hasTransaction
 	hasSource
 	hasChanges
-	hasAll = 1<<iota - 1
+	hasPublished
+	stepNeeds = hasQuest | hasTransaction | hasSource | hasChanges
+)
+
+// The keys of a transaction.
+const (
+	hasID fields = 1 << iota
+	hasCommitLSN
+	hasEndLSN
+	hasTime
+	hasMessage
+	hasMessages
+	transactionNeeds = hasID | hasCommitLSN | hasTime | hasMessage | hasMessages
+)
+
+// The keys of a source.
+const (
+	hasDB fields = 1 << iota
+	hasEpoch
+	hasSnapshot
+	sourceNeeds = hasDB | hasEpoch | hasSnapshot
+)
+
+// The keys of a change.
+const (
+	hasOp fields = 1 << iota
+	hasEntity
+	hasTable
+	hasOrder
+	hasLSN
+	hasMoved
+	hasBefore
+	hasAfter
+	hasUnchanged
+	hasOmitted
+	changeNeeds = hasOp | hasEntity
 )
 
 // Decoder reads steps. Its names cache makes the strings that recur in every
@@ -41,67 +100,81 @@ func (d *Decoder) name(text []byte) string {
 func (d *Decoder) Step(data []byte, s *Step) error {
 	*s = Step{Changes: s.Changes[:0]}
 	sc := scanner{data: data}
-	have := 0
+	var have fields
 	err := sc.object(func(key []byte) (err error) {
+		var field fields
 		switch string(key) {
 		case "quest_id":
-			have |= hasQuest
+			field = hasQuest
 			s.QuestID, err = sc.int()
 		case "transaction":
-			have |= hasTransaction
+			field = hasTransaction
 			err = readTransaction(&sc, &s.Transaction)
 		case "source":
-			have |= hasSource
+			field = hasSource
 			err = d.source(&sc, &s.Source)
 		case "changes":
-			have |= hasChanges
+			field = hasChanges
 			err = sc.array(func() error { return d.change(&sc, s) })
 		case "ts_ms":
-			var ms int64
-			ms, err = sc.int()
-			s.Published = Millis(ms)
+			field = hasPublished
+			s.Published, err = readMillis(&sc)
 		default:
 			_, err = sc.raw()
 		}
-		return err
+		return have.add(field, err)
 	})
-	if err == nil {
-		err = sc.end()
-	}
-	if err == nil && have != hasAll {
-		err = errors.New("not a step: quest_id, transaction, source or changes is missing")
-	}
-	if err != nil {
+	if err = cmp.Or(err, sc.end(), have.need(stepNeeds, "the step")); err != nil {
 		return fmt.Errorf("%w: decode step: %w", ErrMalformed, err)
 	}
 	return nil
 }
 
 func readTransaction(sc *scanner, t *Transaction) error {
-	return sc.object(func(key []byte) (err error) {
-		var n uint64
+	var have fields
+	err := sc.object(func(key []byte) (err error) {
+		var field fields
 		switch string(key) {
 		case "id":
+			field = hasID
 			t.ID, err = sc.uint()
 		case "commit_lsn":
-			n, err = sc.uint()
-			t.CommitLSN = LSN(n)
+			field = hasCommitLSN
+			t.CommitLSN, err = readLSN(sc)
 		case "end_lsn":
-			n, err = sc.uint()
-			t.EndLSN = LSN(n)
+			field = hasEndLSN
+			t.EndLSN, err = readLSN(sc)
 		case "ts_ms":
-			var ms int64
-			ms, err = sc.int()
-			t.Time = Millis(ms)
+			field = hasTime
+			t.Time, err = readMillis(sc)
 		case "message":
+			field = hasMessage
 			t.Message, err = count(sc)
 		case "messages":
+			field = hasMessages
 			t.Messages, err = count(sc)
 		default:
 			_, err = sc.raw()
 		}
-		return err
+		return have.add(field, err)
 	})
+	if err = cmp.Or(err, have.need(transactionNeeds, "the transaction")); err != nil {
+		return err
+	}
+	if t.Message < 1 || t.Messages != 0 && t.Message > t.Messages {
+		return fmt.Errorf("transaction's message %d of %d", t.Message, t.Messages)
+	}
+	return nil
+}
+
+func readLSN(sc *scanner) (LSN, error) {
+	n, err := sc.uint()
+	return LSN(n), err
+}
+
+func readMillis(sc *scanner) (Millis, error) {
+	n, err := sc.int()
+	return Millis(n), err
 }
 
 func count(sc *scanner) (int, error) {
@@ -113,19 +186,25 @@ func count(sc *scanner) (int, error) {
 }
 
 func (d *Decoder) source(sc *scanner, s *Source) error {
-	return sc.object(func(key []byte) (err error) {
+	var have fields
+	err := sc.object(func(key []byte) (err error) {
+		var field fields
 		switch string(key) {
 		case "db":
+			field = hasDB
 			s.DB, err = d.str(sc)
 		case "epoch":
+			field = hasEpoch
 			s.Epoch, err = sc.uint()
 		case "snapshot":
+			field = hasSnapshot
 			s.Snapshot, err = sc.bool()
 		default:
 			_, err = sc.raw()
 		}
-		return err
+		return have.add(field, err)
 	})
+	return cmp.Or(err, have.need(sourceNeeds, "the source"))
 }
 
 func (d *Decoder) str(sc *scanner) (string, error) {
@@ -139,36 +218,46 @@ func (d *Decoder) str(sc *scanner) (string, error) {
 func (d *Decoder) change(sc *scanner, s *Step) error {
 	s.Changes = append(s.Changes, Change{})
 	c := &s.Changes[len(s.Changes)-1]
+	var have fields
 	err := sc.object(func(key []byte) (err error) {
+		var field fields
 		switch string(key) {
 		case "op":
+			field = hasOp
 			c.Op, err = readOp(sc)
 		case "entity":
+			field = hasEntity
 			c.Entity, err = readEntity(sc)
 		case "table":
+			field = hasTable
 			c.Table, err = d.str(sc)
 		case "order":
+			field = hasOrder
 			c.Order, err = count(sc)
 		case "lsn":
-			var n uint64
-			n, err = sc.uint()
-			c.LSN = LSN(n)
+			field = hasLSN
+			c.LSN, err = readLSN(sc)
 		case "moved":
+			field = hasMoved
 			c.Moved, err = sc.bool()
 		case "before":
+			field = hasBefore
 			c.Before, err = readRow(sc)
 		case "after":
+			field = hasAfter
 			c.After, err = readRow(sc)
 		case "unchanged":
+			field = hasUnchanged
 			c.Unchanged, err = d.nameList(sc)
 		case "omitted":
+			field = hasOmitted
 			c.Omitted, err = d.nameList(sc)
 		default:
 			_, err = sc.raw()
 		}
-		return err
+		return have.add(field, err)
 	})
-	if err != nil {
+	if err = cmp.Or(err, have.need(changeNeeds, "the change")); err != nil {
 		return err
 	}
 	return c.check()
@@ -176,14 +265,11 @@ func (d *Decoder) change(sc *scanner, s *Step) error {
 
 // check refuses a change whose rows do not go with its operation.
 func (c *Change) check() error {
-	if c.Op == 0 || c.Entity == 0 {
-		return errors.New("change without op or entity")
-	}
 	if (c.After == nil) != (c.Op == Delete) {
 		return fmt.Errorf("change %q of %s: its after does not go with its op", c.Op, c.Entity)
 	}
-	if c.Op == Delete && c.Before == nil {
-		return fmt.Errorf("change %q of %s without before", c.Op, c.Entity)
+	if c.Op != Update && (c.Before == nil) == (c.Op == Delete) {
+		return fmt.Errorf("change %q of %s: its before does not go with its op", c.Op, c.Entity)
 	}
 	return nil
 }
@@ -245,22 +331,23 @@ func (d *Decoder) Control(data []byte) (*Control, error) {
 		return nil, fmt.Errorf("%w: decode control record: %w", ErrMalformed, err)
 	}
 	sc := scanner{data: data}
+	var have fields
 	err := sc.object(func(key []byte) (err error) {
+		var field fields
 		switch string(key) {
 		case "transaction":
+			field = hasTransaction
 			c.Transaction = &Transaction{}
 			err = readTransaction(&sc, c.Transaction)
 		case "source":
+			field = hasSource
 			err = d.source(&sc, &c.Source)
 		default:
 			_, err = sc.raw()
 		}
-		return err
+		return have.add(field, err)
 	})
-	if err == nil {
-		err = c.check()
-	}
-	if err != nil {
+	if err = cmp.Or(err, have.need(hasSource, "the record"), c.check()); err != nil {
 		return nil, fmt.Errorf("%w: decode control record: %w", ErrMalformed, err)
 	}
 	return c, nil

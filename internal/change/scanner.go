@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"unicode/utf8"
 )
 
@@ -35,6 +34,9 @@ func (s *scanner) space() {
 
 // peek is the next byte that is not white space, or 0 at the end.
 func (s *scanner) peek() byte {
+	if s.pos < len(s.data) && s.data[s.pos] > ' ' {
+		return s.data[s.pos]
+	}
 	s.space()
 	if s.pos >= len(s.data) {
 		return 0
@@ -109,20 +111,29 @@ func (s *scanner) array(item func() error) error {
 	}
 }
 
-// quoted consumes a string and returns it with its quotes.
+// quoted consumes a string and returns it with its quotes. What it returns is a
+// valid JSON string, so that whoever skips it needs no second look.
 func (s *scanner) quoted() (text []byte, escaped bool, err error) {
 	if err := s.expect('"'); err != nil {
 		return nil, false, err
 	}
-	start := s.pos - 1
+	start, all := s.pos-1, byte(0)
 	for s.pos < len(s.data) {
-		switch c := s.data[s.pos]; {
+		c := s.data[s.pos]
+		all |= c
+		switch {
 		case c == '"':
 			s.pos++
-			return s.data[start:s.pos], escaped, nil
+			text = s.data[start:s.pos]
+			if all >= utf8.RuneSelf && !utf8.Valid(text) {
+				return nil, false, fmt.Errorf("string at byte %d is not UTF-8", start)
+			}
+			return text, escaped, nil
 		case c == '\\':
 			escaped = true
-			s.pos += 2
+			if err := s.escape(); err != nil {
+				return nil, false, err
+			}
 		case c < ' ':
 			return nil, false, fmt.Errorf("control character in a string at byte %d", s.pos)
 		default:
@@ -132,6 +143,35 @@ func (s *scanner) quoted() (text []byte, escaped bool, err error) {
 	return nil, false, errTruncated
 }
 
+// escape consumes a backslash and what belongs to it.
+func (s *scanner) escape() error {
+	rest := s.data[s.pos+1:]
+	if len(rest) == 0 {
+		return errTruncated
+	}
+	switch rest[0] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		s.pos += 2
+		return nil
+	case 'u':
+		if len(rest) < 5 {
+			return errTruncated
+		}
+		for _, c := range rest[1:5] {
+			if !isHex(c) {
+				return fmt.Errorf("bad escape at byte %d", s.pos)
+			}
+		}
+		s.pos += 6
+		return nil
+	}
+	return fmt.Errorf("bad escape at byte %d", s.pos)
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
 // str consumes a string and returns its text, a part of the input where the
 // string has no escapes.
 func (s *scanner) str() ([]byte, error) {
@@ -139,16 +179,8 @@ func (s *scanner) str() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return unquote(text, escaped)
-}
-
-func unquote(text []byte, escaped bool) ([]byte, error) {
-	inner := text[1 : len(text)-1]
 	if !escaped {
-		if !utf8.Valid(inner) {
-			return nil, errors.New("string is not UTF-8")
-		}
-		return inner, nil
+		return text[1 : len(text)-1], nil
 	}
 	var out string
 	if err := json.Unmarshal(text, &out); err != nil {
@@ -159,17 +191,31 @@ func unquote(text []byte, escaped bool) ([]byte, error) {
 
 // Text is the text of a JSON string, such as a column's value.
 func Text(value []byte) (string, error) {
+	text, err := TextBytes(value)
+	return string(text), err
+}
+
+// TextBytes is the same without a copy where the string has no escapes: the
+// result is then a part of value.
+func TextBytes(value []byte) ([]byte, error) {
 	s := scanner{data: value}
 	text, err := s.str()
-	if err != nil {
-		return "", err
+	if err == nil {
+		err = s.end()
 	}
-	return string(text), s.end()
+	if err != nil {
+		return nil, err
+	}
+	return text, nil
 }
 
 // Int is the value of a JSON integer, such as a column's value.
 func Int(value []byte) (int64, error) {
-	n, err := strconv.ParseInt(string(value), 10, 64)
+	s := scanner{data: value}
+	n, err := s.int()
+	if err == nil {
+		err = s.end()
+	}
 	if err != nil {
 		return 0, fmt.Errorf("read integer %.40q: %w", value, err)
 	}
@@ -209,11 +255,7 @@ func (s *scanner) skip(depth int) error {
 	case '[':
 		return s.array(func() error { return s.skip(depth + 1) })
 	case '"':
-		text, escaped, err := s.quoted()
-		if err != nil {
-			return err
-		}
-		_, err = unquote(text, escaped)
+		_, _, err := s.quoted()
 		return err
 	case 't':
 		return s.literal("true")
@@ -273,6 +315,11 @@ func (s *scanner) digits() int {
 // uint consumes an integer of 0 or more.
 func (s *scanner) uint() (uint64, error) {
 	s.space()
+	return s.magnitude()
+}
+
+// magnitude consumes the digits of an integer.
+func (s *scanner) magnitude() (uint64, error) {
 	start, n := s.pos, uint64(0)
 	for s.pos < len(s.data) && s.data[s.pos] >= '0' && s.data[s.pos] <= '9' {
 		digit := uint64(s.data[s.pos] - '0')
@@ -282,7 +329,7 @@ func (s *scanner) uint() (uint64, error) {
 		n = n*10 + digit
 		s.pos++
 	}
-	if s.pos == start {
+	if s.pos == start || s.data[start] == '0' && s.pos > start+1 {
 		return 0, fmt.Errorf("want an integer at byte %d", start)
 	}
 	return n, nil
@@ -294,7 +341,7 @@ func (s *scanner) int() (int64, error) {
 	if negative {
 		s.pos++
 	}
-	n, err := s.uint()
+	n, err := s.magnitude()
 	if err != nil {
 		return 0, err
 	}

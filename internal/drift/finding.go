@@ -28,7 +28,8 @@ type Where struct {
 
 // Finding is a violation with its history.
 type Finding struct {
-	// ID is the same whenever the same stream is read.
+	// ID is the same whenever the same stream is read. A suspicion has none yet:
+	// most are gone before anybody could ask for it.
 	ID        string
 	Quest     int64
 	Title     string
@@ -99,6 +100,5 @@ func (t *Tracker) newFinding(q *quest.Quest, v rule.Violation, where Where) Find
 		Since: max(where.Transaction.Time, t.now),
 	}
 	f.Due = f.Since.Add(t.config.Grace(v.Rule))
-	f.ID = findingID(t.config.Namespace, &f)
 	return f
 }

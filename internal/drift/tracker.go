@@ -151,11 +151,15 @@ func match(violations []rule.Violation, e *entry) *rule.Violation {
 // mark.
 func (t *Tracker) begin(dst []Transition, e *entry) []Transition {
 	if e.Due == e.Since && e.Where.Origin == FromStream {
-		e.phase = open
-		return append(dst, Transition{What: Opened, Finding: e.Finding, At: e.Due})
+		return t.open(dst, e)
 	}
 	heap.Push(&t.waiting, e)
 	return dst
+}
+
+func (t *Tracker) open(dst []Transition, e *entry) []Transition {
+	e.phase, e.ID = open, findingID(t.config.Namespace, &e.Finding)
+	return append(dst, Transition{What: Opened, Finding: e.Finding, At: e.Due})
 }
 
 // end closes a finding; only one that was open is worth telling.
@@ -168,7 +172,9 @@ func (e *entry) end(dst []Transition, at change.Millis, by Where, why Reason) []
 	if by.Origin == FromBaseline {
 		why = Restated
 	}
-	return append(dst, Transition{What: Resolved, Finding: e.Finding, At: at, By: by, Reason: why})
+	// Commit times do not follow the order of commits: a finding without grace can
+	// be ended by a step that is older than the one that opened it.
+	return append(dst, Transition{What: Resolved, Finding: e.Finding, At: max(at, e.Due), By: by, Reason: why})
 }
 
 // Mark moves stream time on and appends the findings that it opens, in the
@@ -178,8 +184,7 @@ func (t *Tracker) Mark(dst []Transition, at change.Millis) []Transition {
 	for len(t.waiting) > 0 && t.waiting[0].Due <= t.now {
 		e := heap.Pop(&t.waiting).(*entry)
 		if e.phase == suspected {
-			e.phase = open
-			dst = append(dst, Transition{What: Opened, Finding: e.Finding, At: e.Due})
+			dst = t.open(dst, e)
 		}
 	}
 	return dst
@@ -236,6 +241,5 @@ func compareSubjects(a, b *entry) int {
 		cmp.Compare(a.Quest, b.Quest),
 		cmp.Compare(a.Violation.Rule, b.Violation.Rule),
 		cmp.Compare(a.User, b.User),
-		cmp.Compare(a.ID, b.ID),
 	)
 }

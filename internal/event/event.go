@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
@@ -45,7 +46,21 @@ func (e *Event) Subject(namespace string) string {
 	if e.Quest != 0 {
 		quest = strconv.FormatInt(e.Quest, 10)
 	}
-	return fmt.Sprintf("%s.events.%s.%s.%s.%s", namespace, e.Group, e.What, e.Detail, quest)
+	return fmt.Sprintf("%s.events.%s.%s.%s.%s", namespace, e.Group, e.What, token(e.Detail), quest)
+}
+
+// token is a text as one token of a subject. A reason comes from a record of the
+// stream; one that made a bad subject would stop all that follows.
+func token(text string) string {
+	if text == "" {
+		return "_"
+	}
+	return strings.Map(func(r rune) rune {
+		if r <= ' ' || r >= 0x7f || strings.ContainsRune(".*>", r) {
+			return '_'
+		}
+		return r
+	}, text)
 }
 
 // Type is the CloudEvents type.

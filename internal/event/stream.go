@@ -37,9 +37,6 @@ func OfControl(c *change.Control, now change.Millis, at Position) (Event, bool) 
 	case change.Progress, change.BaselineBegin, change.BaselineEnd, change.TxEnd, change.Message:
 		return Event{}, false
 	}
-	if detail == "" {
-		detail = "_"
-	}
 	t := max(c.Time, now)
 	if c.Transaction != nil {
 		t = max(c.Transaction.Time, now)

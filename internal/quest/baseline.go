@@ -31,24 +31,38 @@ func (q *Quest) inherit(old *Quest) {
 	for i := range q.Applications {
 		a := &q.Applications[i]
 		if j, found := old.findApplication(a.ID); found {
-			if was := old.Applications[j]; (was.Status == Approved) == (a.Status == Approved) {
+			if was := old.Applications[j]; was.User == a.User && (was.Status == Approved) == (a.Status == Approved) {
 				a.Approved, a.Revoked = was.Approved, was.Revoked
 			}
 		}
 	}
+	q.forgetFulfilled(old)
+	came := false
 	for i := range q.Participants {
 		p := &q.Participants[i]
-		if j, found := old.findParticipant(p.ID); found {
-			p.Direct = old.Participants[j].Direct && old.Participants[j].User == p.User
-		}
+		j, found := old.findParticipant(p.ID)
+		same := found && old.Participants[j].User == p.User
+		p.Direct = same && old.Participants[j].Direct
+		came = came || p.Active() && !(same && old.Participants[j].Active())
 	}
 	for _, d := range old.Departures {
 		if !q.HasParticipant(d.User) && !q.approvedSince(old, d.User) {
 			q.Departures = append(q.Departures, d)
 		}
 	}
-	if q.Assigned == 0 {
+	if q.Exists && q.Assigned == 0 && !came {
 		q.Released = old.Released
+	}
+}
+
+// forgetFulfilled forgets the approvals of those who had a participant in old
+// and have none now. The approval did not fail, and how the participant went
+// nobody saw.
+func (q *Quest) forgetFulfilled(old *Quest) {
+	for i := range q.Applications {
+		if a := &q.Applications[i]; old.HasParticipant(a.User) && !q.HasParticipant(a.User) {
+			a.Approved = 0
+		}
 	}
 }
 
@@ -60,20 +74,23 @@ func (q *Quest) approvedSince(old *Quest, u User) bool {
 			return false
 		}
 		j, found := old.findApplication(a.ID)
-		return !found || old.Applications[j].Status != Approved
+		return !found || old.Applications[j].Status != Approved || old.Applications[j].User != u
 	})
 }
 
-// Truncate removes all rows of an entity.
+// Truncate removes all rows of an entity. Nobody left by it and no approval
+// failed by it: what it removes leaves no history, as in EndBaseline.
 func (s *State) Truncate(e change.Entity) {
 	for id, q := range s.quests {
 		switch e {
 		case change.Quest:
-			*q = Quest{ID: id, Applications: q.Applications, Participants: q.Participants}
+			*q = Quest{ID: id, Applications: q.Applications, Participants: q.Participants, Departures: q.Departures}
 		case change.Application:
 			q.Applications = nil
 		case change.Participant:
+			before := *q
 			q.Participants = nil
+			q.forgetFulfilled(&before)
 		}
 		if q.empty() {
 			delete(s.quests, id)

@@ -24,6 +24,7 @@ func (e *ColumnError) Unwrap() error { return e.Err }
 
 var (
 	errNull    = errors.New("is null")
+	errEmpty   = errors.New("is empty")
 	errMissing = errors.New("is not in the row")
 )
 
@@ -32,7 +33,7 @@ type row struct {
 	id      int64
 	user    User
 	status  string
-	title   string
+	title   []byte // a part of the row, or a copy
 	joined  int64
 	deleted bool
 	has     field
@@ -93,7 +94,9 @@ func (s *State) readColumn(cols *columns, r *row, column, value []byte) (err err
 		if null && cols.nullUser {
 			return nil
 		}
-		r.user, err = s.readUser(value)
+		if r.user, err = s.readUser(value); err == nil && r.user == 0 && !cols.nullUser {
+			err = errEmpty
+		}
 	case cols.status:
 		r.has |= hasStatus
 		if null {
@@ -103,7 +106,7 @@ func (s *State) readColumn(cols *columns, r *row, column, value []byte) (err err
 	case cols.title:
 		r.has |= hasTitle
 		if !null {
-			r.title, err = change.Text(value)
+			r.title, err = change.TextBytes(value)
 		}
 	case cols.joined:
 		r.has |= hasJoined
@@ -124,12 +127,15 @@ func (s *State) readUser(value []byte) (User, error) {
 	if change.Null(value) {
 		return 0, errNull
 	}
-	if len(value) > 1 && value[0] == '"' {
-		text, err := change.Text(value)
+	if value[0] == '"' {
+		text, err := change.TextBytes(value)
 		if err != nil {
 			return 0, err
 		}
-		return s.users.Intern([]byte(text)), nil
+		return s.users.Intern(text), nil
+	}
+	if value[0] != '-' && (value[0] < '0' || value[0] > '9') {
+		return 0, fmt.Errorf("read person's id %.40q", value)
 	}
 	return s.users.Intern(value), nil
 }
@@ -159,6 +165,10 @@ func readMicros(value []byte) (int64, error) {
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
+		// A column without a time zone, which is UTC's.
+		if t, err := time.Parse("2006-01-02T15:04:05", text); err == nil {
+			return t.UnixMicro(), nil
+		}
 		return 0, fmt.Errorf("read time: %w", err)
 	}
 	return t.UnixMicro(), nil

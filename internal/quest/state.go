@@ -95,7 +95,7 @@ func (q *Quest) remember(assignedBefore User, came []int64, at change.LSN) {
 	switch {
 	case q.Assigned != 0 || len(came) > 0:
 		q.Released = 0
-	case assignedBefore != 0 && q.Actives() > 0:
+	case q.Exists && assignedBefore != 0 && q.Actives() > 0:
 		q.Released = at
 	}
 }
@@ -103,6 +103,9 @@ func (q *Quest) remember(assignedBefore User, came []int64, at change.LSN) {
 // applyChange carries out one change; it returns the id of a participant that
 // became active by it, else 0.
 func (s *State) applyChange(q *Quest, c *change.Change, at change.LSN) (came int64, err error) {
+	if int(c.Entity) >= len(s.columns) {
+		return 0, fmt.Errorf("unknown entity %d", c.Entity)
+	}
 	data := c.After
 	if c.Op == change.Delete {
 		data = c.Before
@@ -131,8 +134,8 @@ func (s *State) applyQuest(q *Quest, c *change.Change, r *row) error {
 		return &ColumnError{Entity: c.Entity, Column: s.columns[c.Entity].status, Err: errMissing}
 	}
 	q.Exists = true
-	if r.has&hasTitle != 0 {
-		q.Title = r.title
+	if r.has&hasTitle != 0 && q.Title != string(r.title) {
+		q.Title = string(r.title) // rarely: every write of the row has the title
 	}
 	if r.has&hasStatus != 0 {
 		q.Status = s.statuses.Quest[r.status]
@@ -161,16 +164,15 @@ func (s *State) applyApplication(q *Quest, c *change.Change, r *row, at change.L
 		q.Applications = slices.Insert(q.Applications, i, Application{ID: r.id})
 	}
 	a := &q.Applications[i]
+	was, wasUser := a.Status, a.User
 	if r.has&hasUser != 0 {
 		a.User = r.user
 	}
-	if r.has&hasStatus == 0 {
-		return nil
+	if r.has&hasStatus != 0 {
+		a.Status = s.statuses.Application[r.status]
 	}
-	was := a.Status
-	a.Status = s.statuses.Application[r.status]
 	switch {
-	case a.Status == Approved && was != Approved:
+	case a.Status == Approved && (was != Approved || wasUser != a.User):
 		a.Approved, a.Revoked = 0, false
 		if c.Op != change.Read {
 			a.Approved = at
@@ -213,7 +215,7 @@ func (s *State) applyParticipant(q *Quest, c *change.Change, r *row, at change.L
 	if wasUser != 0 && wasUser != p.User {
 		q.depart(wasUser, at)
 	}
-	if c.Op == change.Read || !p.Active() || wasActive {
+	if c.Op == change.Read || !p.Active() || wasActive && wasUser == p.User {
 		return 0, nil
 	}
 	return p.ID, nil

@@ -28,13 +28,21 @@ type Checker struct {
 	decoder change.Decoder
 	step    change.Step
 
+	// seen is the newest time of a control record. Marks alone will not do for
+	// the times of stream events: a gap can come before the first of them.
+	seen change.Millis
 	// known is false until a baseline has ended, and again after a gap.
 	known bool
+	// blind is true from when a column that a rule needs is gone until the next
+	// baseline: the rows in between cannot be understood.
+	blind bool
 	// reading is true between the two ends of a baseline.
 	reading bool
 	// touched lists the quests of a transaction that is streamed as it comes, in the
-	// order in which it touched them; emptied says that it truncated a table.
+	// order in which it touched them, and among knows them: there can be very many.
+	// emptied says that it truncated a table.
 	touched []int64
+	among   map[int64]struct{}
 	emptied bool
 
 	violations  []rule.Violation
@@ -97,6 +105,9 @@ func (c *Checker) apply(seq change.Seq, s *change.Step) error {
 	if s.Source.Snapshot && !c.reading {
 		return nil // the rest of a baseline whose beginning is gone
 	}
+	if c.blind && !s.Source.Snapshot {
+		return nil // the next baseline has what it did
+	}
 	q, err := c.state.Apply(s)
 	if err != nil {
 		return fmt.Errorf("%w: %w", change.ErrMalformed, err)
@@ -104,14 +115,31 @@ func (c *Checker) apply(seq change.Seq, s *change.Step) error {
 	switch {
 	case s.Source.Snapshot || !c.known:
 	case s.Transaction.Messages == 0:
-		if !slices.Contains(c.touched, s.QuestID) {
-			c.touched = append(c.touched, s.QuestID)
-		}
+		c.touch(s.QuestID)
 	default:
 		c.judge(s.QuestID, q, drift.Where{Epoch: s.Source.Epoch, Transaction: s.Transaction, Origin: drift.FromStream})
 		c.tell(seq)
 	}
 	return nil
+}
+
+// touch notes a quest that is to be judged when its transaction ends.
+func (c *Checker) touch(id int64) {
+	if _, seen := c.among[id]; seen {
+		return
+	}
+	if c.among == nil {
+		c.among = map[int64]struct{}{}
+	}
+	c.among[id] = struct{}{}
+	c.touched = append(c.touched, id)
+}
+
+// untouch forgets a transaction's quests and returns them.
+func (c *Checker) untouch() (touched []int64, emptied bool) {
+	touched, emptied = c.touched, c.emptied
+	c.touched, c.among, c.emptied = nil, nil, false
+	return touched, emptied
 }
 
 // judge compares a quest with the rules and gathers what changed.
@@ -148,7 +176,8 @@ func (c *Checker) next(seq change.Seq) event.Position {
 }
 
 func (c *Checker) control(seq change.Seq, r *change.Control) error {
-	if e, ok := event.OfControl(r, c.tracker.Now(), c.next(seq)); ok {
+	c.seen = max(c.seen, r.Time)
+	if e, ok := event.OfControl(r, max(c.seen, c.tracker.Now()), c.next(seq)); ok {
 		c.found = append(c.found, Found{Event: e, Position: c.next(seq)})
 	}
 	switch r.Kind {
@@ -167,7 +196,7 @@ func (c *Checker) control(seq change.Seq, r *change.Control) error {
 		c.known = false
 	case change.SchemaChanged:
 		if len(r.Missing) > 0 {
-			c.known = false
+			c.known, c.blind = false, true
 		}
 	case change.Epoch, change.Message:
 	}
@@ -191,7 +220,8 @@ func (c *Checker) baselined(seq change.Seq, r *change.Control) {
 		return
 	}
 	c.state.EndBaseline()
-	c.known, c.reading, c.touched, c.emptied = true, false, nil, false
+	c.known, c.reading, c.blind = true, false, false
+	c.untouch()
 	c.judgeAll(drift.Where{
 		Epoch: r.Source.Epoch, Origin: drift.FromBaseline,
 		Transaction: change.Transaction{CommitLSN: r.LSN - 1, EndLSN: r.LSN, Time: r.Time},
@@ -203,8 +233,7 @@ func (c *Checker) baselined(seq change.Seq, r *change.Control) {
 // is violated because a table was emptied is no workflow's failure: it is found
 // as a baseline's would be.
 func (c *Checker) ended(seq change.Seq, r *change.Control) {
-	touched, emptied := c.touched, c.emptied
-	c.touched, c.emptied = nil, false
+	touched, emptied := c.untouch()
 	if !c.known {
 		return
 	}

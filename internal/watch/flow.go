@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -99,18 +100,27 @@ func (f *Flow) note(change func(*Status)) {
 
 // watch reads the stream from its beginning with a new checker.
 func (f *Flow) watch(ctx context.Context) error {
-	first, last, err := f.cdc.Bounds(ctx)
-	if err != nil {
-		return fmt.Errorf("look at the stream: %w", err)
-	}
 	published, some, err := f.events.Last(ctx)
 	if err != nil {
 		return fmt.Errorf("find the last event: %w", err)
 	}
+	first, last, err := f.cdc.Bounds(ctx)
+	if err != nil {
+		return fmt.Errorf("look at the stream: %w", err)
+	}
+	if some && published.Sequence > uint64(last) {
+		// An event cannot be ahead of its cause: the stream was made anew, and the old
+		// one's positions say nothing of it.
+		f.logger.Warn("the events are ahead of the stream, which must be a new one", "seq", last, "published", published.Sequence)
+		some = false
+	}
 	f.checker = NewChecker(f.rules)
 	caughtUp := last < first
+	f.note(func(s *Status) { s.CaughtUp, s.Open = caughtUp, nil })
 	if caughtUp {
-		f.note(func(s *Status) { s.CaughtUp = true })
+		if err := f.reconcile(ctx); err != nil {
+			return err
+		}
 	}
 	return f.cdc.Consume(ctx, max(first, 1), func(r change.Record) error {
 		found, err := f.checker.Take(r)
@@ -173,24 +183,23 @@ func (f *Flow) publish(ctx context.Context, found []Found, published event.Posit
 
 // count keeps the numbers of open findings for Status.
 func (f *Flow) count(found []Found) {
-	for i := range found {
-		t := found[i].Transition
-		if t == nil {
-			continue
-		}
-		delta := 1
-		if t.What == drift.Resolved {
-			delta = -1
-		}
-		f.note(func(s *Status) {
-			open := map[rule.Rule]int{}
-			for r, n := range s.Open {
-				open[r] = n
-			}
-			open[t.Finding.Violation.Rule] += delta
-			s.Open = open
-		})
+	if len(found) == 0 {
+		return
 	}
+	f.note(func(s *Status) {
+		open := map[rule.Rule]int{} // readers have the old one
+		maps.Copy(open, s.Open)
+		for i := range found {
+			switch t := found[i].Transition; {
+			case t == nil:
+			case t.What == drift.Resolved:
+				open[t.Finding.Violation.Rule]--
+			default:
+				open[t.Finding.Violation.Rule]++
+			}
+		}
+		s.Open = open
+	})
 }
 
 // keep puts an opened finding into the bucket, and takes a resolved one out.

@@ -1,0 +1,290 @@
+package quest_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/change"
+)
+
+// The model knows the rows of each quest as maps, and every frame that there
+// ever was: the rows after each single change. All history facts are computed
+// from the frames anew, as the doc comments of package quest define them.
+
+type questRow struct{ Title, Status, Assigned, Deleted string }
+
+type pairRow struct {
+	User, Status string
+	Joined       int64
+}
+
+// rows are one quest's.
+type rows struct {
+	quest *questRow
+	apps  map[int64]pairRow
+	parts map[int64]pairRow
+}
+
+func (r rows) clone() rows {
+	c := rows{apps: maps.Clone(r.apps), parts: maps.Clone(r.parts)}
+	if c.apps == nil {
+		c.apps, c.parts = map[int64]pairRow{}, map[int64]pairRow{}
+	}
+	if r.quest != nil {
+		q := *r.quest
+		c.quest = &q
+	}
+	return c
+}
+
+func (r rows) empty() bool { return r.quest == nil && len(r.apps) == 0 && len(r.parts) == 0 }
+
+func count(m map[int64]pairRow, keep func(pairRow) bool) (n int) {
+	for _, r := range m {
+		if keep(r) {
+			n++
+		}
+	}
+	return n
+}
+
+func of(user string) func(pairRow) bool { return func(r pairRow) bool { return r.User == user } }
+
+func approvedOf(user string) func(pairRow) bool {
+	return func(r pairRow) bool { return r.User == user && r.Status == "approved" }
+}
+
+func active(r pairRow) bool { return r.Status != "dropped" }
+
+// frame is a quest after a change. Blind frames are those that nobody saw
+// happen: a baseline's result and a truncate's.
+type frame struct {
+	rows
+	commit change.LSN
+	step   int
+	blind  bool
+}
+
+type model struct {
+	quests map[int64]rows
+	frames map[int64][]frame
+}
+
+func (m *model) note(id int64, commit change.LSN, step int, blind bool) {
+	m.frames[id] = append(m.frames[id], frame{rows: m.quests[id].clone(), commit: commit, step: step, blind: blind})
+}
+
+// forget drops what nobody can ask for any more: a quest without rows has no
+// history.
+func (m *model) forget() {
+	for id, q := range m.quests {
+		if q.empty() {
+			delete(m.quests, id)
+			delete(m.frames, id)
+		}
+	}
+}
+
+// describe is a quest with its facts, in a form that both sides write.
+func (m *model) describe(id int64) string {
+	q, ok := m.quests[id]
+	if !ok {
+		return "nothing"
+	}
+	text := "no row"
+	if q.quest != nil {
+		text = fmt.Sprintf("%+v", *q.quest)
+	}
+	text += fmt.Sprintf(" released %d", m.released(id))
+	users := map[string]bool{}
+	for _, i := range slices.Sorted(maps.Keys(q.apps)) {
+		a := q.apps[i]
+		approved, revoked := m.approval(id, i)
+		text += fmt.Sprintf("\n a%d %s %s approved %d revoked %v", i, a.User, a.Status, approved, revoked)
+		users[a.User] = true
+	}
+	for _, i := range slices.Sorted(maps.Keys(q.parts)) {
+		p := q.parts[i]
+		text += fmt.Sprintf("\n p%d %s %s %d direct %v", i, p.User, p.Status, p.Joined, m.direct(id, i))
+	}
+	for _, f := range m.frames[id] {
+		for _, p := range f.parts {
+			users[p.User] = true
+		}
+	}
+	for _, u := range slices.Sorted(maps.Keys(users)) {
+		if m.departed(id, u) {
+			text += "\n departed " + u
+		}
+	}
+	return text
+}
+
+// transitions calls fn for every frame of a quest and the one before it.
+func (m *model) transitions(id int64, fn func(before, after frame)) {
+	before := frame{rows: rows{}.clone()}
+	for _, after := range m.frames[id] {
+		fn(before, after)
+		before = after
+	}
+}
+
+// departed: had a participant, has none now, was not approved since. A blind
+// frame takes rows away without a departure.
+func (m *model) departed(id int64, user string) bool {
+	gone := false
+	m.transitions(id, func(before, after frame) {
+		switch {
+		case count(after.parts, of(user)) > 0:
+			gone = false
+		case count(before.parts, of(user)) > 0:
+			gone = !after.blind
+		}
+		for i, a := range after.apps {
+			if approvedOf(user)(a) && !approvedOf(user)(before.apps[i]) {
+				gone = false
+			}
+		}
+	})
+	return gone
+}
+
+// approval: the commit that was seen to approve an application, unless a
+// participant came of it and went unseen; and whether it was seen to be taken
+// back.
+func (m *model) approval(id, app int64) (approved change.LSN, revoked bool) {
+	m.transitions(id, func(before, after frame) {
+		a, found := after.apps[app]
+		was := before.apps[app]
+		switch is, had := a.Status == "approved", was.Status == "approved"; {
+		case !found:
+			approved, revoked = 0, false
+		case after.blind && (was.User != a.User || is != had):
+			approved, revoked = 0, false
+		case is && (!had || was.User != a.User):
+			approved, revoked = after.commit, false
+		case !is && had:
+			approved, revoked = 0, true
+		}
+		if after.blind && found && count(before.parts, of(a.User)) > 0 && count(after.parts, of(a.User)) == 0 {
+			approved = 0
+		}
+	})
+	return approved, revoked
+}
+
+// cameIn reports whether a participant row became its person's and active in a
+// change.
+func cameIn(before, after frame, part int64) bool {
+	p, found := after.parts[part]
+	was, had := before.parts[part]
+	return found && active(p) && (!had || !active(was) || was.User != p.User)
+}
+
+// direct: the step that saw the row come left the person without application.
+func (m *model) direct(id, part int64) (direct bool) {
+	came := -1
+	m.transitions(id, func(before, after frame) {
+		if _, found := after.parts[part]; !found {
+			direct, came = false, -1
+			return
+		}
+		if after.blind {
+			direct = direct && before.parts[part].User == after.parts[part].User
+			came = -1
+			return
+		}
+		if cameIn(before, after, part) {
+			came = after.step
+		}
+		if came == after.step {
+			direct = count(after.apps, of(after.parts[part].User)) == 0
+		}
+	})
+	return direct
+}
+
+// released: the last step that left the quest without the assignee that it had
+// before, while participants remained, with nothing to end it since.
+func (m *model) released(id int64) (at change.LSN) {
+	frames := m.frames[id]
+	before := frame{rows: rows{}.clone()}
+	for len(frames) > 0 {
+		n, came := 1, false
+		for n < len(frames) && frames[n].step == frames[0].step && !frames[0].blind {
+			n++
+		}
+		last := before
+		for _, f := range frames[:n] {
+			for i := range f.parts {
+				came = came || cameIn(last, f, i)
+			}
+			if f.quest == nil {
+				at = 0
+			}
+			last = f
+		}
+		switch {
+		case last.quest == nil:
+			at = 0
+		case last.quest.Assigned != "" || came:
+			at = 0
+		case !last.blind && before.quest != nil && before.quest.Assigned != "" && count(last.parts, active) > 0:
+			at = last.commit
+		}
+		frames, before = frames[n:], last
+	}
+	return at
+}
+
+// wire is a row as the stream gives it. Joined is microseconds.
+func (q *questRow) wire(id int64) map[string]any {
+	return map[string]any{
+		"id": id, "title": q.Title, "status": q.Status, "assigned_to_id": orNull(q.Assigned),
+		"is_deleted": q.Deleted == "true", "updated_at": nil,
+	}
+}
+
+func (p pairRow) wire(e change.Entity, id, quest int64) map[string]any {
+	if e == change.Application {
+		return map[string]any{"id": id, "quest_id": quest, "applicant_id": userJSON(p.User), "status": p.Status}
+	}
+	return map[string]any{
+		"id": id, "quest_id": quest, "user_id": userJSON(p.User), "status": p.Status,
+		"joined_at": time.UnixMicro(p.Joined).UTC().Format("2006-01-02T15:04:05.999999-07:00"),
+	}
+}
+
+func orNull(user string) any {
+	if user == "" {
+		return nil
+	}
+	return userJSON(user)
+}
+
+// userJSON writes people whose id is a number as one.
+func userJSON(user string) any {
+	if user[0] >= '0' && user[0] <= '9' && len(user) < 20 {
+		return json.RawMessage(user)
+	}
+	return user
+}
+
+func asRow(columns map[string]any) change.Row {
+	if columns == nil {
+		return nil
+	}
+	data, err := json.Marshal(columns)
+	if err != nil {
+		panic(err) // strings, numbers and booleans only
+	}
+	return change.Row(data)
+}
+
+func sortedIDs[V any](m map[int64]V) []int64 {
+	return slices.SortedFunc(maps.Keys(m), cmp.Compare[int64])
+}

@@ -1,0 +1,284 @@
+package watch_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/rule"
+	"github.com/peerquest/questwatch/internal/watch"
+)
+
+var errDown = errors.New("the other side is down")
+
+// memory is the three stores of a flow. Faults are said by number: the nth call
+// fails, or ends the process' context as a crash would.
+type memory struct {
+	mu      sync.Mutex
+	records []change.Record
+	offset  int // the first message that is still there
+	events  []watch.Outgoing
+	kept    map[string][]byte
+
+	failPublish int // the call to Publish that fails; half of its events are stored
+	crashAtPut  int // the call to Put that does not return in time
+	crash       context.CancelFunc
+	published   int
+	puts        int
+	asked       []string
+}
+
+func (m *memory) Bounds(context.Context) (first, last change.Seq, err error) {
+	return change.Seq(m.offset + 1), change.Seq(len(m.records)), nil
+}
+
+func (m *memory) Consume(ctx context.Context, from change.Seq, fn func(change.Record) error) error {
+	for _, r := range m.records[from-1:] {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := fn(r); err != nil {
+			return err
+		}
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (m *memory) Publish(ctx context.Context, events []watch.Outgoing) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.published++
+	fails := m.published == m.failPublish
+	for i, e := range events {
+		if fails && i >= len(events)/2 {
+			return errDown
+		}
+		if !slices.ContainsFunc(m.events, func(o watch.Outgoing) bool { return o.ID == e.ID }) {
+			m.events = append(m.events, e)
+		}
+	}
+	return ctx.Err()
+}
+
+func (m *memory) Last(context.Context) (at event.Position, ok bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.events) == 0 {
+		return at, false, nil
+	}
+	at, err = event.PositionOf(m.events[len(m.events)-1].Data)
+	return at, true, err
+}
+
+func (m *memory) Put(ctx context.Context, id string, data []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.puts++; m.puts == m.crashAtPut {
+		m.crash()
+		return ctx.Err()
+	}
+	m.kept[id] = data
+	return nil
+}
+
+func (m *memory) Delete(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.kept, id)
+	return nil
+}
+
+func (m *memory) Keys(context.Context) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.kept)), nil
+}
+
+func (m *memory) Usernames(_ context.Context, ids []string) (map[string]string, error) {
+	m.asked = append(m.asked, ids...)
+	return map[string]string{"ann": "Ann Example"}, nil
+}
+
+// run runs a flow over the memory until nothing is left to do.
+func (m *memory) run(t *testing.T, logs *bytes.Buffer) (flow *watch.Flow, err error) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		m.crash = cancel
+		flow = watch.New(testRules(), m, m, m, m, slog.New(slog.NewTextHandler(logs, nil)))
+		ended := make(chan error, 1)
+		go func() { ended <- flow.Run(ctx) }()
+		synctest.Wait()
+		for flow.Status().Err != "" {
+			// The flow pauses before it tries again; the fake clock moves on when all
+			// else waits.
+			select {
+			case err = <-ended:
+				return
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+			synctest.Wait()
+		}
+		cancel()
+		err = <-ended
+	})
+	return flow, err
+}
+
+// faulty is a stream with two findings opened at one mark, one of which is
+// resolved later, and one that stays.
+func faulty() *story {
+	s := newStory()
+	s.commit(s.assign(1, "", "open"))
+	s.baseline()
+	s.commit(s.setPair(1, change.Application, "ann", "approved", true), s.setPair(1, change.Application, "bob", "approved", true))
+	s.clock += 5000
+	s.mark(0)
+	s.commit(s.setPair(1, change.Participant, "ann", "joined", true), s.assign(1, "ann", "in-progress"))
+	s.clock += 5000
+	s.mark(0)
+	return s
+}
+
+func newMemory(s *story) *memory { return &memory{records: s.records, kept: map[string][]byte{}} }
+
+func (m *memory) subjects() (all []string) {
+	for _, e := range m.events {
+		all = append(all, strings.TrimPrefix(e.Subject, "test.events."))
+	}
+	return all
+}
+
+var faultySubjects = []string{
+	"stream.epoch.start._", "drift.opened.missing_participant.1", "drift.opened.missing_participant.1",
+	"drift.baseline.summary._", "drift.resolved.missing_participant.1",
+}
+
+// check says what must be so whatever happened on the way.
+func (m *memory) check(t *testing.T, flow *watch.Flow) {
+	t.Helper()
+	if diff := cmp.Diff(faultySubjects, m.subjects()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	open := flow.Checker().Open()
+	if len(open) != 1 || open[0].User != "bob" || len(m.kept) != 1 || m.kept[open[0].ID] == nil {
+		t.Errorf("open %+v, kept %q", open, slices.Collect(maps.Keys(m.kept)))
+	}
+	status := flow.Status()
+	if !status.CaughtUp || !status.Known || status.Open[rule.MissingParticipant] != 1 || status.Read != change.Seq(len(m.records)) {
+		t.Errorf("status %+v", status)
+	}
+}
+
+func TestFlow(t *testing.T) {
+	m, logs := newMemory(faulty()), &bytes.Buffer{}
+	flow, err := m.run(t, logs)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("Run returned %v", err)
+	}
+	m.check(t, flow)
+	if !strings.Contains(logs.String(), "Ann Example (ann)") || strings.Contains(string(bytes.Join(m.data(), nil)), "Example") {
+		t.Error("a name belongs into the log and into no event")
+	}
+	if !slices.Equal(m.asked, []string{"ann", "bob"}) {
+		t.Errorf("asked for the names of %q", m.asked)
+	}
+	for _, data := range m.kept {
+		var f event.Finding
+		if err := json.Unmarshal(data, &f); err != nil || f.QuestID != 1 || *f.UserID != "bob" {
+			t.Errorf("kept %s, %v", data, err)
+		}
+	}
+	before := len(m.events)
+	if flow, _ = m.run(t, logs); len(m.events) != before || m.published != 3 {
+		t.Errorf("the second run published: %d calls, %d events", m.published, len(m.events))
+	}
+	m.check(t, flow)
+}
+
+func (m *memory) data() (all [][]byte) {
+	for _, e := range m.events {
+		all = append(all, e.Data)
+	}
+	return all
+}
+
+func TestFlowCrashesBeforeKeeping(t *testing.T) {
+	for put := 1; put <= 2; put++ {
+		m := newMemory(faulty())
+		m.crashAtPut = put
+		if _, err := m.run(t, &bytes.Buffer{}); !errors.Is(err, context.Canceled) {
+			t.Fatalf("Run returned %v", err)
+		}
+		if len(m.kept) >= 2 {
+			t.Fatalf("the crash came too late: %d kept", len(m.kept))
+		}
+		m.kept["of an older stream"] = []byte("{}")
+		flow, _ := m.run(t, &bytes.Buffer{})
+		m.check(t, flow)
+	}
+}
+
+func TestFlowPublishesAgain(t *testing.T) {
+	for call := 1; call <= 3; call++ {
+		m, logs := newMemory(faulty()), &bytes.Buffer{}
+		m.failPublish = call
+		flow, _ := m.run(t, logs)
+		m.check(t, flow)
+		if !strings.Contains(logs.String(), errDown.Error()) {
+			t.Errorf("call %d did not fail", call)
+		}
+	}
+}
+
+func TestFlowStopsAtWhatItCannotRead(t *testing.T) {
+	m := newMemory(faulty())
+	m.records[5].Data = []byte(`{"quest_id":`)
+	flow, err := m.run(t, &bytes.Buffer{})
+	if !errors.Is(err, change.ErrMalformed) || !strings.Contains(err.Error(), "message 6") {
+		t.Errorf("Run returned %v", err)
+	}
+	if flow.Status().CaughtUp {
+		t.Error("caught up with a message that was not read")
+	}
+}
+
+// TestFlowOnAnEmptyStream: what an older stream left in the bucket is not open.
+func TestFlowOnAnEmptyStream(t *testing.T) {
+	m := &memory{kept: map[string][]byte{"old": nil}}
+	flow, _ := m.run(t, &bytes.Buffer{})
+	if !flow.Status().CaughtUp || len(m.kept) != 0 {
+		t.Errorf("status %+v, kept %v", flow.Status(), m.kept)
+	}
+}
+
+// TestFlowOnANewStream: events of a stream that is gone do not silence the one
+// that took its place.
+func TestFlowOnANewStream(t *testing.T) {
+	m := newMemory(faulty())
+	old := event.Event{ID: "old", Group: "stream", What: "epoch", Data: event.Continuity{Position: event.Position{Sequence: 1 << 40}}}
+	data, err := old.Encode("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.events = []watch.Outgoing{{ID: old.ID, Subject: "test.events." + faultySubjects[0], Data: data}}
+	flow, _ := m.run(t, &bytes.Buffer{})
+	m.events = m.events[1:]
+	m.check(t, flow)
+}
