@@ -2,12 +2,13 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
-	"strconv"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -27,6 +28,8 @@ type App struct {
 	config config.Config
 	logger *slog.Logger
 	closed []func() error // what Close does, in reverse
+	// instance names this process in the stream.
+	instance string
 
 	listener net.Listener
 	source   *pgsource.Source
@@ -119,8 +122,28 @@ func (a *App) openPostgres(ctx context.Context) (setup pgsource.Setup, err error
 	if err != nil {
 		return nil, err
 	}
-	a.onClose("database connections", func() error { a.store.Close(); return nil })
+	a.onClose("database connections", a.closeStore)
 	return setup, nil
+}
+
+// storePatience bounds the end of the database's connections. A pool waits for
+// each one's cancel request, a quarter of a minute where the network swallows it.
+const storePatience = 3 * time.Second
+
+// closeStore leaves connections that cannot be ended in good order to the end of
+// the process.
+func (a *App) closeStore() error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		a.store.Close()
+	}()
+	select {
+	case <-done:
+	case <-time.After(storePatience):
+		a.logger.Warn("database connections do not end; leaving them", "after", storePatience)
+	}
+	return nil
 }
 
 // OpenStore opens the database for ordinary reading and writing.
@@ -141,8 +164,9 @@ func (a *App) build() {
 	rules := Rules(&a.config)
 	cdc := cdcPort{a.bus}
 	host, _ := os.Hostname()
+	a.instance = fmt.Sprintf("%s:%d:%s", host, os.Getpid(), rand.Text()[:6])
 	a.stream = stream.New(stream.Config{
-		DB: a.source.Database(), Instance: host + ":" + strconv.Itoa(os.Getpid()),
+		DB: a.source.Database(), Instance: a.instance,
 		System: a.server.System, Timeline: a.server.Timeline,
 		Subject: a.bus.StepSubject, Control: a.bus.ControlSubject(),
 		MaxRows: a.config.Stream.MaxRows, MaxBytes: a.config.Stream.MaxBytes, MaxPayload: a.bus.MaxPayload(),
@@ -155,33 +179,46 @@ func (a *App) build() {
 // Run streams and watches until ctx ends. With wait it stands by while another
 // instance streams.
 func (a *App) Run(ctx context.Context, wait bool) error {
-	active := make(chan struct{}, 1)
+	epochs := make(chan uint64, 1)
 	group, ctx := errgroup.WithContext(ctx)
 	if a.listener != nil {
 		group.Go(func() error { return web.Serve(ctx, a.listener, a) })
 		a.logger.Info("serving HTTP", "url", "http://"+a.listener.Addr().String()+"/readyz")
 	}
-	group.Go(func() error {
-		return a.stream.Run(ctx, wait, func() {
-			select {
-			case active <- struct{}{}:
-			default: // it has been said before
-			}
-		})
-	})
-	group.Go(func() error { // a standby must not publish what the active one finds
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-active:
-			return a.watch.Run(ctx)
-		}
-	})
+	group.Go(func() error { return a.stream.Run(ctx, wait, func(epoch uint64) { replace(epochs, epoch) }) })
+	group.Go(func() error { return a.watchWhileActive(ctx, epochs) })
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
+}
+
+// watchWhileActive watches while this instance is the one that streams: a
+// standby must not publish what the active one finds.
+func (a *App) watchWhileActive(ctx context.Context, epochs <-chan uint64) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case epoch := <-epochs:
+			err := a.watch.Run(ctx, watch.Writer{Epoch: epoch, Instance: a.instance})
+			if !errors.Is(err, watch.ErrDeposed) {
+				return err
+			}
+			a.logger.Info("another instance has taken over; standing by")
+		}
+	}
+}
+
+// replace leaves a value for the receiver in place of one that it did not take.
+// There is one sender.
+func replace(to chan uint64, value uint64) {
+	select {
+	case <-to:
+	default:
+	}
+	to <- value
 }
 
 // Checker is what the run ended with; for use after Run.

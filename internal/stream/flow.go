@@ -110,9 +110,9 @@ func (f *Flow) enter(state string, err error) bool {
 const standbyEvery = time.Second
 
 // Run streams until ctx ends. With wait it stands by while another instance
-// streams; without, that is ErrBusy. Active is called each time this instance
-// becomes the one that writes.
-func (f *Flow) Run(ctx context.Context, wait bool, active func()) error {
+// streams; without, that is ErrBusy. Active is called with each epoch that
+// this instance begins.
+func (f *Flow) Run(ctx context.Context, wait bool, active func(epoch uint64)) error {
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = 100*time.Millisecond, 5*time.Second
 	for {
@@ -153,7 +153,7 @@ func (f *Flow) interrupted(err error, pauses *backoff.ExponentialBackOff) time.D
 }
 
 // session runs one session.
-func (f *Flow) session(ctx context.Context, active func()) error {
+func (f *Flow) session(ctx context.Context, active func(epoch uint64)) error {
 	s := &session{
 		config: f.config, postgres: f.postgres, clock: f.clock, cdc: f.cdc, notes: f.notes,
 		logger: f.logger, marks: &f.marks,
@@ -165,7 +165,7 @@ func (f *Flow) session(ctx context.Context, active func()) error {
 	return s.run(ctx, p, f.epoch, func(state string) {
 		if f.epoch != s.epoch {
 			f.epoch = s.epoch
-			active()
+			active(s.epoch)
 		}
 		f.enter(state, nil)
 	})

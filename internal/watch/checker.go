@@ -31,6 +31,8 @@ type Checker struct {
 	// seen is the newest time of a control record. Marks alone will not do for
 	// the times of stream events: a gap can come before the first of them.
 	seen change.Millis
+	// writer is who the newest epoch record says writes the stream.
+	writer Writer
 	// known is false until a baseline has ended, and again after a gap.
 	known bool
 	// blind is true from when a column that a rule needs is gone until the next
@@ -48,6 +50,12 @@ type Checker struct {
 	violations  []rule.Violation
 	transitions []drift.Transition
 	found       []Found
+}
+
+// Writer is an instance of the program that writes the stream.
+type Writer struct {
+	Epoch    uint64
+	Instance string
 }
 
 // Found is an event, and the transition it tells of if it tells of one.
@@ -68,6 +76,9 @@ func (c *Checker) State() *quest.State { return c.state }
 
 // Now is stream time.
 func (c *Checker) Now() change.Millis { return c.tracker.Now() }
+
+// Writer is who writes the stream as of the last message taken.
+func (c *Checker) Writer() Writer { return c.writer }
 
 // Known reports whether the state rests on a whole baseline.
 func (c *Checker) Known() bool { return c.known }
@@ -198,7 +209,9 @@ func (c *Checker) control(seq change.Seq, r *change.Control) error {
 		if len(r.Missing) > 0 {
 			c.known, c.blind = false, true
 		}
-	case change.Epoch, change.Message:
+	case change.Epoch:
+		c.writer = Writer{Epoch: r.Source.Epoch, Instance: r.Instance}
+	case change.Message:
 	}
 	return nil
 }

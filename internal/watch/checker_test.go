@@ -334,7 +334,7 @@ func TestMalformedMessages(t *testing.T) {
 // TestGapBeforeAnyMark: a stream that begins with a gap still says when it was.
 func TestGapBeforeAnyMark(t *testing.T) {
 	s := newStory()
-	s.control(change.Control{Kind: change.Epoch, Time: s.clock, Reason: "start"})
+	s.control(change.Control{Kind: change.Epoch, Time: s.clock, Reason: "start", Instance: "us"})
 	s.control(change.Control{Kind: change.Gap, To: 5, Reason: "stream_behind"})
 	c := watch.NewChecker(testRules())
 	for _, r := range s.records {

@@ -17,6 +17,7 @@
 // Unknown stays silent: after a gap, or when a column that a rule needs is gone,
 // nothing is judged until the next baseline has ended.
 //
-// Run returns when its context ends or when the stream cannot be understood; it
-// survives everything else by reading again from the start.
+// Run returns when its context ends, when another instance has taken over, or
+// when the stream cannot be understood; it survives everything else by reading
+// again from the start.
 package watch

@@ -65,17 +65,24 @@ func (f *Flow) Status() Status {
 // Checker is the last run's checker, for use after Run has returned.
 func (f *Flow) Checker() *Checker { return f.checker }
 
-// Run watches until ctx ends, or until the stream cannot be understood.
-func (f *Flow) Run(ctx context.Context) error {
+// ErrDeposed says that another instance writes the stream by now. It publishes
+// what there is to publish from its first record on.
+var ErrDeposed = errors.New("another instance has taken over")
+
+// Run watches until ctx ends, until the stream cannot be understood, or until
+// another writer than self, who must have written the newest epoch record, has
+// taken over. One who was stopped for a while and goes on must not publish again
+// what its successor published long ago.
+func (f *Flow) Run(ctx context.Context, self Writer) error {
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = 100*time.Millisecond, 5*time.Second
 	for {
 		start := time.Now()
-		err := f.watch(ctx)
+		err := f.watch(ctx, self)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, change.ErrMalformed):
+		case errors.Is(err, change.ErrMalformed), errors.Is(err, ErrDeposed):
 			return err
 		}
 		if time.Since(start) > 10*time.Second {
@@ -99,7 +106,7 @@ func (f *Flow) note(change func(*Status)) {
 }
 
 // watch reads the stream from its beginning with a new checker.
-func (f *Flow) watch(ctx context.Context) error {
+func (f *Flow) watch(ctx context.Context, self Writer) error {
 	published, some, err := f.events.Last(ctx)
 	if err != nil {
 		return fmt.Errorf("find the last event: %w", err)
@@ -126,6 +133,9 @@ func (f *Flow) watch(ctx context.Context) error {
 		found, err := f.checker.Take(r)
 		if err != nil {
 			return err
+		}
+		if w := f.checker.Writer(); w.Epoch > self.Epoch && w.Instance != self.Instance {
+			return ErrDeposed
 		}
 		if err := f.publish(ctx, found, published, some); err != nil {
 			return err

@@ -122,7 +122,7 @@ func (m *memory) run(t *testing.T, logs *bytes.Buffer) (flow *watch.Flow, err er
 		m.crash = cancel
 		flow = watch.New(testRules(), m, m, m, m, slog.New(slog.NewTextHandler(logs, nil)))
 		ended := make(chan error, 1)
-		go func() { ended <- flow.Run(ctx) }()
+		go func() { ended <- flow.Run(ctx, watch.Writer{Epoch: 2, Instance: "us"}) }()
 		synctest.Wait()
 		for flow.Status().Err != "" {
 			// The flow pauses before it tries again; the fake clock moves on when all
@@ -281,4 +281,24 @@ func TestFlowOnANewStream(t *testing.T) {
 	flow, _ := m.run(t, &bytes.Buffer{})
 	m.events = m.events[1:]
 	m.check(t, flow)
+}
+
+func TestSuccessorsRecordsAreNotOursToPublish(t *testing.T) {
+	s := faulty()
+	s.epoch++
+	s.control(change.Control{Kind: change.Epoch, Time: s.clock, Reason: "resume", Instance: "another"})
+	s.commit(s.setPair(1, change.Application, "eve", "approved", true))
+	s.clock += 5000
+	s.mark(0)
+	m := newMemory(s)
+	flow, err := m.run(t, &bytes.Buffer{})
+	if !errors.Is(err, watch.ErrDeposed) {
+		t.Errorf("Run returned %v", err)
+	}
+	if diff := cmp.Diff(faultySubjects, m.subjects()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	if n := len(flow.Checker().Open()); n != 1 {
+		t.Errorf("%d open", n)
+	}
 }

@@ -137,7 +137,7 @@ func (s *story) mark(behind change.Millis) {
 func (s *story) baseline() {
 	s.epoch++
 	s.lsn += 100
-	s.control(change.Control{Kind: change.Epoch, Time: s.clock, Reason: "start"})
+	s.control(change.Control{Kind: change.Epoch, Time: s.clock, Reason: "start", Instance: "us"})
 	s.control(change.Control{Kind: change.BaselineBegin, LSN: s.lsn, Time: s.clock})
 	tx := change.Transaction{CommitLSN: s.lsn - 1, Time: s.clock}
 	for _, id := range slices.Sorted(maps.Keys(s.quests)) {
