@@ -1,0 +1,86 @@
+package demo
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/drift"
+	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/rule"
+	"github.com/peerquest/questwatch/internal/testkit"
+	"github.com/peerquest/questwatch/internal/testkit/peerquest"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+func TestDemoFindsEverythingAndNothingElse(t *testing.T) {
+	var out bytes.Buffer
+	keep := filepath.Join(t.TempDir(), "kept")
+	result, err := Run(t.Context(), Options{For: 5 * time.Second, Keep: keep, Rate: 150, Seed: 42, Out: &out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !result.Good() || result.Baseline != 5 {
+		t.Errorf("not good:\n%s", result.Report(func(_ bool, text string) string { return text }))
+	}
+	injected := 0
+	for _, n := range result.Injected {
+		injected += n
+	}
+	if injected == 0 || result.Changes == 0 || result.Detect.P50 < 3000 {
+		t.Errorf("nothing was proved: %+v", result)
+	}
+	if !strings.Contains(out.String(), "there before") {
+		t.Errorf("the view shows no finding of the baseline:\n%s", out.String())
+	}
+	if _, err := os.Stat(filepath.Join(keep, "jetstream")); err != nil {
+		t.Errorf("the data directory was not kept: %v", err)
+	}
+}
+
+func sighted(which rule.Rule, severity rule.Severity, cause rule.Cause, quest int64, xid uint64) sighting {
+	return sighting{Finding: event.Finding{
+		Rule: which, Severity: severity, Cause: cause, QuestID: quest, Origin: drift.FromStream,
+		Transaction: event.Transaction{ID: xid},
+	}}
+}
+
+// The comparison itself must be able to fail.
+func TestCompare(t *testing.T) {
+	expected := peerquest.Expectation{Rule: "unassigned", QuestID: 7, Cause: "assignment_lost", XID: 9, Kind: peerquest.Injected}
+	right := sighted(rule.Unassigned, rule.Warning, rule.AssignmentLost, 7, 9)
+	for name, test := range map[string]struct {
+		truth         []peerquest.Expectation
+		found         []sighting
+		missed, false int
+	}{
+		"found":             {[]peerquest.Expectation{expected}, []sighting{right}, 0, 0},
+		"missed":            {[]peerquest.Expectation{expected}, nil, 1, 0},
+		"out of thin air":   {nil, []sighting{right}, 0, 1},
+		"other transaction": {[]peerquest.Expectation{expected}, []sighting{sighted(rule.Unassigned, rule.Warning, rule.AssignmentLost, 7, 8)}, 1, 1},
+		"other cause":       {[]peerquest.Expectation{expected}, []sighting{sighted(rule.Unassigned, rule.Info, rule.Released, 7, 9)}, 1, 0},
+		"other quest":       {[]peerquest.Expectation{expected}, []sighting{sighted(rule.Unassigned, rule.Warning, rule.AssignmentLost, 8, 9)}, 1, 1},
+		"info alone":        {nil, []sighting{sighted(rule.MissingParticipant, rule.Info, rule.Departed, 7, 9)}, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := compare(test.truth, test.found)
+			if r.Missed != test.missed || r.FalseAlarms != test.false {
+				t.Errorf("missed %d, false alarms %d; want %d and %d", r.Missed, r.FalseAlarms, test.missed, test.false)
+			}
+		})
+	}
+}
+
+func TestLatency(t *testing.T) {
+	var waits []time.Duration
+	for i := range 101 {
+		waits = append(waits, time.Duration(100-i)*time.Millisecond)
+	}
+	if got := latency(waits); got != (Latency{P50: 50, P99: 99, Max: 100}) {
+		t.Errorf("latency %+v", got)
+	}
+}
