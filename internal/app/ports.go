@@ -32,6 +32,9 @@ func (p postgresPort) Slot(ctx context.Context) (stream.Slot, error) {
 
 func (p postgresPort) Snapshot(ctx context.Context) (stream.Snapshot, error) {
 	snap, err := p.source.Snapshot(ctx)
+	if errors.Is(err, pgsource.ErrBusy) {
+		return nil, fmt.Errorf("%w: %w", stream.ErrBusy, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -121,46 +124,53 @@ func (p cdcPort) Consume(ctx context.Context, from change.Seq, fn func(change.Re
 	return p.bus.ConsumeCDC(ctx, from, func(m bus.Message) error { return fn(record(m)) })
 }
 
-// notesPort keeps where the baseline begins, together with the stream's time of
-// creation: the sequences of a stream that was made anew mean something else.
+// notesPort keeps the note together with the stream's time of creation: the
+// sequences of a stream that was made anew mean something else. The epoch does
+// not, and goes on.
 type notesPort struct{ bus *bus.Conn }
 
-const baselineKey = "baseline"
+// noteKey is where older programs kept the baseline alone, in the same form.
+const noteKey = "baseline"
 
-type baselineNote struct {
+type note struct {
 	Begin   change.Seq `json:"begin"`
 	Created time.Time  `json:"stream_created"`
+	Epoch   uint64     `json:"epoch"`
+	System  string     `json:"system"`
 }
 
-func (p notesPort) Baseline(ctx context.Context) (change.Seq, error) {
-	e, err := p.bus.Control().Get(ctx, baselineKey)
+func (p notesPort) Read(ctx context.Context) (stream.Note, error) {
+	e, err := p.bus.Control().Get(ctx, noteKey)
 	if errors.Is(err, bus.ErrNoKey) {
-		return 0, nil
+		return stream.Note{}, nil
 	}
 	if err != nil {
-		return 0, err
+		return stream.Note{}, err
 	}
-	var note baselineNote
-	if err := json.Unmarshal(e.Value, &note); err != nil {
-		return 0, fmt.Errorf("decode the note of the baseline: %w", err)
+	var n note
+	if err := json.Unmarshal(e.Value, &n); err != nil {
+		return stream.Note{}, fmt.Errorf("decode the note of the baseline: %w", err)
 	}
 	state, err := p.bus.CDCState(ctx)
-	if err != nil || !state.Created.Equal(note.Created) {
-		return 0, err
+	if err != nil {
+		return stream.Note{}, err
 	}
-	return note.Begin, nil
+	if !state.Created.Equal(n.Created) {
+		n.Begin = 0
+	}
+	return stream.Note{Baseline: n.Begin, Epoch: n.Epoch, System: n.System}, nil
 }
 
-func (p notesPort) SetBaseline(ctx context.Context, begin change.Seq) error {
+func (p notesPort) Write(ctx context.Context, n stream.Note) error {
 	state, err := p.bus.CDCState(ctx)
 	if err != nil {
 		return err
 	}
-	data, err := json.Marshal(baselineNote{Begin: begin, Created: state.Created})
+	data, err := json.Marshal(note{Begin: n.Baseline, Created: state.Created, Epoch: n.Epoch, System: n.System})
 	if err != nil {
 		return fmt.Errorf("encode the note of the baseline: %w", err)
 	}
-	_, err = p.bus.Control().Put(ctx, baselineKey, data)
+	_, err = p.bus.Control().Put(ctx, noteKey, data)
 	return err
 }
 
@@ -174,8 +184,13 @@ func (p eventsPort) Publish(ctx context.Context, events []watch.Outgoing) error 
 	return p.bus.PublishEvents(ctx, messages)
 }
 
-// Last is the newest position among the groups that the checker publishes.
+// Last is the newest position among the groups that the checker publishes. An
+// event that is older than the CDC stream speaks of one that is gone.
 func (p eventsPort) Last(ctx context.Context) (at event.Position, ok bool, err error) {
+	cdc, err := p.bus.CDCState(ctx)
+	if err != nil {
+		return at, false, err
+	}
 	for _, group := range []string{"drift.>", "stream.>"} {
 		m, err := p.bus.LastEvent(ctx, p.bus.EventSubject(group))
 		if errors.Is(err, bus.ErrNoMessage) {
@@ -183,6 +198,9 @@ func (p eventsPort) Last(ctx context.Context) (at event.Position, ok bool, err e
 		}
 		if err != nil {
 			return at, false, err
+		}
+		if m.Stored.Before(cdc.Created) {
+			continue
 		}
 		position, err := event.PositionOf(m.Data)
 		if err != nil {

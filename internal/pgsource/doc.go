@@ -5,7 +5,9 @@
 // start position, whole, in commit order. Everything that the server sends is
 // either understood, or known to be of no concern, or an error: nothing is
 // skipped because it could not be read. Values are as Postgres's to_json gives
-// them in a UTC session.
+// them in a UTC session, but for arrays and composite types, which are strings of
+// their text form, and domains that were made since the Stream began, which are
+// too. White space within json stays as it was written.
 //
 // What the server may forget, it forgets only by Stream.Status, whose caller
 // decides what is durable. A Stream never confirms anything by itself.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
-	"net/url"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -30,6 +30,7 @@ const (
 	codeInUse           = "55006"
 	codeNotPrerequisite = "55000"
 	codeUndefinedObject = "42704"
+	codeDuplicate       = "42710"
 	codeLimit           = "53400"
 	codeLockTimeout     = "55P03"
 )
@@ -42,16 +43,17 @@ func codeOf(err error) string {
 	return ""
 }
 
-// badDSN is an unreadable connection string. What url.Parse says repeats parts of
-// it, which may be a password in an unexpected place, and is left out.
+// badDSN is an unreadable connection string. What its parser says repeats parts
+// of it, which may be a password in an unexpected place, and is left out; only
+// files that cannot be read are named.
 func badDSN(err error) error {
-	why := errors.New("it is neither a URL nor a key=value list")
-	var parse *pgconn.ParseConfigError
-	if errors.As(err, &parse) && parse.Unwrap() != nil && !errors.As(err, new(*url.Error)) {
-		why = parse.Unwrap()
+	why := errors.New("it is neither a URL nor a key=value list, or a value in it is not a valid one")
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		why = file
 	}
 	return hint.Setup(fmt.Errorf("read the database's connection string: %w", why),
-		"use the form postgres://user@host:5432/database, or libpq's key=value form; a password may come from PGPASSFILE or PGPASSWORD")
+		"use the form postgres://user@host:5432/database, or libpq's key=value form (percent-encode special characters in a URL, quote spaces in a list); a password may come from PGPASSFILE or PGPASSWORD")
 }
 
 func connectError(c *pgx.ConnConfig, err error) error {

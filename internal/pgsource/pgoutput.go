@@ -28,9 +28,11 @@ type decoder struct {
 	known [change.Participant + 1]*relation
 	// xid64 makes a 64-bit id of a 32-bit one.
 	xid64 func(uint32) uint64
-	inTx  bool
-	tx    change.Transaction
-	ready []change.Signal
+	// domains maps the types that are domains to what they are made of.
+	domains map[uint32]uint32
+	inTx    bool
+	tx      change.Transaction
+	ready   []change.Signal
 }
 
 func newDecoder(n *names, xid64 func(uint32) uint64) *decoder {
@@ -108,6 +110,14 @@ func (d *decoder) relation(b *buffer) error {
 	d.relations[id] = r
 	if r == nil {
 		return nil
+	}
+	if !d.inTx {
+		return errOutside
+	}
+	for i := range r.columns {
+		if base, ok := d.domains[r.columns[i].oid]; ok {
+			r.columns[i].oid = base
+		}
 	}
 	before := d.known[r.entity]
 	d.known[r.entity] = r

@@ -27,7 +27,7 @@ type Server struct {
 // Check looks whether the server can be streamed from, and whether what is
 // missing can be set. It changes nothing.
 func (s *Source) Check(ctx context.Context) (server Server, setup Setup, err error) {
-	err = s.with(ctx, func(conn *pgx.Conn) error {
+	err = s.with(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		if server, err = s.checkServer(ctx, conn); err != nil {
 			return err
 		}
@@ -40,6 +40,9 @@ func (s *Source) Check(ctx context.Context) (server Server, setup Setup, err err
 		}
 		return s.mayRun(setup)
 	})
+	if err == nil {
+		_, err = s.Slot(ctx) // one that is somebody else's
+	}
 	if err != nil {
 		return Server{}, nil, fmt.Errorf("check %s: %w", address(s.conn), err)
 	}
@@ -107,14 +110,15 @@ func (s *Source) checkTable(ctx context.Context, conn *pgx.Conn, e change.Entity
 	t.entity = e
 	var kind string
 	var columns []string
-	var readable bool
+	var readable, hidden bool
 	err = conn.QueryRow(ctx, `
 		SELECT c.oid, c.relkind::text, c.relreplident::text, pg_has_role(c.relowner, 'USAGE'),
 		       has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'),
+		       row_security_active(c.oid),
 		       array(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped)
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE n.nspname = $1 AND c.relname = $2`, schema, name).
-		Scan(&t.oid, &kind, &t.identity, &t.owned, &readable, &columns)
+		Scan(&t.oid, &kind, &t.identity, &t.owned, &readable, &hidden, &columns)
 	setting := "tables." + e.String()
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -140,6 +144,10 @@ func (s *Source) checkTable(ctx context.Context, conn *pgx.Conn, e change.Entity
 			"as its owner: GRANT USAGE ON SCHEMA %s TO %s; GRANT SELECT ON %s TO %[2]s",
 			quote(schema), quote(s.conn.User), quote(schema, name))
 	}
+	if hidden {
+		return t, hint.Setup(fmt.Errorf("row security hides rows of it from role %s", s.conn.User),
+			"as a superuser: ALTER ROLE %s BYPASSRLS", quote(s.conn.User))
+	}
 	return t, nil
 }
 
@@ -154,7 +162,7 @@ func (s *Source) missing(ctx context.Context, conn *pgx.Conn, tables []table) (s
 			steps = append(steps, statement{fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL", s.quoted(t.entity)), t.owned})
 		}
 	}
-	published, exists, err := s.published(ctx, conn)
+	published, exists, mayAlter, err := s.published(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +180,7 @@ func (s *Source) missing(ctx context.Context, conn *pgx.Conn, tables []table) (s
 	}
 	for _, t := range tables {
 		if !slices.Contains(published, t.oid) {
-			steps = append(steps, statement{fmt.Sprintf("ALTER PUBLICATION %s ADD TABLE %s", name, s.quoted(t.entity)), t.owned})
+			steps = append(steps, statement{fmt.Sprintf("ALTER PUBLICATION %s ADD TABLE %s", name, s.quoted(t.entity)), t.owned && mayAlter})
 		}
 	}
 	return steps, nil
@@ -185,27 +193,27 @@ func (s *Source) quoted(e change.Entity) string {
 
 // published lists the tables of our publication. One that leaves out operations,
 // rows or columns is an error: what it leaves out would be lost in silence.
-func (s *Source) published(ctx context.Context, conn *pgx.Conn) (tables []uint32, exists bool, err error) {
-	var whole, allTables bool
+func (s *Source) published(ctx context.Context, conn *pgx.Conn) (tables []uint32, exists, mayAlter bool, err error) {
+	var whole bool
 	err = conn.QueryRow(ctx, `
-		SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate, puballtables
-		FROM pg_publication WHERE pubname = $1`, s.config.Publication).Scan(&whole, &allTables)
+		SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate, pg_has_role(pubowner, 'USAGE')
+		FROM pg_publication WHERE pubname = $1`, s.config.Publication).Scan(&whole, &mayAlter)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, false, nil
+		return nil, false, false, nil
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("read publication %q: %w", s.config.Publication, err)
+		return nil, false, false, fmt.Errorf("read publication %q: %w", s.config.Publication, err)
 	}
 	if !whole {
-		return nil, true, hint.Setup(fmt.Errorf("publication %q leaves out some operations", s.config.Publication),
+		return nil, true, false, hint.Setup(fmt.Errorf("publication %q leaves out some operations", s.config.Publication),
 			"ALTER PUBLICATION %s SET (publish = 'insert, update, delete, truncate')", quote(s.config.Publication))
 	}
 	filtered, err := s.filtered(ctx, conn)
 	if err != nil {
-		return nil, true, err
+		return nil, true, false, err
 	}
 	if filtered != "" {
-		return nil, true, hint.Setup(fmt.Errorf("publication %q leaves out rows or columns of %s", s.config.Publication, filtered),
+		return nil, true, false, hint.Setup(fmt.Errorf("publication %q leaves out rows or columns of %s", s.config.Publication, filtered),
 			"publish the table without WHERE and without a column list, or choose another publication with postgres.publication")
 	}
 	rows, err := conn.Query(ctx, `
@@ -217,9 +225,9 @@ func (s *Source) published(ctx context.Context, conn *pgx.Conn) (tables []uint32
 		tables, err = pgx.CollectRows(rows, pgx.RowTo[uint32])
 	}
 	if err != nil {
-		return nil, true, fmt.Errorf("read publication %q: %w", s.config.Publication, err)
+		return nil, true, false, fmt.Errorf("read publication %q: %w", s.config.Publication, err)
 	}
-	return tables, true, nil
+	return tables, true, mayAlter, nil
 }
 
 // filtered names a table that the publication filters, or "". Filters exist
@@ -247,11 +255,11 @@ func (s *Source) mayRun(setup Setup) error {
 		return nil
 	}
 	if !s.config.Setup {
-		return hint.Setup(errors.New("it is not set up, and setting it up was forbidden"), "as the tables' owner: %s;", setup)
+		return hint.Setup(errors.New("it is not set up, and setting it up was forbidden"), "as the owner of tables and publication: %s;", setup)
 	}
 	for _, step := range setup {
 		if !step.may {
-			return hint.Setup(fmt.Errorf("role %s lacks the right to set it up", s.conn.User), "as the tables' owner: %s;", setup)
+			return hint.Setup(fmt.Errorf("role %s lacks the right to set it up", s.conn.User), "as the owner of tables and publication: %s;", setup)
 		}
 	}
 	return nil
@@ -265,33 +273,34 @@ func (setup Setup) String() string {
 	return strings.Join(list, "; ")
 }
 
-// Set runs what Check found missing, all or none. It waits two seconds for a
-// table's lock, no longer: the application queues up behind it.
+// Set runs what Check found missing, each statement by itself: locks on several
+// tables at once would be a deadlock for an application that takes them in
+// another order. In Setup's order every statement is harmless without the next.
+// It waits two seconds for a table's lock, no longer: the application queues up
+// behind it.
 func (s *Source) Set(ctx context.Context, setup Setup) error {
 	if len(setup) == 0 {
 		return nil
 	}
-	err := s.with(ctx, func(conn *pgx.Conn) error {
-		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '2s'`); err != nil {
-				return err
+	err := s.with(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		if _, err := conn.Exec(ctx, `SET lock_timeout = '2s'`); err != nil {
+			return err
+		}
+		for len(setup) > 0 {
+			// A duplicate was made since by another instance that starts too.
+			if _, err := conn.Exec(ctx, setup[0].sql); err != nil && codeOf(err) != codeDuplicate {
+				return fmt.Errorf("%s: %w", setup[0].sql, err)
 			}
-			for _, step := range setup {
-				if _, err := tx.Exec(ctx, step.sql); err != nil {
-					return fmt.Errorf("%s: %w", step.sql, err)
-				}
-			}
-			return nil
-		})
+			s.config.Logger.Info("set up the database", "statement", setup[0].sql)
+			setup = setup[1:]
+		}
+		return nil
 	})
 	if codeOf(err) == codeLockTimeout {
 		err = hint.Wrap(err, "a long transaction holds the table; try again, or run at a quiet time: %s;", setup)
 	}
 	if err != nil {
 		return fmt.Errorf("set up %s: %w", address(s.conn), err)
-	}
-	for _, step := range setup {
-		s.config.Logger.Info("set up the database", "statement", step.sql)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
@@ -27,7 +28,7 @@ type Slot struct {
 // Slot looks at the slot. One of the same name that is not ours (another
 // database or plugin) is an error.
 func (s *Source) Slot(ctx context.Context) (slot Slot, err error) {
-	err = s.with(ctx, func(conn *pgx.Conn) error {
+	err = s.with(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		var plugin, database, status string
 		err := conn.QueryRow(ctx, `
 			SELECT coalesce(plugin, ''), coalesce(database, ''), active, coalesce(wal_status, 'lost'),
@@ -41,7 +42,7 @@ func (s *Source) Slot(ctx context.Context) (slot Slot, err error) {
 			return err
 		}
 		if plugin != "pgoutput" || database != s.conn.Database {
-			return hint.Wrap(fmt.Errorf("it belongs to database %q, plugin %q", database, plugin),
+			return hint.Setup(fmt.Errorf("it belongs to database %q, plugin %q", database, plugin),
 				"choose another name with postgres.slot")
 		}
 		slot.Exists, slot.Usable = true, status != "lost"
@@ -55,7 +56,7 @@ func (s *Source) Slot(ctx context.Context) (slot Slot, err error) {
 
 // DropSlot removes the slot if it exists. One in use is ErrBusy.
 func (s *Source) DropSlot(ctx context.Context) error {
-	return s.with(ctx, func(conn *pgx.Conn) error {
+	return s.with(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, `
 			SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1`, s.config.Slot)
 		if codeOf(err) == codeInUse {
@@ -68,14 +69,20 @@ func (s *Source) DropSlot(ctx context.Context) error {
 	})
 }
 
+// patience bounds what a server that is well answers at once. Without it a network
+// that swallows packets would hold us for as long as TCP tries, a quarter of an hour.
+const patience = 30 * time.Second
+
 // with runs fn on an ordinary connection of its own.
-func (s *Source) with(ctx context.Context, fn func(*pgx.Conn) error) error {
+func (s *Source) with(ctx context.Context, fn func(context.Context, *pgx.Conn) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	conn, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	return fn(conn)
+	return fn(ctx, conn)
 }
 
 // Snapshot is a moment of the database that a baseline can be read from and a
@@ -92,21 +99,32 @@ type Snapshot struct {
 	LSN change.LSN
 }
 
+// baselineSlot names the temporary slot. It is the same for every instance, so
+// that only one at a time takes a baseline.
+func (s *Source) baselineSlot() string {
+	const suffix, longest = "_baseline", 63
+	return s.config.Slot[:min(len(s.config.Slot), longest-len(suffix))] + suffix
+}
+
 // Snapshot creates a temporary slot and the snapshot that goes with it. It waits
-// for the transactions that are running.
+// for the transactions that are running. While another instance has one, it is
+// ErrBusy.
 func (s *Source) Snapshot(ctx context.Context) (*Snapshot, error) {
 	conn, err := s.replicate(ctx)
 	if err != nil {
 		return nil, err
 	}
-	snap := &Snapshot{source: s, conn: conn, slot: fmt.Sprintf("%s_baseline_%d", s.config.Slot, conn.PID())}
+	snap := &Snapshot{source: s, conn: conn, slot: s.baselineSlot()}
 	created, err := pglogrepl.CreateReplicationSlot(ctx, conn, quote(snap.slot), "pgoutput", pglogrepl.CreateReplicationSlotOptions{
 		Temporary: true, SnapshotAction: "EXPORT_SNAPSHOT", Mode: pglogrepl.LogicalReplication,
 	})
 	if err != nil {
 		snap.Close(context.WithoutCancel(ctx))
 		err = fmt.Errorf("create replication slot: %w", err)
-		if codeOf(err) == codeLimit {
+		switch codeOf(err) {
+		case codeDuplicate:
+			return nil, fmt.Errorf("%w: %w", ErrBusy, err)
+		case codeLimit:
 			return nil, hint.Wrap(err, "raise max_replication_slots (two are needed for a moment) and restart the server, or drop unused slots: SELECT slot_name FROM pg_replication_slots WHERE NOT active")
 		}
 		return nil, err
@@ -120,11 +138,15 @@ func (s *Source) Snapshot(ctx context.Context) (*Snapshot, error) {
 	return snap, nil
 }
 
-// Persist makes the permanent slot, at the snapshot's position. Until then the
-// server keeps nothing for us once the connection ends.
+// Persist makes the permanent slot, at the snapshot's position, in place of one
+// that is of no use any more. Until then the server keeps nothing for us once the
+// connection ends.
 func (snap *Snapshot) Persist(ctx context.Context) error {
 	s := snap.source
-	err := s.with(ctx, func(conn *pgx.Conn) error {
+	if err := s.DropSlot(ctx); err != nil {
+		return err
+	}
+	err := s.with(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, `SELECT pg_copy_logical_replication_slot($1, $2, false)`, snap.slot, s.config.Slot)
 		return err
 	})

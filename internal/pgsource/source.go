@@ -91,6 +91,11 @@ func (s *Source) replicate(ctx context.Context) (*pgconn.PgConn, error) {
 		// An exported snapshot waits in an idle transaction.
 		"idle_in_transaction_session_timeout": "0",
 		"statement_timeout":                   "0",
+		// A snapshot's connection says nothing for a long time; when our machine dies
+		// the server must notice, and free the temporary slot.
+		"tcp_keepalives_idle":     "10",
+		"tcp_keepalives_interval": "5",
+		"tcp_keepalives_count":    "4",
 	} {
 		config.RuntimeParams[name] = value
 	}

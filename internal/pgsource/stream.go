@@ -44,7 +44,14 @@ func (s *Source) Start(ctx context.Context, from change.LSN, next uint64) (*Stre
 	if err != nil {
 		return nil, err
 	}
-	err = pglogrepl.StartReplication(ctx, conn, quote(s.config.Slot), pglogrepl.LSN(from), pglogrepl.StartReplicationOptions{
+	brief, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	domains, err := readDomains(brief, conn)
+	if err != nil {
+		conn.Close(context.WithoutCancel(ctx))
+		return nil, err
+	}
+	err = pglogrepl.StartReplication(brief, conn, quote(s.config.Slot), pglogrepl.LSN(from), pglogrepl.StartReplicationOptions{
 		PluginArgs: []string{
 			"proto_version '1'",
 			"publication_names " + literal(quote(s.config.Publication)),
@@ -55,10 +62,10 @@ func (s *Source) Start(ctx context.Context, from change.LSN, next uint64) (*Stre
 		conn.Close(context.WithoutCancel(ctx))
 		return nil, s.startError(err)
 	}
-	return s.newStream(conn, next)
+	return s.newStream(conn, next, domains)
 }
 
-func (s *Source) newStream(conn *pgconn.PgConn, next uint64) (*Stream, error) {
+func (s *Source) newStream(conn *pgconn.PgConn, next uint64, domains map[uint32]uint32) (*Stream, error) {
 	raw, err := conn.Hijack()
 	if err != nil {
 		return nil, fmt.Errorf("take over the replication connection: %w", err)
@@ -66,6 +73,7 @@ func (s *Source) newStream(conn *pgconn.PgConn, next uint64) (*Stream, error) {
 	st := &Stream{conn: raw.Conn, frontend: raw.Frontend, silence: 3 * s.config.SenderTimeout}
 	st.next.Store(next)
 	st.decoder = newDecoder(&s.names, st.xid64)
+	st.decoder.domains = domains
 	return st, nil
 }
 
@@ -133,7 +141,7 @@ func (st *Stream) read() error {
 }
 
 func serverError(m *pgproto3.ErrorResponse) error {
-	err := fmt.Errorf("Postgres ended the stream: %w", pgconn.ErrorResponseToPgError(m))
+	err := fmt.Errorf("read from Postgres: the server ended the stream: %w", pgconn.ErrorResponseToPgError(m))
 	if m.Code == codeNotPrerequisite || strings.HasPrefix(m.Code, "58P") {
 		return fmt.Errorf("%w: %w", ErrNoSlot, err)
 	}

@@ -25,13 +25,17 @@ type assembler struct {
 	recorded func(change.Seq, change.LSN)
 	source   change.Source
 	resume   partial
+	// passed is above all that was published: a signal that has read up to here has
+	// nothing of it ahead.
+	passed change.LSN
 
 	tx      change.Transaction
 	inTx    bool
-	skip    int  // messages of tx that the stream has already
-	stream  bool // streamed as it comes
-	order   int  // changes so far
-	message int  // messages so far
+	skip    int     // messages of tx that the stream has already, if it is held
+	had     partial // what of tx the stream has already, if it is streamed as it comes
+	stream  bool    // streamed as it comes
+	order   int     // changes so far
+	message int     // messages so far
 	held    []change.Change
 	quests  []int64 // of held, one for one
 	bytes   int
@@ -60,17 +64,25 @@ func (a *assembler) take(ctx context.Context, s *change.Signal) error {
 // begin starts a transaction, and finds out how much of it the stream has.
 func (a *assembler) begin(tx *change.Transaction) {
 	a.tx, a.inTx = *tx, true
-	a.stream, a.skip = false, 0
+	a.stream, a.skip, a.had = false, 0, partial{}
 	a.order, a.message, a.bytes = 0, 0, 0
 	a.held, a.quests = a.held[:0], a.quests[:0]
-	if tx.CommitLSN == a.resume.commit {
+	switch {
+	case tx.CommitLSN != a.resume.commit:
+	case a.resume.held:
 		a.skip = a.resume.messages
-		a.stream = !a.resume.held
+	default:
+		// By changes and not by messages: how these are cut depends on settings that
+		// may be others now.
+		a.stream, a.had, a.message = true, a.resume, a.resume.messages
 	}
 }
 
 func (a *assembler) changed(ctx context.Context, s *change.Signal) error {
 	a.order++
+	if a.order <= a.had.order {
+		return nil
+	}
 	s.Change.Order = a.order
 	omit(&s.Change, a.config.MaxPayload-headroom)
 	size := sizeOf(&s.Change)
@@ -118,6 +130,9 @@ func (a *assembler) noted(ctx context.Context, s *change.Signal) error {
 	if !a.inTx {
 		return a.alone(ctx, s)
 	}
+	if a.has(s.Control.Kind) {
+		return nil
+	}
 	if !a.stream {
 		if err := a.unhold(ctx); err != nil {
 			return err
@@ -129,6 +144,27 @@ func (a *assembler) noted(ctx context.Context, s *change.Signal) error {
 	return a.inside(ctx, s.Control, 0)
 }
 
+// has reports whether the stream has a control record of the transaction already.
+// A change of columns is told when a connection first meets it, so that a resumed
+// transaction may lack one that it had, or have one that it lacked.
+func (a *assembler) has(kind change.Kind) bool {
+	known := &a.had.notes
+	if kind == change.SchemaChanged {
+		known = &a.had.schemas
+		if a.skip > 0 {
+			return true // what was held had none
+		}
+	}
+	switch {
+	case a.order < a.had.order:
+		return true
+	case a.order > a.had.order || *known == 0:
+		return false
+	}
+	*known--
+	return true
+}
+
 func (a *assembler) alone(ctx context.Context, s *change.Signal) error {
 	if s.Transaction.CommitLSN <= a.resume.commit {
 		return nil
@@ -136,6 +172,7 @@ func (a *assembler) alone(ctx context.Context, s *change.Signal) error {
 	c := *s.Control
 	c.Transaction, c.Time = &s.Transaction, 0
 	_, err := a.control(ctx, &c)
+	a.passed = max(a.passed, s.Transaction.CommitLSN+1)
 	return err
 }
 
@@ -175,7 +212,7 @@ func (a *assembler) publish(ctx context.Context, subject string, data []byte) (c
 // commit closes the transaction: one message for each quest, in the order in
 // which it touched them, or the end of what was streamed.
 func (a *assembler) commit(ctx context.Context, end change.LSN) error {
-	defer func() { a.inTx = false }()
+	defer func() { a.inTx, a.passed = false, max(a.passed, end) }()
 	if !a.stream && a.skip == 0 && a.tooLarge() {
 		if err := a.unhold(ctx); err != nil {
 			return err

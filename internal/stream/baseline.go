@@ -12,7 +12,7 @@ import (
 // rebase takes a baseline and returns the position to go on from. Where the slot
 // still has changes that the stream lacks, they are streamed first, exactly up to
 // the snapshot; the slot is replaced only where it has nothing to offer.
-func (s *session) rebase(ctx context.Context, p plan) (at change.LSN, err error) {
+func (s *session) rebase(ctx context.Context, p plan, last uint64, began func(string)) (at change.LSN, err error) {
 	snap, err := s.postgres.Snapshot(ctx)
 	if err != nil {
 		return 0, err
@@ -22,16 +22,25 @@ func (s *session) rebase(ctx context.Context, p plan) (at change.LSN, err error)
 		ended := snap.Done(context.WithoutCancel(ctx), keep && err == nil)
 		err = errors.Join(err, ended)
 	}()
+	if err := s.takeOver(ctx, p, last); err != nil {
+		return 0, err
+	}
+	began(baselining)
 	if p.gap != "" {
 		if err := s.gap(ctx, p, snap.LSN()); err != nil {
 			return 0, err
 		}
 	}
 	if p.from != 0 && p.from < snap.LSN() {
-		if err := s.feedUntil(ctx, p.from, snap.LSN()); err != nil {
+		feed, err := s.start(ctx, p.from)
+		if err != nil {
+			return 0, err
+		}
+		if err := s.feedUntil(ctx, feed, snap.LSN()); err != nil {
 			return 0, err
 		}
 	}
+	s.logger.Info("taking a baseline", "lsn", snap.LSN().String(), "epoch", s.epoch)
 	begin, end, err := s.baseline(ctx, snap)
 	if err != nil {
 		return 0, fmt.Errorf("take a baseline: %w", err)
@@ -39,10 +48,12 @@ func (s *session) rebase(ctx context.Context, p plan) (at change.LSN, err error)
 	if err := s.flushed(ctx, end, s.config.BaselineLag); err != nil {
 		return 0, err
 	}
-	if err := s.notes.SetBaseline(ctx, begin); err != nil {
+	s.note.Baseline = begin
+	if err := s.notes.Write(ctx, s.note); err != nil {
 		return 0, fmt.Errorf("note where the baseline begins: %w", err)
 	}
 	s.confirmer.record(end, snap.LSN())
+	s.tail.whole = snap.LSN()
 	keep = p.from == 0
 	return snap.LSN(), nil
 }

@@ -14,19 +14,11 @@ import (
 // errReached ends a feed that was to run up to a position only.
 var errReached = errors.New("position reached")
 
-// feedUntil streams from a position until ctx ends, the connection fails, or,
-// where until is not 0, everything that committed below it is published. It
-// returns nil only in the last case.
-func (s *session) feedUntil(ctx context.Context, from, until change.LSN) error {
-	feed, err := s.start(ctx, from)
-	if err != nil {
-		return err
-	}
-	defer feed.Close()
-	a := &assembler{
-		config: &s.config, writer: s.writer, recorded: s.confirmer.record,
-		source: change.Source{DB: s.config.DB, Epoch: s.epoch}, resume: s.tail.partial,
-	}
+// feedUntil streams until ctx ends, the connection fails, or, where until is not
+// 0, everything that committed below it is published. It returns nil only in the
+// last case. It closes the feed.
+func (s *session) feedUntil(ctx context.Context, feed Feed, until change.LSN) error {
+	a := s.assembler()
 	a.lastStep.Store(time.Now().UnixNano())
 	t := &ticker{
 		config: &s.config, feed: feed, clock: s.clock, marks: s.marks,
@@ -41,7 +33,7 @@ func (s *session) feedUntil(ctx context.Context, from, until change.LSN) error {
 		<-gctx.Done()
 		return feed.Close()
 	})
-	err = group.Wait()
+	err := group.Wait()
 	switch {
 	case errors.Is(err, errReached):
 		return nil
@@ -49,6 +41,15 @@ func (s *session) feedUntil(ctx context.Context, from, until change.LSN) error {
 		return ctx.Err()
 	}
 	return err
+}
+
+// assembler makes one that goes on where the stream ends.
+func (s *session) assembler() *assembler {
+	return &assembler{
+		config: &s.config, writer: s.writer, recorded: s.confirmer.record,
+		source: change.Source{DB: s.config.DB, Epoch: s.epoch}, resume: s.tail.partial,
+		passed: max(s.tail.whole, s.tail.partial.commit+1),
+	}
 }
 
 // ownTimeout is how long our own previous connection may still hold the slot.
@@ -83,11 +84,13 @@ func (s *session) pump(ctx context.Context, feed Feed, a *assembler, until chang
 			return err
 		}
 		if !a.inTx {
-			if err := s.mark(ctx, a, sig.WALEnd); err != nil {
-				return err
-			}
+			// First, because a mark beyond until would record more than the baseline that
+			// follows does.
 			if until != 0 && sig.WALEnd >= until {
 				return errReached
+			}
+			if err := s.mark(ctx, a, sig.WALEnd); err != nil {
+				return err
 			}
 		}
 		if err := a.take(ctx, &sig); err != nil {
@@ -98,16 +101,28 @@ func (s *session) pump(ctx context.Context, feed Feed, a *assembler, until chang
 
 // mark publishes the waiting reading if the server has read past it. What
 // committed below it has then been published, because it comes in commit order.
+//
+// A reading may come late, when the stream has passed it already. Its time still
+// holds, but its position would send whoever resumes from it back behind what is
+// published; the server's own position is taken then.
 func (s *session) mark(ctx context.Context, a *assembler, read change.LSN) error {
+	if read < a.passed {
+		return nil
+	}
 	r := s.marks.reached(read)
 	if r == nil {
 		return nil
 	}
-	seq, err := a.control(ctx, &change.Control{Kind: change.Progress, LSN: r.LSN, Time: r.At})
+	lsn := r.LSN
+	if lsn < a.passed {
+		lsn = read
+	}
+	seq, err := a.control(ctx, &change.Control{Kind: change.Progress, LSN: lsn, Time: r.At})
 	if err != nil {
 		return fmt.Errorf("mark progress: %w", err)
 	}
-	a.recorded(seq, r.LSN)
+	a.passed = lsn
+	a.recorded(seq, lsn)
 	s.marks.published(r, time.Now())
 	return nil
 }

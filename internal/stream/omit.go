@@ -7,8 +7,17 @@ import (
 // headroom is what a message needs beside its rows, in bytes.
 const headroom = 4 << 10
 
-// sizeOf estimates a change's size on the wire, in bytes.
-func sizeOf(c *change.Change) int { return 200 + len(c.Before) + len(c.After) }
+// sizeOf bounds a change's size on the wire, in bytes: its numbers and keys take
+// at most 170, and a table's name may need escapes.
+func sizeOf(c *change.Change) int {
+	size := 200 + 2*len(c.Table) + len(c.Before) + len(c.After)
+	for _, names := range [...][]string{c.Unchanged, c.Omitted} {
+		for _, name := range names {
+			size += 2*len(name) + 3
+		}
+	}
+	return size
+}
 
 // omit leaves out a change's largest columns, from both its rows, until it fits
 // into limit bytes, and names them. A row is never dropped for its size.

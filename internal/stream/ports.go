@@ -20,7 +20,8 @@ var (
 type Postgres interface {
 	// Slot looks at the replication slot.
 	Slot(ctx context.Context) (Slot, error)
-	// Snapshot opens a moment to take a baseline from.
+	// Snapshot opens a moment to take a baseline from; ErrBusy when another instance
+	// has one open. So two that start at once do not undo each other's baseline.
 	Snapshot(ctx context.Context) (Snapshot, error)
 	// Start streams what committed at or after a position; ErrBusy when the slot is
 	// in use.
@@ -38,7 +39,8 @@ type Snapshot interface {
 	LSN() change.LSN
 	// Read gives all rows, one quest after the other; a quest may come in parts.
 	Read(ctx context.Context, fn func(quest int64, rows []change.Change) error) error
-	// Done ends the snapshot. With keep, the slot is put at its position first.
+	// Done ends the snapshot. With keep, the slot is put at its position first, in
+	// place of one that was there.
 	Done(ctx context.Context, keep bool) error
 }
 
@@ -93,10 +95,21 @@ type Writer interface {
 	Close()
 }
 
-// Notes remember, beside the stream, where its newest whole baseline begins.
+// Note is what is remembered beside the stream.
+type Note struct {
+	// Baseline is where the newest whole baseline begins; 0 when the stream has none
+	// that everything since can be judged by.
+	Baseline change.Seq
+	// Epoch is the newest one begun, also in a stream that was purged or made anew
+	// since; System is the cluster that it streamed.
+	Epoch  uint64
+	System string
+}
+
+// Notes keep the Note.
 type Notes interface {
-	Baseline(ctx context.Context) (begin change.Seq, err error)
-	SetBaseline(ctx context.Context, begin change.Seq) error
+	Read(ctx context.Context) (Note, error)
+	Write(ctx context.Context, n Note) error
 }
 
 // Config sets up a Flow. Zero values mean the defaults of DefaultConfig.

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -23,6 +24,7 @@ type session struct {
 	confirmer *confirmer
 	marks     *marks
 	tail      tail
+	note      Note
 	epoch     uint64
 	nextXID   uint64
 	fed       bool // a feed of ours was open
@@ -40,33 +42,35 @@ type plan struct {
 
 // decide compares the stream's tail with the slot. It never resumes from a
 // position that the stream does not hold, and never without a baseline to judge
-// from.
-func decide(t *tail, slot Slot, system string, baseline change.Seq) plan {
+// from. end is where the server's log ends.
+func decide(t *tail, slot Slot, n Note, system string, end change.LSN) plan {
 	p := plan{from: t.whole}
 	switch {
 	case t.last == 0:
 		p.baseline = "start"
-	case baseline == 0 || baseline < t.first:
+	case n.Baseline == 0 || n.Baseline < t.first:
 		p.baseline = "no_baseline"
-	case t.cut:
-		p.baseline = "baseline_cut"
 	}
 	switch {
-	case t.system != "" && t.system != system:
+	case n.System != "" && n.System != system:
 		p.gap, p.from = "other_system", 0
 	case !slot.Exists:
 		p.gap, p.from = "slot_missing", 0
 	case !slot.Usable:
 		p.gap, p.from = "slot_lost", 0
+	case t.whole > end:
+		// The log went back: the server was restored, or a standby took over that had
+		// not received all. What it writes now would be taken for what we have.
+		p.gap, p.from = "log_behind", 0
+	case t.last == 0 || slot.Confirmed > t.whole && t.whole != 0:
+		p.gap, p.from = "stream_behind", slot.Confirmed
 	case t.whole == 0:
 		// The newest messages are gone by retention or purge. What they recorded was
 		// confirmed, so that the slot knows.
 		p.from = slot.Confirmed
-	case slot.Confirmed > t.whole:
-		p.gap, p.from = "stream_behind", slot.Confirmed
 	}
-	if t.last == 0 && p.gap == "slot_missing" {
-		p.gap = ""
+	if p.gap == "slot_missing" && t.whole == 0 && n.Baseline == 0 {
+		p.gap = "" // there has never been a whole baseline: nothing was promised
 	}
 	if p.gap != "" {
 		p.baseline = p.gap
@@ -86,8 +90,7 @@ func (s *session) open(ctx context.Context) (plan, error) {
 	if s.tail, err = readTail(ctx, s.cdc); err != nil {
 		return plan{}, err
 	}
-	begin, err := s.notes.Baseline(ctx)
-	if err != nil {
+	if s.note, err = s.notes.Read(ctx); err != nil {
 		return plan{}, fmt.Errorf("read where the baseline begins: %w", err)
 	}
 	reading, err := s.clock.Read(ctx)
@@ -96,7 +99,7 @@ func (s *session) open(ctx context.Context) (plan, error) {
 	}
 	s.nextXID = reading.NextXID
 	s.writer = s.cdc.Writer(s.tail.last)
-	p := decide(&s.tail, slot, s.config.System, begin)
+	p := decide(&s.tail, slot, s.note, s.config.System, reading.LSN)
 	s.confirmer = &confirmer{lag: s.config.ConfirmLag}
 	if p.from != 0 {
 		s.confirmer.confirmed = slot.Confirmed
@@ -111,28 +114,51 @@ func (s *session) open(ctx context.Context) (plan, error) {
 // instance wrote last, 0 if it wrote none. began is called as each part begins.
 func (s *session) run(ctx context.Context, p plan, last uint64, began func(string)) error {
 	defer s.writer.Close()
-	if s.epoch = s.tail.epoch; s.epoch == 0 || s.epoch != last || p.baseline != "" {
-		s.epoch = max(s.epoch, last) + 1
-		reason := p.baseline
-		if reason == "" {
-			reason = "resume"
-		}
-		if err := s.announce(ctx, reason); err != nil {
-			return err
-		}
-	}
 	from := p.from
 	if p.baseline != "" {
-		began(baselining)
-		at, err := s.rebase(ctx, p)
+		at, err := s.rebase(ctx, p, last, began)
 		if err != nil {
 			return err
 		}
 		from, s.tail.partial = at, partial{}
 	}
-	s.logger.Info("streaming", "lsn", from.String(), "epoch", s.epoch)
+	feed, err := s.start(ctx, from)
+	if err != nil {
+		return err
+	}
+	if p.baseline == "" {
+		if err := s.takeOver(ctx, p, last); err != nil {
+			return errors.Join(err, feed.Close())
+		}
+	}
+	s.logger.Info("streaming", "lsn", from.String(), "epoch", s.epoch, "seq", s.tail.last)
 	began(streaming)
-	return s.feedUntil(ctx, from, 0)
+	return s.feedUntil(ctx, feed, 0)
+}
+
+// takeOver begins a new epoch, unless the newest one is ours and goes on. It is
+// called when Postgres has given us what it gives to one only, the slot or the
+// snapshot: of two instances that start at once, only one writes.
+func (s *session) takeOver(ctx context.Context, p plan, last uint64) error {
+	s.epoch = max(s.tail.epoch, s.note.Epoch)
+	reason := p.baseline
+	if reason == "" {
+		if s.epoch != 0 && s.epoch == last {
+			return nil
+		}
+		reason = "resume"
+	}
+	s.epoch++
+	// Whatever ends a rebase early, the next session must not take the baseline
+	// before the gap for one that still holds.
+	s.note = Note{Epoch: s.epoch, System: s.config.System, Baseline: s.note.Baseline}
+	if p.baseline != "" {
+		s.note.Baseline = 0
+	}
+	if err := s.notes.Write(ctx, s.note); err != nil {
+		return fmt.Errorf("note the epoch: %w", err)
+	}
+	return s.announce(ctx, reason)
 }
 
 func (s *session) announce(ctx context.Context, reason string) error {

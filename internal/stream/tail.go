@@ -20,11 +20,8 @@ type tail struct {
 	// partial is the position of the last message when its transaction is not
 	// complete in the stream, else zero.
 	partial partial
-	// system is the cluster that the newest epoch record names, "" when that record
-	// is not near.
-	system string
-	// cut says that the stream ends in a baseline that was begun and not ended.
-	cut bool
+	// seeking: partial's last change has not been found yet.
+	seeking bool
 }
 
 // partial is a transaction of which the first messages are in the stream.
@@ -32,6 +29,9 @@ type partial struct {
 	commit   change.LSN
 	messages int // how many are there
 	held     bool
+	// Of one that was streamed as it came: the last change that is there, and how
+	// many control records of either sort follow it.
+	order, notes, schemas int
 }
 
 // entry is a message of the stream, decoded as far as the tail needs.
@@ -39,6 +39,7 @@ type entry struct {
 	source      change.Source
 	transaction *change.Transaction
 	control     *change.Control // nil for a step
+	order       int             // of a step's last change
 }
 
 // readTail finds where a stream ends. It looks at the last message, and behind
@@ -72,25 +73,36 @@ func readTail(ctx context.Context, cdc CDC) (t tail, err error) {
 // note takes in a message that records no end LSN, and says how many messages to
 // go back for one that may.
 func (t *tail) note(e entry) (back int) {
-	if e.control != nil {
-		switch e.control.Kind {
-		case change.Epoch:
-			if t.system == "" {
-				t.system = e.control.System
-			}
-		case change.Gap, change.BaselineBegin:
-			t.cut = true
-		}
-	}
-	if e.transaction == nil {
+	tx := e.transaction
+	if tx == nil {
 		return 1
 	}
-	if t.partial == (partial{}) && !e.source.Snapshot {
-		t.partial = partial{
-			commit: e.transaction.CommitLSN, messages: e.transaction.Message, held: e.transaction.Messages > 0,
-		}
+	if t.partial.commit == 0 && !e.source.Snapshot {
+		t.partial = partial{commit: tx.CommitLSN, messages: tx.Message, held: tx.Messages > 0}
+		t.seeking = !t.partial.held
 	}
-	return max(1, e.transaction.Message)
+	if t.seeking && t.seek(e) {
+		return 1
+	}
+	return max(1, tx.Message)
+}
+
+// seek looks for the last change of the partial transaction, behind control
+// records that follow it. It reports whether to go on.
+func (t *tail) seek(e entry) bool {
+	switch {
+	case e.transaction.CommitLSN != t.partial.commit:
+		t.seeking = false
+		return false
+	case e.control == nil:
+		t.partial.order, t.seeking = e.order, false
+		return false
+	case e.control.Kind == change.SchemaChanged:
+		t.partial.schemas++
+	default:
+		t.partial.notes++
+	}
+	return true
 }
 
 // whole is the end LSN that the message records, or 0.
@@ -123,5 +135,8 @@ func readEntry(ctx context.Context, cdc CDC, seq change.Seq) (e entry, err error
 		return e, err
 	}
 	e.source, e.transaction = step.Source, &step.Transaction
+	if n := len(step.Changes); n > 0 {
+		e.order = step.Changes[n-1].Order
+	}
 	return e, nil
 }

@@ -1,0 +1,76 @@
+package stream
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/peerquest/questwatch/internal/change"
+)
+
+var clockZero = time.Unix(0, 0)
+
+// Whatever is published, acknowledged and asked for when: nothing is confirmed
+// before its message has been acknowledged for the lag, nothing is taken back, and
+// everything is confirmed in the end.
+func TestNothingIsConfirmedEarly(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const lag = 5 * time.Second
+		c := &confirmer{lag: lag}
+		now, seq, acked, lsn, confirmed := clockZero, change.Seq(0), change.Seq(0), change.LSN(0), change.LSN(0)
+		ackedAt := map[change.Seq]time.Time{}
+		ends := map[change.Seq]change.LSN{}
+		update := func() {
+			got := c.update(acked, now)
+			allowed := change.LSN(0)
+			for seq, lsn := range ends {
+				if at, ok := ackedAt[seq]; ok && now.Sub(at) >= lag {
+					allowed = max(allowed, lsn)
+				}
+			}
+			if got > allowed {
+				t.Fatalf("confirmed %d at %v, allowed is %d", got, now.Sub(clockZero), allowed)
+			}
+			if got < confirmed {
+				t.Fatalf("confirmed %d after %d", got, confirmed)
+			}
+			confirmed = got
+		}
+		for range rapid.IntRange(1, 60).Draw(t, "actions") {
+			switch rapid.SampledFrom([]string{"publish", "burst", "ack", "wait", "update"}).Draw(t, "action") {
+			case "publish":
+				seq += change.Seq(rapid.IntRange(1, 3).Draw(t, "messages"))
+				lsn += 10
+				ends[seq] = lsn
+				c.record(seq, lsn)
+			case "burst":
+				for range maxWaiting + 5 {
+					seq, lsn = seq+1, lsn+10
+					ends[seq] = lsn
+					c.record(seq, lsn)
+				}
+			case "ack":
+				next := acked + change.Seq(rapid.Uint64Range(0, uint64(seq-acked)).Draw(t, "acks"))
+				for s := acked + 1; s <= next; s++ {
+					ackedAt[s] = now
+				}
+				acked = next
+			case "wait":
+				now = now.Add(time.Duration(rapid.IntRange(1, 6000).Draw(t, "ms")) * time.Millisecond)
+			case "update":
+				update()
+			}
+		}
+		for s := acked + 1; s <= seq; s++ {
+			ackedAt[s] = now
+		}
+		acked = seq
+		update()
+		now = now.Add(lag)
+		update()
+		if confirmed != lsn {
+			t.Fatalf("confirmed %d in the end, want %d", confirmed, lsn)
+		}
+	})
+}
