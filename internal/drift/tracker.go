@@ -44,6 +44,7 @@ type Tracker struct {
 	quests  map[int64][]*entry
 	waiting waiting
 	summary *Summary
+	known   []bool // of the index in use
 }
 
 type phase uint8
@@ -103,24 +104,26 @@ func (t *Tracker) Judge(dst []Transition, id int64, q *quest.Quest, violations [
 	}
 	at := max(where.Transaction.Time, t.now)
 	kept := known[:0]
+	now := t.index(violations)
 	for _, e := range known {
-		v := match(violations, e)
+		i, still := now.find(e.about())
 		switch {
-		case v == nil:
+		case !still:
 			dst = e.end(dst, at, where, Healed)
 			continue
-		case v.Severity() > e.Violation.Severity():
+		case violations[i].Severity() > e.Violation.Severity():
 			dst = e.end(dst, at, where, CauseChanged)
 			continue
 		}
-		cause := e.Violation.Cause
-		e.Violation, e.Suggested, e.Title = *v, t.users.Text(v.Suggested), q.Title
+		v, cause := violations[i], e.Violation.Cause
+		e.Violation, e.Suggested, e.Title = v, t.users.Text(v.Suggested), q.Title
 		e.Violation.Cause = cause
+		now.known[i] = true
 		kept = append(kept, e)
 	}
 	clear(known[len(kept):])
-	for _, v := range violations {
-		if !slices.ContainsFunc(kept, func(e *entry) bool { return e.is(&v) }) {
+	for i, v := range violations {
+		if !now.known[i] {
 			e := &entry{Finding: t.newFinding(q, v, where)}
 			kept = append(kept, e)
 			dst = t.begin(dst, e)
@@ -134,17 +137,51 @@ func (t *Tracker) Judge(dst []Transition, id int64, q *quest.Quest, violations [
 	return dst
 }
 
-func (e *entry) is(v *rule.Violation) bool {
-	return e.Violation.Rule == v.Rule && e.Violation.User == v.User
+// about is what a violation is about, within its quest.
+type about struct {
+	rule rule.Rule
+	user quest.User
 }
 
-func match(violations []rule.Violation, e *entry) *rule.Violation {
-	for i := range violations {
-		if e.is(&violations[i]) {
-			return &violations[i]
+func aboutOf(v *rule.Violation) about { return about{v.Rule, v.User} }
+
+func (e *entry) about() about { return aboutOf(&e.Violation) }
+
+// index finds a quest's violations by what they are about. A usual quest has a
+// few and is searched; one with very many gets a map.
+type index struct {
+	violations []rule.Violation
+	at         map[about]int
+	// known are the violations that a finding stands for already.
+	known []bool
+}
+
+// searchable is how many violations are searched one by one.
+const searchable = 32
+
+func (t *Tracker) index(violations []rule.Violation) index {
+	t.known = append(t.known[:0], make([]bool, len(violations))...)
+	x := index{violations: violations, known: t.known}
+	if len(violations) > searchable {
+		x.at = make(map[about]int, len(violations))
+		for i := range violations {
+			x.at[aboutOf(&violations[i])] = i
 		}
 	}
-	return nil
+	return x
+}
+
+func (x *index) find(a about) (i int, found bool) {
+	if x.at != nil {
+		i, found = x.at[a]
+		return i, found
+	}
+	for i := range x.violations {
+		if aboutOf(&x.violations[i]) == a {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // begin opens a finding at once when its rule has no grace, else it waits for a

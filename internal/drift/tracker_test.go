@@ -354,3 +354,21 @@ func TestSummary(t *testing.T) {
 		t.Errorf("a second time: %+v", s)
 	}
 }
+
+// A quest may have very many findings; each step judges them all.
+func BenchmarkJudgeManyFindings(b *testing.B) {
+	const people = 10_000
+	users := quest.NewUsers()
+	q := &quest.Quest{ID: 1, Exists: true}
+	var violations []rule.Violation
+	for i := range people {
+		violations = append(violations, rule.Violation{
+			Rule: rule.MissingParticipant, Cause: rule.Unknown, User: users.Intern(fmt.Appendf(nil, "user %d", i)),
+		})
+	}
+	t := drift.NewTracker(drift.Config{}, users)
+	t.Judge(nil, 1, q, violations, drift.Where{Origin: drift.FromStream})
+	for b.Loop() {
+		t.Judge(nil, 1, q, violations, drift.Where{Origin: drift.FromStream})
+	}
+}

@@ -46,7 +46,7 @@ func TestDecide(t *testing.T) {
 // write fills a stream in short: e epoch, g gap, p LSN progress, b LSN and B LSN a
 // baseline's ends, r a row of it; s COMMIT MESSAGE MESSAGES END ORDER a step;
 // c, t, x, m a control record of a transaction: schema_changed, truncate, tx_end,
-// message.
+// message; ? something that is not ours.
 func write(t *testing.T, m *memory, epoch uint64, lines ...string) {
 	t.Helper()
 	for _, line := range lines {
@@ -62,12 +62,15 @@ func write(t *testing.T, m *memory, epoch uint64, lines ...string) {
 			"c": change.SchemaChanged, "t": change.Truncate, "x": change.TxEnd, "m": change.Message,
 		}[what]
 		var data []byte
-		if kind == "" {
+		switch {
+		case what == "?":
+			data = []byte("hello")
+		case kind == "":
 			row := change.CloseRow(change.AppendValue(nil, "id", []byte("1")))
 			data = change.AppendStep(nil, &change.Step{QuestID: 1, Transaction: tx, Source: source, Changes: []change.Change{{
 				Op: change.Create, Entity: change.Quest, Table: "q", Order: order, After: row,
 			}}})
-		} else {
+		default:
 			c := &change.Control{Kind: kind, Source: source, LSN: change.LSN(lsn)}
 			if kind == change.SchemaChanged || kind == change.Truncate || kind == change.TxEnd || kind == change.Message {
 				c.Transaction, c.LSN = &tx, 0
@@ -110,6 +113,7 @@ func TestReadTail(t *testing.T) {
 		"message that stands alone":      {lines: []string{"s 70 1 1 75 1", "m 80 1 1"}, want: tail{first: 1, last: 2, epoch: 2, whole: 75, partial: partial{commit: 80, messages: 1, held: true}}},
 		"purged inside a transaction":    {lines: []string{"p 70", "s 80 1 0 0 9"}, purge: true, more: []string{"s 80 2 0 0 12"}, want: tail{first: 3, last: 3, epoch: 2, partial: partial{commit: 80, messages: 2, order: 12}}},
 		"cut baseline behind a cut":      {lines: []string{"p 70", "s 80 1 0 0 9", "e", "g", "b 90", "r 89 1 0"}, want: tail{first: 1, last: 6, epoch: 2, whole: 70, partial: partial{commit: 80, messages: 1, order: 9}}},
+		"somebody else's":                {lines: []string{"s 70 1 1 75 1", "s 80 1 2 85 1", "?", "?"}, want: tail{first: 1, last: 4, epoch: 2, whole: 75, partial: partial{commit: 80, messages: 1, held: true}}},
 		"transaction whole, then a mark": {lines: []string{"s 80 1 1 85 1", "p 90"}, want: tail{first: 1, last: 2, epoch: 2, whole: 90}},
 	} {
 		t.Run(name, func(t *testing.T) {

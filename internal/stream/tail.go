@@ -51,10 +51,13 @@ func readTail(ctx context.Context, cdc CDC) (t tail, err error) {
 	}
 	for seq := t.last; seq > 0; {
 		e, err := readEntry(ctx, cdc, seq)
-		if errors.Is(err, ErrNoRecord) {
+		switch {
+		case errors.Is(err, ErrNoRecord):
 			return t, nil
-		}
-		if err != nil {
+		case errors.Is(err, change.ErrMalformed):
+			seq-- // somebody else's: whoever reads the stream passes it over too
+			continue
+		case err != nil:
 			return t, fmt.Errorf("read the stream's tail at %d: %w", seq, err)
 		}
 		t.epoch = max(t.epoch, e.source.Epoch)
