@@ -43,6 +43,7 @@ func (q *Quest) inherit(old *Quest) {
 		j, found := old.findParticipant(p.ID)
 		same := found && old.Participants[j].User == p.User
 		p.Direct = same && old.Participants[j].Direct
+		p.Withdrawn = same && old.Participants[j].Withdrawn && !q.approvedSince(old, p.User)
 		came = came || p.Active() && !(same && old.Participants[j].Active())
 	}
 	for _, d := range old.Departures {
@@ -86,6 +87,11 @@ func (s *State) Truncate(e change.Entity) {
 		case change.Quest:
 			*q = Quest{ID: id, Applications: q.Applications, Participants: q.Participants, Departures: q.Departures}
 		case change.Application:
+			for _, a := range q.Applications {
+				if a.Status == Approved {
+					q.withdrawn(a.User, true)
+				}
+			}
 			q.Applications = nil
 		case change.Participant:
 			before := *q

@@ -50,6 +50,9 @@ type Participant struct {
 	// Direct says that the stream saw the row come while the person had no
 	// application for the quest.
 	Direct bool
+	// Withdrawn says that the stream saw an approved application of the person go
+	// since the last approval: the row is gone that Revoked would stand in.
+	Withdrawn bool
 }
 
 // Departure says that the last participant row of a person was deleted.
@@ -137,6 +140,15 @@ func (q *Quest) depart(u User, at change.LSN) {
 		return
 	}
 	q.Departures = slices.Insert(q.Departures, i, Departure{User: u, At: at})
+}
+
+// withdrawn notes whether an approved application of the person has gone.
+func (q *Quest) withdrawn(u User, gone bool) {
+	for i := range q.Participants {
+		if p := &q.Participants[i]; p.User == u {
+			p.Withdrawn = gone
+		}
+	}
 }
 
 // undepart forgets a departure: the person came back, or was approved anew.

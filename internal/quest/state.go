@@ -153,6 +153,9 @@ func (s *State) applyApplication(q *Quest, c *change.Change, r *row, at change.L
 	i, found := q.findApplication(r.id)
 	if c.Op == change.Delete {
 		if found {
+			if a := q.Applications[i]; a.Status == Approved {
+				q.withdrawn(a.User, true)
+			}
 			q.Applications = slices.Delete(q.Applications, i, i+1)
 		}
 		return nil
@@ -178,6 +181,7 @@ func (s *State) applyApplication(q *Quest, c *change.Change, r *row, at change.L
 			a.Approved = at
 		}
 		q.undepart(a.User)
+		q.withdrawn(a.User, false)
 	case a.Status != Approved && was == Approved:
 		a.Approved, a.Revoked = 0, c.Op != change.Read
 	}

@@ -82,7 +82,10 @@ func orphans(dst []Violation, rows *pairs) []Violation {
 }
 
 func orphanCause(rows *pairs, p *quest.Participant) Cause {
-	if !rows.hasApplication(p.User) {
+	switch {
+	case p.Withdrawn:
+		return Revoked
+	case !rows.hasApplication(p.User):
 		return DirectJoin
 	}
 	revoked := slices.ContainsFunc(rows.quest.Applications, func(a quest.Application) bool {

@@ -13,7 +13,7 @@ import (
 // TestOperations plays each operation of the application, one transaction in a
 // pair of braces, and says what is violated after each, by Judge and by the
 // original audit. Words: Q status assignee; A id user status; P id user status;
-// -P id takes a participant away.
+// -A id and -P id take a row away.
 func TestOperations(t *testing.T) {
 	const begun = "{Q open _} {A 1 ann pending, A 2 bob pending} "
 	const approved = begun + "{A 1 ann approved, P 1 ann joined, Q in-progress ann, A 2 bob rejected} "
@@ -43,6 +43,13 @@ func TestOperations(t *testing.T) {
 			"open_with_participants/status_lost", "open_with_participants",
 		},
 		{"remove endpoint", approved + "{A 1 ann rejected}", "orphan_participant/revoked", "orphan_participant"},
+		{"approved application deleted", approved + "{-A 1}", "orphan_participant/revoked", "orphan_participant"},
+		{"deleted, and approved anew", approved + "{-A 1} {A 3 ann approved}", "", ""},
+		{"deleted, approved anew, pending", approved + "{-A 1} {A 3 ann approved} {A 3 ann pending}", "orphan_participant/revoked", "orphan_participant"},
+		{
+			"join without application, apply and withdraw", begun + "{P 1 cid joined, Q in-progress cid} {A 3 cid pending} {-A 3}",
+			"orphan_participant/direct_join", "orphan_participant",
+		},
 		{
 			"join without application", begun + "{P 1 cid joined} {Q open cid}",
 			"orphan_participant/direct_join open_with_participants/status_lost", "orphan_participant open_with_participants",
@@ -115,6 +122,8 @@ func play(t *testing.T, script string) *quest.Quest {
 func played(t *testing.T, w []string) change.Change {
 	t.Helper()
 	switch {
+	case w[0] == "-A" && len(w) == 2:
+		return change.Change{Op: change.Delete, Entity: change.Application, Before: change.Row(`{"id":` + w[1] + `}`)}
 	case w[0] == "-P" && len(w) == 2:
 		return change.Change{Op: change.Delete, Entity: change.Participant, Before: change.Row(`{"id":` + w[1] + `}`)}
 	case w[0] == "Q" && len(w) == 3:

@@ -41,7 +41,7 @@ func genQuest() *rapid.Generator[*quest.Quest] {
 		for i := range rapid.IntRange(0, rows).Draw(t, "participants") {
 			q.Participants = append(q.Participants, quest.Participant{
 				ID: int64(7 * i), User: user.Draw(t, "user"), Status: quest.ParticipantStatus(rapid.IntRange(0, 4).Draw(t, "status")),
-				Joined: rapid.Int64Range(0, 5).Draw(t, "joined"), Direct: rapid.Bool().Draw(t, "direct"),
+				Joined: rapid.Int64Range(0, 5).Draw(t, "joined"), Direct: rapid.Bool().Draw(t, "direct"), Withdrawn: rapid.Bool().Draw(t, "withdrawn"),
 			})
 		}
 		for u := range people {
@@ -137,6 +137,8 @@ func naiveOrphans(q *quest.Quest) (all []rule.Violation) {
 		}
 		cause := rule.Unknown
 		switch {
+		case p.Withdrawn:
+			cause = rule.Revoked
 		case !applied, !revoked && p.Direct:
 			cause = rule.DirectJoin
 		case revoked:
