@@ -20,8 +20,17 @@ type logger struct {
 func (l *logger) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
 func (l *logger) Debugf(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
 func (l *logger) Tracef(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
-func (l *logger) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(format, v...)) }
 func (l *logger) Errorf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) }
+
+// noPassword is the server's warning of readers' empty password, which is meant:
+// they need none. The owner's is a hash.
+const noPassword = "Plaintext passwords detected, use nkeys or bcrypt"
+
+func (l *logger) Warnf(format string, v ...any) {
+	if format != noPassword {
+		l.log.Warn(fmt.Sprintf(format, v...))
+	}
+}
 
 func (l *logger) Fatalf(format string, v ...any) {
 	err := fmt.Errorf(format, v...)
