@@ -67,6 +67,7 @@ type frame struct {
 	commit change.LSN
 	step   int
 	blind  bool
+	number int
 }
 
 type model struct {
@@ -75,7 +76,9 @@ type model struct {
 }
 
 func (m *model) note(id int64, commit change.LSN, step int, blind bool) {
-	m.frames[id] = append(m.frames[id], frame{rows: m.quests[id].clone(), commit: commit, step: step, blind: blind})
+	m.frames[id] = append(m.frames[id], frame{
+		rows: m.quests[id].clone(), commit: commit, step: step, blind: blind, number: len(m.frames[id]),
+	})
 }
 
 // forget drops what nobody can ask for any more: a quest without rows has no
@@ -133,24 +136,44 @@ func (m *model) transitions(id int64, fn func(before, after frame)) {
 	}
 }
 
-// departed: had a participant, has none now, was not approved since. A blind
-// frame takes rows away without a departure.
+// departed: lost a participant row that was there before the step, has none at
+// the step's end, was not approved since. A blind frame takes rows away without
+// a departure.
 func (m *model) departed(id int64, user string) bool {
-	gone := false
+	gone, lost, step := false, false, -1
+	fresh := map[int64]bool{}
 	m.transitions(id, func(before, after frame) {
-		switch {
-		case count(after.parts, of(user)) > 0:
-			gone = false
-		case count(before.parts, of(user)) > 0:
-			gone = !after.blind
+		if after.step != step || after.blind {
+			step, lost = after.step, false
+			clear(fresh)
+		}
+		for i := range after.parts {
+			if _, had := before.parts[i]; !had {
+				fresh[i] = true
+			}
+		}
+		for i, p := range before.parts {
+			if p.User == user && after.parts[i].User != user && !fresh[i] && !after.blind {
+				lost = true
+			}
 		}
 		for i, a := range after.apps {
 			if approvedOf(user)(a) && !approvedOf(user)(before.apps[i]) {
-				gone = false
+				gone, lost = false, false
 			}
+		}
+		if m.lastOfStep(id, after) {
+			gone = (gone || lost) && count(after.parts, of(user)) == 0
 		}
 	})
 	return gone
+}
+
+// lastOfStep reports whether a frame shows what its step left.
+func (m *model) lastOfStep(id int64, f frame) bool {
+	frames := m.frames[id]
+	i := slices.IndexFunc(frames, func(g frame) bool { return g.number == f.number })
+	return f.blind || i == len(frames)-1 || frames[i+1].step != f.step || frames[i+1].blind
 }
 
 // approval: the commit that was seen to approve an application, unless a
@@ -214,14 +237,16 @@ func (m *model) released(id int64) (at change.LSN) {
 	frames := m.frames[id]
 	before := frame{rows: rows{}.clone()}
 	for len(frames) > 0 {
-		n, came := 1, false
+		n, came := 1, map[int64]bool{}
 		for n < len(frames) && frames[n].step == frames[0].step && !frames[0].blind {
 			n++
 		}
 		last := before
 		for _, f := range frames[:n] {
 			for i := range f.parts {
-				came = came || cameIn(last, f, i)
+				if cameIn(last, f, i) {
+					came[i] = true
+				}
 			}
 			if f.quest == nil {
 				at = 0
@@ -231,7 +256,7 @@ func (m *model) released(id int64) (at change.LSN) {
 		switch {
 		case last.quest == nil:
 			at = 0
-		case last.quest.Assigned != "" || came:
+		case last.quest.Assigned != "" || newcomer(last, came):
 			at = 0
 		case !last.blind && before.quest != nil && before.quest.Assigned != "" && count(last.parts, active) > 0:
 			at = last.commit
@@ -239,6 +264,24 @@ func (m *model) released(id int64) (at change.LSN) {
 		frames, before = frames[n:], last
 	}
 	return at
+}
+
+// newcomer: somebody active of whom no row was active before. What came unseen
+// may always be somebody new.
+func newcomer(f frame, came map[int64]bool) bool {
+	for i := range came {
+		p, found := f.parts[i]
+		others := 0
+		for j, o := range f.parts {
+			if o.User == p.User && active(o) && !came[j] {
+				others++
+			}
+		}
+		if f.blind || found && active(p) && others == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // wire is a row as the stream gives it. Joined is microseconds.

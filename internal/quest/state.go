@@ -61,20 +61,16 @@ func (s *State) Apply(step *change.Step) (*Quest, error) {
 		q = &Quest{ID: step.QuestID}
 		quests[step.QuestID] = q
 	}
-	before := q.Assigned
-	var came []int64
+	v := visit{at: step.Transaction.CommitLSN, assigned: q.Assigned}
 	for i := range step.Changes {
 		c := &step.Changes[i]
-		id, err := s.applyChange(q, c, step.Transaction.CommitLSN)
-		if err != nil {
+		if err := s.applyChange(q, c, &v); err != nil {
 			return nil, fmt.Errorf("apply change %d of transaction %d to quest %d: %w", c.Order, step.Transaction.ID, q.ID, err)
 		}
-		if id != 0 {
-			came = append(came, id)
-		}
 	}
+	q.Departures = slices.DeleteFunc(q.Departures, func(d Departure) bool { return q.HasParticipant(d.User) })
 	if !step.Source.Snapshot {
-		q.remember(before, came, step.Transaction.CommitLSN)
+		q.remember(&v)
 	}
 	if q.empty() {
 		delete(quests, q.ID)
@@ -83,28 +79,53 @@ func (s *State) Apply(step *change.Step) (*Quest, error) {
 	return q, nil
 }
 
-// remember keeps what the step as a whole says of history. came lists the
-// participants that became active in it.
-func (q *Quest) remember(assignedBefore User, came []int64, at change.LSN) {
-	for _, id := range came {
-		if i, found := q.findParticipant(id); found {
-			p := &q.Participants[i]
-			p.Direct = !q.HasApplication(p.User)
+// visit is what a step did to a quest, as far as history needs it. Nobody ever
+// saw what was written and taken back within one step.
+type visit struct {
+	at       change.LSN
+	assigned User // before the step
+	// came are the participant rows that became somebody's and active, fresh those
+	// that were not there before.
+	came, fresh []int64
+	// left are the people who lost a row that was there before, and were not
+	// approved after that.
+	left []User
+}
+
+// remember keeps what the step as a whole says of history.
+func (q *Quest) remember(v *visit) {
+	newcomer := false
+	for _, id := range v.came {
+		i, found := q.findParticipant(id)
+		if !found {
+			continue
 		}
+		p := &q.Participants[i]
+		p.Direct = !q.HasApplication(p.User)
+		newcomer = newcomer || p.Active() && !q.takesPart(p.User, v.came)
+	}
+	for _, u := range v.left {
+		q.depart(u, v.at)
 	}
 	switch {
-	case q.Assigned != 0 || len(came) > 0:
+	case q.Assigned != 0 || newcomer:
 		q.Released = 0
-	case q.Exists && assignedBefore != 0 && q.Actives() > 0:
-		q.Released = at
+	case q.Exists && v.assigned != 0 && q.Actives() > 0:
+		q.Released = v.at
 	}
 }
 
-// applyChange carries out one change; it returns the id of a participant that
-// became active by it, else 0.
-func (s *State) applyChange(q *Quest, c *change.Change, at change.LSN) (came int64, err error) {
+// takesPart reports whether the person has an active row that is not among came.
+func (q *Quest) takesPart(u User, came []int64) bool {
+	return slices.ContainsFunc(q.Participants, func(p Participant) bool {
+		return p.User == u && p.Active() && !slices.Contains(came, p.ID)
+	})
+}
+
+// applyChange carries out one change.
+func (s *State) applyChange(q *Quest, c *change.Change, v *visit) error {
 	if int(c.Entity) >= len(s.columns) {
-		return 0, fmt.Errorf("unknown entity %d", c.Entity)
+		return fmt.Errorf("unknown entity %d", c.Entity)
 	}
 	data := c.After
 	if c.Op == change.Delete {
@@ -112,17 +133,17 @@ func (s *State) applyChange(q *Quest, c *change.Change, at change.LSN) (came int
 	}
 	r, err := s.read(c.Entity, data)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	switch c.Entity {
 	case change.Quest:
-		return 0, s.applyQuest(q, c, &r)
+		return s.applyQuest(q, c, &r)
 	case change.Application:
-		return 0, s.applyApplication(q, c, &r, at)
+		return s.applyApplication(q, c, &r, v)
 	case change.Participant:
-		return s.applyParticipant(q, c, &r, at)
+		return s.applyParticipant(q, c, &r, v)
 	}
-	return 0, fmt.Errorf("unknown entity %d", c.Entity)
+	return fmt.Errorf("unknown entity %d", c.Entity)
 }
 
 func (s *State) applyQuest(q *Quest, c *change.Change, r *row) error {
@@ -149,7 +170,7 @@ func (s *State) applyQuest(q *Quest, c *change.Change, r *row) error {
 	return nil
 }
 
-func (s *State) applyApplication(q *Quest, c *change.Change, r *row, at change.LSN) error {
+func (s *State) applyApplication(q *Quest, c *change.Change, r *row, v *visit) error {
 	i, found := q.findApplication(r.id)
 	if c.Op == change.Delete {
 		if found {
@@ -178,9 +199,10 @@ func (s *State) applyApplication(q *Quest, c *change.Change, r *row, at change.L
 	case a.Status == Approved && (was != Approved || wasUser != a.User):
 		a.Approved, a.Revoked = 0, false
 		if c.Op != change.Read {
-			a.Approved = at
+			a.Approved = v.at
 		}
 		q.undepart(a.User)
+		v.left = slices.DeleteFunc(v.left, func(u User) bool { return u == a.User })
 		q.withdrawn(a.User, false)
 	case a.Status != Approved && was == Approved:
 		a.Approved, a.Revoked = 0, c.Op != change.Read
@@ -188,24 +210,24 @@ func (s *State) applyApplication(q *Quest, c *change.Change, r *row, at change.L
 	return nil
 }
 
-func (s *State) applyParticipant(q *Quest, c *change.Change, r *row, at change.LSN) (came int64, err error) {
+func (s *State) applyParticipant(q *Quest, c *change.Change, r *row, v *visit) error {
 	i, found := q.findParticipant(r.id)
 	if c.Op == change.Delete {
 		if found {
-			user := q.Participants[i].User
+			v.lost(&q.Participants[i])
 			q.Participants = slices.Delete(q.Participants, i, i+1)
-			q.depart(user, at)
 		}
-		return 0, nil
+		return nil
 	}
 	if !found {
 		if err := s.needs(c.Entity, r); err != nil {
-			return 0, err
+			return err
 		}
+		v.fresh = append(v.fresh, r.id)
 		q.Participants = slices.Insert(q.Participants, i, Participant{ID: r.id, Status: Dropped})
 	}
 	p := &q.Participants[i]
-	wasUser, wasActive := p.User, p.Active()
+	was := *p
 	if r.has&hasUser != 0 {
 		p.User = r.user
 	}
@@ -215,14 +237,20 @@ func (s *State) applyParticipant(q *Quest, c *change.Change, r *row, at change.L
 	if r.has&hasJoined != 0 {
 		p.Joined = r.joined
 	}
-	q.undepart(p.User)
-	if wasUser != 0 && wasUser != p.User {
-		q.depart(wasUser, at)
+	if was.User != p.User {
+		v.lost(&was)
 	}
-	if c.Op == change.Read || !p.Active() || wasActive && wasUser == p.User {
-		return 0, nil
+	if p.Active() && !(was.Active() && was.User == p.User) {
+		v.came = append(v.came, p.ID)
 	}
-	return p.ID, nil
+	return nil
+}
+
+// lost notes that a row is its person's no more.
+func (v *visit) lost(p *Participant) {
+	if p.User != 0 && !slices.Contains(v.fresh, p.ID) {
+		v.left = append(v.left, p.User)
+	}
 }
 
 // needs checks that a row that was not known before says all that it must.

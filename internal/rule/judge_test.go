@@ -32,6 +32,19 @@ func TestOperations(t *testing.T) {
 		{"approve in pieces: 4", begun + "{A 1 ann approved} {P 1 ann joined} {Q open ann} {Q in-progress ann}", "", ""},
 		{"approve a second", approved + "{A 2 bob approved, P 2 bob joined, Q in-progress bob}", "", ""},
 		{"leave", approved + "{-P 1, Q open _}", "missing_participant/departed", "missing_participant"},
+		{
+			"participant written and taken back in the approval", begun + "{A 1 ann approved, P 1 ann joined, -P 1}",
+			"missing_participant/approval_failed", "missing_participant",
+		},
+		{
+			"left before, written and taken back", approved + "{-P 1, Q open _} {P 2 ann joined, -P 2}",
+			"missing_participant/departed", "missing_participant",
+		},
+		{
+			"released, then a second row of the same person", approved + "{Q open _} {P 2 ann joined}",
+			"open_with_participants/released unassigned/released duplicate_participant/duplicated",
+			"open_with_participants unassigned duplicate_participant",
+		},
 		{"leave and come back", approved + "{-P 1, Q open _} {P 3 ann joined, Q in-progress ann}", "", ""},
 		{
 			"leave, approved anew, which fails", approved + "{-P 1, Q open _} {A 1 ann pending} {A 1 ann approved}",
