@@ -113,7 +113,7 @@ func (a *App) Reasons() (reasons []string) {
 		if s.Err != "" {
 			reasons = append(reasons, s.Err)
 		}
-	case time.Since(s.MarkedAt) > staleMark && time.Since(s.Since) > staleMark:
+	case s.Late && time.Since(s.Since) > startMark:
 		reasons = append(reasons, "no progress mark for "+time.Since(s.MarkedAt).Round(time.Second).String())
 	}
 	w := a.watch.Status()
@@ -128,6 +128,5 @@ func (a *App) Reasons() (reasons []string) {
 	return reasons
 }
 
-// staleMark is how old the newest mark may be: three times the interval on an
-// idle database.
-const staleMark = 30 * time.Second
+// startMark is how long the first mark of a session may take.
+const startMark = 5 * time.Second

@@ -10,6 +10,7 @@ import (
 	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/hint"
 	"github.com/peerquest/questwatch/internal/pgsource"
 	"github.com/peerquest/questwatch/internal/pgstore"
 	"github.com/peerquest/questwatch/internal/stream"
@@ -26,8 +27,15 @@ type postgresPort struct {
 }
 
 func (p postgresPort) Slot(ctx context.Context) (stream.Slot, error) {
+	mark, err := p.source.Fit(ctx)
+	if hint.IsSetup(err) {
+		return stream.Slot{}, fmt.Errorf("%w: %w", stream.ErrUnfit, err)
+	}
+	if err != nil {
+		return stream.Slot{}, err
+	}
 	s, err := p.source.Slot(ctx)
-	return stream.Slot{Exists: s.Exists, Active: s.Active, Usable: s.Usable, Confirmed: s.Confirmed}, err
+	return stream.Slot{Exists: s.Exists, Active: s.Active, Usable: s.Usable, Confirmed: s.Confirmed, Publication: mark}, err
 }
 
 func (p postgresPort) Snapshot(ctx context.Context) (stream.Snapshot, error) {
@@ -137,6 +145,8 @@ type note struct {
 	Created time.Time  `json:"stream_created"`
 	Epoch   uint64     `json:"epoch"`
 	System  string     `json:"system"`
+	Mark    string     `json:"publication"`
+	Gap     string     `json:"gap,omitempty"`
 }
 
 func (p notesPort) Read(ctx context.Context) (stream.Note, error) {
@@ -158,7 +168,7 @@ func (p notesPort) Read(ctx context.Context) (stream.Note, error) {
 	if !state.Created.Equal(n.Created) {
 		n.Begin = 0
 	}
-	return stream.Note{Baseline: n.Begin, Epoch: n.Epoch, System: n.System}, nil
+	return stream.Note{Baseline: n.Begin, Epoch: n.Epoch, System: n.System, Publication: n.Mark, Gap: n.Gap}, nil
 }
 
 func (p notesPort) Write(ctx context.Context, n stream.Note) error {
@@ -166,7 +176,9 @@ func (p notesPort) Write(ctx context.Context, n stream.Note) error {
 	if err != nil {
 		return err
 	}
-	data, err := json.Marshal(note{Begin: n.Baseline, Created: state.Created, Epoch: n.Epoch, System: n.System})
+	data, err := json.Marshal(note{
+		Begin: n.Baseline, Created: state.Created, Epoch: n.Epoch, System: n.System, Mark: n.Publication, Gap: n.Gap,
+	})
 	if err != nil {
 		return fmt.Errorf("encode the note of the baseline: %w", err)
 	}

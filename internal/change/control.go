@@ -36,7 +36,8 @@ type Control struct {
 	// LSN: progress, baseline_begin, baseline_end. What committed below it is in
 	// the stream above the record, or in the baseline.
 	LSN LSN `json:"lsn,omitempty"`
-	// Time: progress, baseline_begin, baseline_end, epoch. By the database's clock.
+	// Time: progress, baseline_begin, baseline_end, epoch, gap. By the database's
+	// clock.
 	Time Millis `json:"ts_ms,omitempty"`
 	// Rows: baseline_end, the number of rows by entity.
 	Rows map[string]int64 `json:"rows,omitempty"`

@@ -62,8 +62,11 @@ const (
 	// CauseChanged: it is still violated, but for a graver cause, which is a
 	// finding of its own.
 	CauseChanged Reason = "cause_changed"
-	// Restated: a later baseline does not show it any more.
+	// Restated: a later baseline does not show it any more, whatever became of it
+	// and of its quest.
 	Restated Reason = "baseline"
+	// QuestGone: the quest was deleted, softly or outright; nothing was mended.
+	QuestGone Reason = "quest_gone"
 )
 
 // Transition is what happened to a finding, and when.

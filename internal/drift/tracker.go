@@ -96,7 +96,8 @@ func (t *Tracker) Quests() []int64 {
 }
 
 // Judge compares a quest's violations after a step with what is known of it, and
-// appends what changed. q may be nil when nothing of the quest is left.
+// appends what changed. q may be nil when nothing of the quest is left; a quest
+// that is gone has no violations.
 func (t *Tracker) Judge(dst []Transition, id int64, q *quest.Quest, violations []rule.Violation, where Where) []Transition {
 	known := t.quests[id]
 	if len(known) == 0 && len(violations) == 0 {
@@ -105,11 +106,15 @@ func (t *Tracker) Judge(dst []Transition, id int64, q *quest.Quest, violations [
 	at := max(where.Transaction.Time, t.now)
 	kept := known[:0]
 	now := t.index(violations)
+	fulfilled := Healed
+	if q == nil || !q.Exists || q.Deleted {
+		fulfilled = QuestGone
+	}
 	for _, e := range known {
 		i, still := now.find(e.about())
 		switch {
 		case !still:
-			dst = e.end(dst, at, where, Healed)
+			dst = e.end(dst, at, where, fulfilled)
 			continue
 		case violations[i].Severity() > e.Violation.Severity():
 			dst = e.end(dst, at, where, CauseChanged)

@@ -22,6 +22,7 @@ import (
 
 type judgement struct {
 	quest int64
+	row   *quest.Quest // what the state has of the quest
 	where drift.Where
 	found map[key]rule.Cause
 }
@@ -106,7 +107,10 @@ func naive(all []happening) [][]told {
 			}
 			t := l.told
 			t.What, t.At, t.Reason = drift.Resolved, max(at, l.At), drift.Healed
-			if still {
+			switch {
+			case h.row == nil, !h.row.Exists, h.row.Deleted:
+				t.Reason = drift.QuestGone
+			case still:
 				t.Reason = drift.CauseChanged
 			}
 			if h.where.Origin == drift.FromBaseline {
@@ -189,6 +193,12 @@ func genHappenings() *rapid.Generator[[]happening] {
 			if rapid.IntRange(0, 7).Draw(t, "baseline") == 0 {
 				j.where.Origin = drift.FromBaseline
 			}
+			if rapid.IntRange(0, 5).Draw(t, "gone") == 0 {
+				j.row = rapid.SampledFrom(remains(j.quest)).Draw(t, "remains")
+				all = append(all, happening{judgement: j})
+				continue
+			}
+			j.row = &quest.Quest{ID: j.quest, Exists: true}
 			for range rapid.IntRange(0, 3).Draw(t, "violations") {
 				k := key{rule: rapid.SampledFrom(rule.All[:]).Draw(t, "rule")}
 				if k.rule != rule.OpenWithParticipants && k.rule != rule.Unassigned {
@@ -200,6 +210,12 @@ func genHappenings() *rapid.Generator[[]happening] {
 		}
 		return all
 	})
+}
+
+// remains is what a state can have of a quest that is gone: nothing, children
+// without it, or a row marked as deleted. None of them violates a rule.
+func remains(id int64) []*quest.Quest {
+	return []*quest.Quest{nil, {ID: id}, {ID: id, Exists: true, Deleted: true}}
 }
 
 func (j *judgement) violations() (all []rule.Violation) {
@@ -233,7 +249,7 @@ func TestTrackerAgainstNaive(t *testing.T) {
 			if h.quest == 0 {
 				got = tracker.Mark(nil, h.mark)
 			} else {
-				got = tracker.Judge(nil, h.quest, &quest.Quest{ID: h.quest}, h.violations(), h.where)
+				got = tracker.Judge(nil, h.quest, h.row, h.violations(), h.where)
 			}
 			if diff := gocmp.Diff(want[i], tell(got)); diff != "" {
 				t.Fatalf("after happening %d (-naive +got):\n%s", i, diff)
@@ -284,7 +300,7 @@ func TestBatching(t *testing.T) {
 					}
 					continue
 				}
-				dst = tracker.Judge(dst, h.quest, &quest.Quest{ID: h.quest}, h.violations(), h.where)
+				dst = tracker.Judge(dst, h.quest, h.row, h.violations(), h.where)
 			}
 			return dst
 		}
@@ -292,6 +308,33 @@ func TestBatching(t *testing.T) {
 			t.Fatalf("marks given again:\n%s", diff)
 		}
 	})
+}
+
+// TestReasons: what was deleted has not healed; of a baseline only that it does
+// not show the finding is known.
+func TestReasons(t *testing.T) {
+	type way struct {
+		row    *quest.Quest
+		origin drift.Origin
+		want   drift.Reason
+	}
+	ways := []way{
+		{&quest.Quest{ID: 1, Exists: true}, drift.FromStream, drift.Healed},
+		{&quest.Quest{ID: 1, Exists: true}, drift.FromBaseline, drift.Restated},
+	}
+	for _, row := range remains(1) {
+		ways = append(ways, way{row, drift.FromStream, drift.QuestGone}, way{row, drift.FromBaseline, drift.Restated})
+	}
+	for _, w := range ways {
+		tracker := drift.NewTracker(drift.Config{}, newUsers())
+		tracker.Judge(nil, 1, &quest.Quest{ID: 1, Exists: true}, []rule.Violation{{Rule: rule.Unassigned, Cause: rule.Released}},
+			drift.Where{Origin: drift.FromStream})
+		tracker.Mark(nil, 3000)
+		got := tracker.Judge(nil, 1, w.row, nil, drift.Where{Origin: w.origin})
+		if len(got) != 1 || got[0].Reason != w.want {
+			t.Errorf("row %+v, %s: %+v, want reason %s", w.row, w.origin, got, w.want)
+		}
+	}
 }
 
 func TestFindingIDs(t *testing.T) {

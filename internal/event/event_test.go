@@ -47,13 +47,16 @@ func TestGolden(t *testing.T) {
 		t.Fatalf("opened %+v", opened)
 	}
 	at := func(index int) event.Position { return event.Position{Sequence: 18, Index: index} }
-	resolved := tracker.Judge(nil, 42, &quest.Quest{ID: 42}, nil, drift.Where{
+	resolvedBy := drift.Where{
 		Epoch: 2, Origin: drift.FromStream,
 		Transaction: change.Transaction{ID: 760, CommitLSN: 24024000, EndLSN: 24024048, Time: 1782912160123},
-	})
+	}
+	resolved := tracker.Judge(nil, 42, &quest.Quest{ID: 42, Exists: true}, nil, resolvedBy)
+	goneTracker, _ := tracked(t, drift.FromStream)
+	gone := goneTracker.Judge(nil, 42, &quest.Quest{ID: 42, Exists: true, Deleted: true}, nil, resolvedBy)
 	fromBaseline, _ := tracked(t, drift.FromBaseline)
 	summary := fromBaseline.Summary()
-	if len(resolved) != 2 || summary == nil {
+	if len(resolved) != 2 || len(gone) != 2 || summary == nil {
 		t.Fatalf("resolved %+v, summary %+v", resolved, summary)
 	}
 	tx := &change.Transaction{ID: 9, CommitLSN: 10, EndLSN: 12, Time: 1782912170000, Message: 1}
@@ -74,9 +77,10 @@ func TestGolden(t *testing.T) {
 		{"opened_quest", prefix + "drift.opened.unassigned.42", "drift.opened", event.OfTransition(&opened[0], at(0))},
 		{"opened_pair", prefix + "drift.opened.missing_participant.42", "drift.opened", event.OfTransition(&opened[1], at(1))},
 		{"resolved_pair", prefix + "drift.resolved.missing_participant.42", "drift.resolved", event.OfTransition(&resolved[0], at(0))},
+		{"resolved_gone", prefix + "drift.resolved.unassigned.42", "drift.resolved", event.OfTransition(&gone[1], at(1))},
 		{"baseline", prefix + "drift.baseline.summary._", "drift.baseline", event.OfSummary(summary, at(2))},
 		{"gap", prefix + "stream.gap.slot_missing._", "stream.gap", ofControl(change.Control{
-			Kind: change.Gap, From: 5, To: 6, Reason: "slot_missing",
+			Kind: change.Gap, Time: 1782912168000, From: 5, To: 6, Reason: "slot_missing",
 		})},
 		{"epoch", prefix + "stream.epoch.takeover._", "stream.epoch", ofControl(change.Control{
 			Kind: change.Epoch, Time: 1782912170000, Reason: "takeover", System: "7412", Timeline: 2, Instance: "a",
@@ -151,6 +155,25 @@ func golden(t *testing.T, name string, data []byte) {
 	}
 	if !bytes.Equal(pretty.Bytes(), want) {
 		t.Errorf("%s is\n%s\nwant\n%s", file, pretty.Bytes(), want)
+	}
+}
+
+// TestTimeOfStreamEvents: it is never before stream time, nor before the
+// record's own or its transaction's.
+func TestTimeOfStreamEvents(t *testing.T) {
+	for _, kind := range []change.Kind{change.Gap, change.Epoch, change.Truncate, change.SchemaChanged} {
+		for _, c := range []struct{ own, tx, now, want change.Millis }{
+			{0, 0, 7, 7}, {5, 0, 7, 7}, {9, 0, 7, 9}, {0, 5, 7, 7}, {0, 9, 7, 9}, {9, 8, 7, 9}, {8, 9, 7, 9},
+		} {
+			r := change.Control{Kind: kind, Time: c.own}
+			if c.tx != 0 {
+				r.Transaction = &change.Transaction{Time: c.tx}
+			}
+			e, _ := event.OfControl(&r, c.now, event.Position{})
+			if data := e.Data.(event.Continuity); e.Time != c.want || data.Time != c.want {
+				t.Errorf("%s %+v: time %d, in the data %d", kind, c, e.Time, data.Time)
+			}
+		}
 	}
 }
 

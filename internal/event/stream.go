@@ -22,7 +22,8 @@ type Continuity struct {
 }
 
 // OfControl is the event of a control record, and false for a record that has
-// none. now is stream time, for records without a time of their own.
+// none. now is stream time: the event is never before it, nor before the record's
+// own time or its transaction's.
 func OfControl(c *change.Control, now change.Millis, at Position) (Event, bool) {
 	what, detail := "", ""
 	switch c.Kind {
@@ -39,7 +40,7 @@ func OfControl(c *change.Control, now change.Millis, at Position) (Event, bool) 
 	}
 	t := max(c.Time, now)
 	if c.Transaction != nil {
-		t = max(c.Transaction.Time, now)
+		t = max(t, c.Transaction.Time)
 	}
 	return Event{
 		ID: hash("stream."+what, at.Sequence, c.Source.Epoch), Group: "stream", What: what, Detail: detail, Time: t,

@@ -45,6 +45,9 @@ func (d *decoder) decode(lsn change.LSN, data []byte) error {
 	b := &buffer{data: data}
 	kind := b.byte()
 	err := d.message(kind, lsn, b)
+	if errors.Is(err, change.ErrUnreadable) {
+		return fmt.Errorf("decode message %q at %s: %w", kind, lsn, err)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: decode message %q at %s: %w", change.ErrMalformed, kind, lsn, err)
 	}

@@ -265,6 +265,29 @@ func (s *Source) mayRun(setup Setup) error {
 	return nil
 }
 
+// Fit makes sure that the server still fits, and sets again what may be set. It
+// returns a mark of the publication, which is another one whenever anybody has
+// changed what is published: between two marks changes may have been left out.
+func (s *Source) Fit(ctx context.Context) (mark string, err error) {
+	_, setup, err := s.Check(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := s.Set(ctx, setup); err != nil {
+		return "", err
+	}
+	err = s.with(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, `
+			SELECT p.oid || '.' || p.xmin || coalesce((SELECT string_agg(' ' || r.oid || '.' || r.xmin, '' ORDER BY r.oid)
+				FROM pg_publication_rel r WHERE r.prpubid = p.oid), '')
+			FROM pg_publication p WHERE p.pubname = $1`, s.config.Publication).Scan(&mark)
+	})
+	if err != nil {
+		return "", fmt.Errorf("read publication %q: %w", s.config.Publication, err)
+	}
+	return mark, nil
+}
+
 func (setup Setup) String() string {
 	list := make([]string, len(setup))
 	for i, step := range setup {

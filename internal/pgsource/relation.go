@@ -52,7 +52,7 @@ func (n *names) readRelation(b *buffer) (id uint32, r *relation, err error) {
 		return id, nil, nil
 	}
 	if identity != 'f' {
-		return 0, nil, fmt.Errorf("table %s.%s has replica identity %q now, and FULL is needed", schema, table, identity)
+		return 0, nil, fmt.Errorf("%w: table %s.%s had replica identity %q, and FULL is needed", change.ErrUnreadable, schema, table, identity)
 	}
 	return id, n.newRelation(entity, columns), nil
 }

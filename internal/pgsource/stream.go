@@ -145,6 +145,9 @@ func serverError(m *pgproto3.ErrorResponse) error {
 	if m.Code == codeNotPrerequisite || strings.HasPrefix(m.Code, "58P") {
 		return fmt.Errorf("%w: %w", ErrNoSlot, err)
 	}
+	if m.Code == codeUndefinedObject { // the publication was not there when it was written
+		return fmt.Errorf("%w: %w", change.ErrUnreadable, err)
+	}
 	return err
 }
 

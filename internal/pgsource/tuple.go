@@ -34,7 +34,7 @@ func (d *decoder) row(kind byte, lsn change.LSN, b *buffer) error {
 	tag := b.byte()
 	if kind != 'I' && (tag == 'O' || tag == 'K') {
 		if tag == 'K' {
-			return fmt.Errorf("old row of %s has its key only: REPLICA IDENTITY is not FULL any more", r.entity)
+			return fmt.Errorf("%w: old row of %s has its key only: REPLICA IDENTITY was not FULL", change.ErrUnreadable, r.entity)
 		}
 		if before, err = r.tuple(b); err != nil {
 			return err
@@ -43,7 +43,7 @@ func (d *decoder) row(kind byte, lsn change.LSN, b *buffer) error {
 			tag = b.byte()
 		}
 	} else if kind != 'I' {
-		return fmt.Errorf("no old row of %s: REPLICA IDENTITY is not FULL any more", r.entity)
+		return fmt.Errorf("%w: no old row of %s: REPLICA IDENTITY was not FULL", change.ErrUnreadable, r.entity)
 	}
 	if kind != 'D' {
 		if b.err == nil && tag != 'N' {

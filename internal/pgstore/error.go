@@ -60,6 +60,10 @@ const (
 	duplicateKey       = "23505"
 )
 
+// operatorIntervention begins the SQLSTATEs with which a server ends sessions or
+// takes none: it stops, crashed, or is starting.
+const operatorIntervention = "57P"
+
 // connectError says why the server cannot be reached.
 func connectError(cfg *pgconn.Config, err error) error {
 	server := fmt.Sprintf("connect to Postgres at %s:%d as %s, database %s", cfg.Host, cfg.Port, cfg.User, cfg.Database)

@@ -3,9 +3,13 @@ package pgstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/peerquest/questwatch/internal/hint"
 	"github.com/peerquest/questwatch/internal/testkit"
@@ -103,11 +107,14 @@ func TestClock(t *testing.T) {
 	if err != nil || !later.After(at) || lsn2 <= lsn || xid2 <= xid {
 		t.Errorf("clock is %v %v %d after %v %v %d: %v", later, lsn2, xid2, at, lsn, xid, err)
 	}
-	exec(t, conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'questwatch' AND datname = current_database()")
-	testkit.Eventually(t, 10*time.Second, func() error {
-		_, _, _, err := s.Clock(t.Context())
-		return err
-	})
+	terminate(t, s, conn)
+	if _, _, _, err := s.Clock(t.Context()); err != nil {
+		t.Errorf("the first clock after the connections were lost: %v", err)
+	}
+	terminate(t, s, conn)
+	if err := s.Heartbeat(t.Context()); err != nil {
+		t.Errorf("the first heartbeat after the connections were lost: %v", err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, _, _, err := s.Clock(ctx); !errors.Is(err, context.Canceled) {
@@ -115,5 +122,74 @@ func TestClock(t *testing.T) {
 	}
 	if _, _, _, err := s.Clock(t.Context()); err != nil {
 		t.Errorf("after that: %v", err)
+	}
+}
+
+// terminate fills the store's pool and ends all its sessions, as a restart of
+// the server does.
+func terminate(t *testing.T, s *Store, conn *pgx.Conn) {
+	t.Helper()
+	var idle []*pgxpool.Conn
+	for range maxConnections - 1 { // the side connection has the last one
+		c, err := s.pool.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		idle = append(idle, c)
+	}
+	for _, c := range idle {
+		c.Release()
+	}
+	const ours = " FROM pg_stat_activity WHERE application_name = 'questwatch' AND datname = current_database()"
+	exec(t, conn, "SELECT pg_terminate_backend(pid)"+ours)
+	testkit.Eventually(t, 10*time.Second, func() error {
+		n := 0
+		if err := conn.QueryRow(t.Context(), "SELECT count(*)"+ours).Scan(&n); err != nil {
+			return err
+		}
+		if n > 0 {
+			return fmt.Errorf("%d sessions are left", n)
+		}
+		return nil
+	})
+}
+
+// TestSideIsTriedTwiceAtMost: a server that ends every session does not keep the
+// caller, and the error says once what was done.
+func TestSideIsTriedTwiceAtMost(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, testkit.Database(t), Default())
+	for _, c := range []struct {
+		sql  string
+		want int
+	}{
+		{"SELECT pg_terminate_backend(pg_backend_pid())", 2},
+		{"SELECT 1/0", 1},
+	} {
+		tries := 0
+		err := s.onSide(t.Context(), func(conn *pgx.Conn) error {
+			tries++
+			_, err := conn.Exec(t.Context(), c.sql)
+			return err
+		})
+		if err == nil || tries != c.want {
+			t.Errorf("%s: %d tries, want %d: %v", c.sql, tries, c.want, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	tries := 0
+	err := s.onSide(ctx, func(conn *pgx.Conn) error {
+		tries++
+		cancel()
+		_, err := conn.Exec(ctx, "SELECT 1")
+		return err
+	})
+	if !errors.Is(err, context.Canceled) || tries != 1 {
+		t.Errorf("with a cancelled context %d tries: %v", tries, err)
+	}
+	s.pool.Close()
+	_, _, _, err = s.Clock(t.Context())
+	if err == nil || strings.Count(err.Error(), "clock") != 1 {
+		t.Errorf("with a closed pool: %v", err)
 	}
 }

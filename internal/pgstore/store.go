@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -148,22 +149,40 @@ func (s *Store) Heartbeat(ctx context.Context) error {
 	return readError("write heartbeat", err)
 }
 
-// onSide runs fn on the side connection, which is made again after a failure.
+// onSide runs fn on the side connection. One that turns out to be dead, as all
+// are after a restart of the server, is replaced once and fn called again: it
+// must be harmless to do twice.
 func (s *Store) onSide(ctx context.Context, fn func(*pgx.Conn) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	dead, err := s.trySide(ctx, fn)
+	if dead && ctx.Err() == nil {
+		s.pool.Reset() // the idle ones are likely to be dead too
+		_, err = s.trySide(ctx, fn)
+	}
+	return err
+}
+
+// trySide runs fn once and drops the connection after a failure that may be its
+// own; dead says that it was lost.
+func (s *Store) trySide(ctx context.Context, fn func(*pgx.Conn) error) (dead bool, err error) {
 	if s.side == nil {
 		conn, err := s.pool.Acquire(ctx)
 		if err != nil {
-			return fmt.Errorf("acquire connection: %w", err)
+			return false, fmt.Errorf("acquire connection: %w", err)
 		}
 		s.side = conn
 	}
-	err := fn(s.side.Conn())
-	if err != nil && (s.side.Conn().IsClosed() || sqlState(err) == "") {
+	err = fn(s.side.Conn())
+	if err == nil {
+		return false, nil
+	}
+	code := sqlState(err)
+	dead = s.side.Conn().IsClosed() || strings.HasPrefix(code, operatorIntervention)
+	if dead || code == "" {
 		s.dropSide()
 	}
-	return err
+	return dead, err
 }
 
 func (s *Store) dropSide() {

@@ -48,7 +48,7 @@ func (s *session) rebase(ctx context.Context, p plan, last uint64, began func(st
 	if err := s.flushed(ctx, end, s.config.BaselineLag); err != nil {
 		return 0, err
 	}
-	s.note.Baseline = begin
+	s.note.Baseline, s.note.Gap = begin, ""
 	if err := s.notes.Write(ctx, s.note); err != nil {
 		return 0, fmt.Errorf("note where the baseline begins: %w", err)
 	}
@@ -65,9 +65,12 @@ func (s *session) gap(ctx context.Context, p plan, snapshot change.LSN) error {
 	if to == 0 {
 		to = snapshot
 	}
-	s.logger.Error("changes are missing from the stream; taking a new baseline",
-		"reason", p.gap, "from", s.tail.whole.String(), "to", to.String())
-	_, err := s.record(ctx, &change.Control{Kind: change.Gap, From: s.tail.whole, To: to, Reason: p.gap})
+	s.logger.Info("changes are missing from the stream; declaring it, and taking a new baseline", "reason", p.gap)
+	reading, err := s.clock.Read(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = s.record(ctx, &change.Control{Kind: change.Gap, Time: reading.At, From: s.tail.whole, To: to, Reason: p.gap})
 	return err
 }
 
@@ -77,7 +80,7 @@ func (s *session) baseline(ctx context.Context, snap Snapshot) (begin, end chang
 	start := time.Now()
 	reading, err := s.clock.Read(ctx)
 	if err != nil {
-		return 0, 0, fmt.Errorf("read the database's clock: %w", err)
+		return 0, 0, err
 	}
 	begin, err = s.record(ctx, &change.Control{Kind: change.BaselineBegin, LSN: snap.LSN(), Time: reading.At})
 	if err != nil {
@@ -101,7 +104,9 @@ func (s *session) baseline(ctx context.Context, snap Snapshot) (begin, end chang
 		return 0, 0, err
 	}
 	end, err = s.record(ctx, &change.Control{Kind: change.BaselineEnd, LSN: snap.LSN(), Time: reading.At, Rows: rows})
-	s.logger.Info("baseline taken", "lsn", snap.LSN().String(), "quests", quests, "rows", rows, "took", time.Since(start).Round(time.Millisecond))
+	s.logger.Info("baseline taken", "lsn", snap.LSN().String(), "quests", quests,
+		"applications", rows[change.Application.String()], "participants", rows[change.Participant.String()],
+		"took", time.Since(start).Round(time.Millisecond).String())
 	return begin, end, err
 }
 

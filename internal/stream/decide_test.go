@@ -31,9 +31,14 @@ func TestDecide(t *testing.T) {
 		"slot is missing":             {whole, Slot{}, noted, plan{gap: "slot_missing", baseline: "slot_missing"}},
 		"slot is missing after a cut": {whole, Slot{}, Note{Epoch: 3, System: "here"}, plan{gap: "slot_missing", baseline: "slot_missing"}},
 		"slot is lost":                {whole, lost, noted, plan{gap: "slot_lost", baseline: "slot_lost"}},
-		"other cluster":               {whole, slot, Note{Baseline: 10, Epoch: 3, System: "there"}, plan{gap: "other_system", baseline: "other_system"}},
-		"log went back":               {tail{first: 1, last: 50, whole: 1001}, slot, noted, plan{gap: "log_behind", baseline: "log_behind"}},
-		"note is gone":                {whole, slot, Note{}, plan{from: 120, baseline: "no_baseline"}},
+		"set-up was lost":             {whole, slot, Note{Epoch: 3, System: "here", Gap: "log_unreadable"}, plan{gap: "log_unreadable", baseline: "log_unreadable"}},
+		"publication has changed": {
+			whole, Slot{Exists: true, Usable: true, Confirmed: 100, Publication: "2"}, Note{Baseline: 10, Epoch: 3, System: "here", Publication: "1"},
+			plan{gap: "publication_changed", baseline: "publication_changed"},
+		},
+		"other cluster": {whole, slot, Note{Baseline: 10, Epoch: 3, System: "there"}, plan{gap: "other_system", baseline: "other_system"}},
+		"log went back": {tail{first: 1, last: 50, whole: 1001}, slot, noted, plan{gap: "log_behind", baseline: "log_behind"}},
+		"note is gone":  {whole, slot, Note{}, plan{from: 120, baseline: "no_baseline"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := decide(&c.tail, c.slot, c.note, "here", 1000); got != c.want {

@@ -29,6 +29,7 @@ func (s *session) feedUntil(ctx context.Context, feed Feed, until change.LSN) er
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return t.run(gctx) })
 	group.Go(func() error { return s.pump(gctx, feed, a, until) })
+	group.Go(func() error { return s.stayFit(gctx) })
 	group.Go(func() error { // Receive knows no context: closing ends it
 		<-gctx.Done()
 		return feed.Close()
@@ -76,12 +77,60 @@ func (s *session) start(ctx context.Context, from change.LSN) (Feed, error) {
 	}
 }
 
+// fitEvery is how often the database is looked at while it streams.
+const fitEvery = 5 * time.Second
+
+// stayFit ends the session when the database no longer fits, or when what it
+// publishes has changed: the stream itself would say nothing of it.
+func (s *session) stayFit(ctx context.Context) error {
+	tick := time.NewTicker(fitEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		slot, err := s.postgres.Slot(ctx)
+		switch {
+		case errors.Is(err, ErrUnfit):
+			return err
+		case err == nil && slot.Publication != s.publication:
+			return errors.New("somebody has changed what the publication publishes")
+		}
+		// Other errors are the connection's, and the feed has one of its own.
+	}
+}
+
+// lost remembers that a new baseline is needed, and why changes are missing if
+// any are. It comes before the stream says anything of it: a crash in between
+// costs a baseline.
+func (s *session) lost(ctx context.Context, gap string) error {
+	s.note.Baseline, s.note.Gap = 0, gap
+	if err := s.notes.Write(ctx, s.note); err != nil {
+		return fmt.Errorf("note that a baseline is needed: %w", err)
+	}
+	return nil
+}
+
+// errColumns ends a session: the rules cannot be judged without the columns, and
+// what is written now does not say what is in them.
+var errColumns = errors.New("columns are gone that the rules need")
+
 // pump moves signals from the feed to the stream, and marks between them.
 func (s *session) pump(ctx context.Context, feed Feed, a *assembler, until change.LSN) error {
 	var sig change.Signal
+	gone := false
 	for {
 		if err := feed.Receive(&sig); err != nil {
 			return err
+		}
+		// On the way to a baseline that is being taken already, they may be gone.
+		if until == 0 && sig.Kind == change.Noted && len(sig.Control.Missing) > 0 {
+			gone = true
+			if err := s.lost(ctx, ""); err != nil {
+				return err
+			}
 		}
 		if !a.inTx {
 			// First, because a mark beyond until would record more than the baseline that
@@ -95,6 +144,9 @@ func (s *session) pump(ctx context.Context, feed Feed, a *assembler, until chang
 		}
 		if err := a.take(ctx, &sig); err != nil {
 			return err
+		}
+		if gone && sig.Kind == change.Committed {
+			return errColumns
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 // Flow streams one database into one CDC stream.
@@ -38,6 +39,8 @@ type Status struct {
 	// Marked is the newest progress mark's time, MarkedAt when it was published.
 	Marked   change.Millis
 	MarkedAt time.Time
+	// Late says that the next mark is overdue: the stream has stalled.
+	Late bool
 }
 
 // The states of a Flow.
@@ -87,7 +90,7 @@ func (f *Flow) Status() Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := f.status
-	s.Marked, s.MarkedAt = f.marks.last()
+	s.Marked, s.MarkedAt, s.Late = f.marks.last(time.Now())
 	return s
 }
 
@@ -147,7 +150,11 @@ func (f *Flow) interrupted(err error, pauses *backoff.ExponentialBackOff) time.D
 	}
 	pause := pauses.NextBackOff()
 	if f.enter(retrying, err) || pause > time.Second {
-		f.logger.Warn("streaming was interrupted; trying again", "err", err, "in", pause.Round(time.Millisecond))
+		attrs := []any{"err", err, "in", pause.Round(time.Millisecond).String()}
+		if advice := hint.Of(err); advice != "" {
+			attrs = append(attrs, "advice", advice)
+		}
+		f.logger.Warn("streaming was interrupted; trying again", attrs...)
 	}
 	return pause
 }
@@ -162,11 +169,15 @@ func (f *Flow) session(ctx context.Context, active func(epoch uint64)) error {
 	if err != nil {
 		return fmt.Errorf("open the stream: %w", err)
 	}
-	return s.run(ctx, p, f.epoch, func(state string) {
+	err = s.run(ctx, p, f.epoch, func(state string) {
 		if f.epoch != s.epoch {
 			f.epoch = s.epoch
 			active(s.epoch)
 		}
 		f.enter(state, nil)
 	})
+	if errors.Is(err, change.ErrUnreadable) {
+		err = errors.Join(err, s.lost(ctx, "log_unreadable"))
+	}
+	return err
 }

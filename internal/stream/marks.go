@@ -29,12 +29,15 @@ type marks struct {
 	since   time.Time
 	newest  change.Millis // of those published
 	at      time.Time     // when
+	every   time.Duration // how often they are due
 }
 
-// offer leaves a reading for the feed unless one still waits.
-func (m *marks) offer(r Reading, now time.Time) {
+// offer leaves a reading for the feed unless one still waits. every is how often
+// marks are due at present.
+func (m *marks) offer(r Reading, now time.Time, every time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.every = every
 	if m.waiting == nil {
 		m.waiting, m.since = &r, now
 	}
@@ -59,11 +62,15 @@ func (m *marks) published(r *Reading, now time.Time) {
 	m.newest, m.at = r.At, now
 }
 
-// last is the newest mark's time and when it was published.
-func (m *marks) last() (change.Millis, time.Time) {
+// lateness is how long after its due time a mark is late, at the least.
+const lateness = 5 * time.Second
+
+// last is the newest mark's time, when it was published, and whether the next one
+// is late by now.
+func (m *marks) last(now time.Time) (newest change.Millis, at time.Time, late bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.newest, m.at
+	return m.newest, m.at, now.Sub(m.at) > m.every+max(lateness, m.every)
 }
 
 // pending says since when a reading waits; false when none does.
@@ -136,10 +143,10 @@ func (t *ticker) every(now time.Time) time.Duration {
 func (t *ticker) read(ctx context.Context, now time.Time) error {
 	r, err := t.clock.Read(ctx)
 	if err != nil {
-		return fmt.Errorf("read the database's clock: %w", err)
+		return err
 	}
 	t.nextXID(r.NextXID)
-	t.marks.offer(r, now)
+	t.marks.offer(r, now, t.every(now))
 	t.reading, t.beating = now, false
 	return nil
 }

@@ -12,13 +12,16 @@ import (
 var (
 	// ErrBusy: another instance streams from the slot.
 	ErrBusy = errors.New("another instance is streaming")
+	// ErrUnfit: the database is not set up (any more) so that it can be streamed.
+	ErrUnfit = errors.New("the database does not fit")
 	// ErrNoRecord: the stream holds no message of that sequence (any more).
 	ErrNoRecord = errors.New("no such message in the stream")
 )
 
 // Postgres is the database's replication side.
 type Postgres interface {
-	// Slot looks at the replication slot.
+	// Slot looks at the replication slot, and whether the database still fits: it
+	// is ErrUnfit when it does not and somebody else must mend it.
 	Slot(ctx context.Context) (Slot, error)
 	// Snapshot opens a moment to take a baseline from; ErrBusy when another instance
 	// has one open. So two that start at once do not undo each other's baseline.
@@ -32,6 +35,8 @@ type Postgres interface {
 type Slot struct {
 	Exists, Active, Usable bool
 	Confirmed              change.LSN
+	// Publication changes whenever what is published does.
+	Publication string
 }
 
 // Snapshot is a moment of the database, and the position that goes with it.
@@ -104,6 +109,10 @@ type Note struct {
 	// since; System is the cluster that it streamed.
 	Epoch  uint64
 	System string
+	// Publication is Slot.Publication as of that epoch.
+	Publication string
+	// Gap says why changes are missing that no gap record tells of yet, or "".
+	Gap string
 }
 
 // Notes keep the Note.

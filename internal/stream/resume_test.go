@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -83,7 +84,7 @@ func readings(t *rapid.T, list []change.Signal) func(int, *session) {
 	return func(i int, s *session) {
 		if rapid.IntRange(0, 2).Draw(t, "reading") == 0 {
 			at := change.LSN(rapid.IntRange(100, int(list[len(list)-1].WALEnd)).Draw(t, "reading at"))
-			s.marks.offer(Reading{At: change.Millis(i), LSN: at, NextXID: 1}, clockZero)
+			s.marks.offer(Reading{At: change.Millis(i), LSN: at, NextXID: 1}, clockZero, time.Second)
 		}
 	}
 }

@@ -25,9 +25,11 @@ type session struct {
 	marks     *marks
 	tail      tail
 	note      Note
-	epoch     uint64
-	nextXID   uint64
-	fed       bool // a feed of ours was open
+	// publication is the one that the session began with.
+	publication string
+	epoch       uint64
+	nextXID     uint64
+	fed         bool // a feed of ours was open
 }
 
 // plan is how a session begins.
@@ -58,6 +60,11 @@ func decide(t *tail, slot Slot, n Note, system string, end change.LSN) plan {
 		p.gap, p.from = "slot_missing", 0
 	case !slot.Usable:
 		p.gap, p.from = "slot_lost", 0
+	case n.Gap != "":
+		p.gap, p.from = n.Gap, 0
+	case n.Publication != "" && n.Publication != slot.Publication:
+		// What was written meanwhile was not written for us, or not all of it.
+		p.gap, p.from = "publication_changed", 0
 	case t.whole > end:
 		// The log went back: the server was restored, or a standby took over that had
 		// not received all. What it writes now would be taken for what we have.
@@ -87,6 +94,7 @@ func (s *session) open(ctx context.Context) (plan, error) {
 	if slot.Active {
 		return plan{}, ErrBusy
 	}
+	s.publication = slot.Publication
 	if s.tail, err = readTail(ctx, s.cdc); err != nil {
 		return plan{}, err
 	}
@@ -95,7 +103,7 @@ func (s *session) open(ctx context.Context) (plan, error) {
 	}
 	reading, err := s.clock.Read(ctx)
 	if err != nil {
-		return plan{}, fmt.Errorf("read the database's clock: %w", err)
+		return plan{}, err
 	}
 	s.nextXID = reading.NextXID
 	s.writer = s.cdc.Writer(s.tail.last)
@@ -151,7 +159,7 @@ func (s *session) takeOver(ctx context.Context, p plan, last uint64) error {
 	s.epoch++
 	// Whatever ends a rebase early, the next session must not take the baseline
 	// before the gap for one that still holds.
-	s.note = Note{Epoch: s.epoch, System: s.config.System, Baseline: s.note.Baseline}
+	s.note.Epoch, s.note.System, s.note.Publication = s.epoch, s.config.System, s.publication
 	if p.baseline != "" {
 		s.note.Baseline = 0
 	}
@@ -164,7 +172,7 @@ func (s *session) takeOver(ctx context.Context, p plan, last uint64) error {
 func (s *session) announce(ctx context.Context, reason string) error {
 	reading, err := s.clock.Read(ctx)
 	if err != nil {
-		return fmt.Errorf("read the database's clock: %w", err)
+		return err
 	}
 	_, err = s.record(ctx, &change.Control{
 		Kind: change.Epoch, Time: reading.At, Reason: reason,

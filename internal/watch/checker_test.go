@@ -331,6 +331,65 @@ func TestMalformedMessages(t *testing.T) {
 	}
 }
 
+// TestGapHasItsOwnTime: what is missing was noticed long after the last mark.
+func TestGapHasItsOwnTime(t *testing.T) {
+	s := newStory()
+	s.baseline()
+	s.mark(0)
+	s.clock += 60_000
+	s.control(change.Control{Kind: change.Gap, To: 5, Time: s.clock, Reason: "slot_lost"})
+	c := watch.NewChecker(testRules())
+	var last change.Millis
+	for _, r := range s.records {
+		found, err := c.Take(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(found) != 0 {
+			last = found[len(found)-1].Event.Time
+		}
+	}
+	if last != s.clock {
+		t.Errorf("the gap was at %d, want %d", last, s.clock)
+	}
+}
+
+// TestDeletedQuestHasNotHealed: softly, outright with children left, and with
+// nothing left.
+func TestDeletedQuestHasNotHealed(t *testing.T) {
+	for name, remove := range map[string]func(s *story){
+		"softly":   func(s *story) { s.commit(s.operate("delete softly", 1, "")...) },
+		"outright": func(s *story) { s.commit(s.operate("delete", 1, "")...) },
+		"with all": func(s *story) {
+			s.commit(append(s.removePair(1, change.Application, "ann"), s.operate("delete", 1, "")...)...)
+		},
+	} {
+		s := newStory()
+		s.commit(s.assign(1, "ann", "in-progress"))
+		s.baseline()
+		s.commit(s.setPair(1, change.Application, "ann", "approved", true))
+		s.clock += 5000
+		s.mark(0)
+		remove(s)
+		c := watch.NewChecker(testRules())
+		var reasons []drift.Reason
+		for _, r := range s.records {
+			found, err := c.Take(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range found {
+				if f.Transition != nil && f.Transition.What == drift.Resolved {
+					reasons = append(reasons, f.Transition.Reason)
+				}
+			}
+		}
+		if !slices.Equal(reasons, []drift.Reason{drift.QuestGone}) {
+			t.Errorf("%s: reasons %q", name, reasons)
+		}
+	}
+}
+
 // TestGapBeforeAnyMark: a stream that begins with a gap still says when it was.
 func TestGapBeforeAnyMark(t *testing.T) {
 	s := newStory()

@@ -51,7 +51,7 @@ type Status struct {
 func New(rules Rules, cdc CDC, events Events, findings Findings, names Names, logger *slog.Logger) *Flow {
 	return &Flow{
 		rules: rules, cdc: cdc, events: events, findings: findings, logger: logger,
-		teller: newTeller(names, logger),
+		teller: newTeller(names, rules.Schema, logger),
 	}
 }
 
@@ -125,7 +125,7 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 	caughtUp := last < first
 	f.note(func(s *Status) { s.CaughtUp, s.Open = caughtUp, nil })
 	if caughtUp {
-		if err := f.reconcile(ctx); err != nil {
+		if err := f.arrive(ctx, last); err != nil {
 			return err
 		}
 	}
@@ -142,13 +142,23 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 		}
 		if !caughtUp && r.Seq >= last {
 			caughtUp = true
-			if err := f.reconcile(ctx); err != nil {
+			if err := f.arrive(ctx, r.Seq); err != nil {
 				return err
 			}
 		}
 		f.progress(r.Seq, caughtUp)
 		return nil
 	})
+}
+
+// arrive is called once a start, when the stream has been read up to where it
+// ended then.
+func (f *Flow) arrive(ctx context.Context, seq change.Seq) error {
+	if err := f.reconcile(ctx); err != nil {
+		return err
+	}
+	f.teller.caughtUp(seq, f.checker.Known(), f.Status().Open)
+	return nil
 }
 
 func (f *Flow) progress(seq change.Seq, caughtUp bool) {
@@ -182,11 +192,12 @@ func (f *Flow) publish(ctx context.Context, found []Found, published event.Posit
 	if err := f.events.Publish(ctx, out); err != nil {
 		return fmt.Errorf("publish events: %w", err)
 	}
+	open := f.Status().Open
 	for i := range found {
 		if err := f.keep(ctx, found[i].Transition); err != nil {
 			return err
 		}
-		f.teller.tell(ctx, &found[i])
+		f.teller.tell(ctx, &found[i], open)
 	}
 	return nil
 }

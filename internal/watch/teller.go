@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/drift"
 	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/rule"
@@ -14,8 +16,10 @@ import (
 
 // teller writes one line for each thing found, with people's names. A name that
 // cannot be had in time is left out: a log line must never hold up the checker.
+// The level is how much it matters to the operator, see levelOf and continuity.
 type teller struct {
 	names  Names
+	schema change.Schema
 	logger *slog.Logger
 	known  map[string]string
 	// quiet is until when names are not asked for, after that failed.
@@ -28,21 +32,99 @@ const (
 	namesKept   = 10_000
 )
 
-func newTeller(names Names, logger *slog.Logger) *teller {
-	return &teller{names: names, logger: logger, known: map[string]string{}}
+func newTeller(names Names, schema change.Schema, logger *slog.Logger) *teller {
+	return &teller{names: names, schema: schema, logger: logger, known: map[string]string{}}
 }
 
-func (t *teller) tell(ctx context.Context, f *Found) {
+// tell is called after the counts of open findings have taken in f.
+func (t *teller) tell(ctx context.Context, f *Found, open map[rule.Rule]int) {
 	if f.Transition != nil {
 		t.transition(ctx, f.Transition)
 		return
 	}
 	switch data := f.Event.Data.(type) {
 	case event.Baseline:
-		t.logger.Info("baseline judged", "quests", data.Quests, "findings", data.Findings, "by_rule", data.ByRule)
+		t.logger.Info("baseline judged", "quests", data.Quests, "findings", data.Findings, "by_rule", byRule(data.ByRule),
+			"open", total(open))
 	case event.Continuity:
-		t.logger.Info("stream "+f.Event.What, "reason", f.Event.Detail, "epoch", data.Epoch, "seq", data.Position.Sequence)
+		t.continuity(ctx, f.Event.What, &data)
 	}
+}
+
+// caughtUp says what is open at a start: what was found before is not told again.
+func (t *teller) caughtUp(seq change.Seq, known bool, open map[rule.Rule]int) {
+	t.logger.Info("caught up with the stream", "seq", uint64(seq), "known", known, "open", total(open), "by_rule", byRule(open))
+}
+
+// continuity tells what happened to the stream: a gap is an error, for changes
+// are lost; other columns and emptied tables may be meant.
+func (t *teller) continuity(ctx context.Context, what string, c *event.Continuity) {
+	level := slog.LevelInfo
+	switch what {
+	case "gap":
+		level = slog.LevelError
+	case "truncated", "schema_changed":
+		level = slog.LevelWarn
+	}
+	var attrs []slog.Attr
+	text := func(key, value string, present bool) {
+		if present {
+			attrs = append(attrs, slog.String(key, value))
+		}
+	}
+	text("reason", c.Reason, c.Reason != "")
+	text("entities", t.entities(c.Entities), len(c.Entities) > 0)
+	text("columns", strings.Join(c.Columns, ", "), len(c.Columns) > 0)
+	text("missing", strings.Join(c.Missing, ", "), len(c.Missing) > 0)
+	text("from", c.From.String(), c.From != 0)
+	text("to", c.To.String(), c.To != 0)
+	attrs = append(attrs, slog.Uint64("epoch", c.Epoch), slog.Uint64("seq", c.Position.Sequence))
+	t.logger.LogAttrs(ctx, level, "stream "+what, attrs...)
+}
+
+// entities names entities with their tables.
+func (t *teller) entities(names []string) string {
+	texts := make([]string, len(names))
+	for i, name := range names {
+		texts[i] = name
+		if e, err := change.ParseEntity(name); err == nil {
+			texts[i] = fmt.Sprintf("%s (%s)", name, t.schema.Table(e))
+		}
+	}
+	return strings.Join(texts, ", ")
+}
+
+// byRule is numbers of findings as a text, in the rules' order.
+func byRule(counts map[rule.Rule]int) string {
+	var texts []string
+	for _, r := range rule.All {
+		if n := counts[r]; n != 0 {
+			texts = append(texts, fmt.Sprintf("%s=%d", r, n))
+		}
+	}
+	if len(texts) == 0 {
+		return "none"
+	}
+	return strings.Join(texts, " ")
+}
+
+func total(counts map[rule.Rule]int) (n int) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+// levelOf is how loudly a finding of a severity is told.
+func levelOf(s rule.Severity) slog.Level {
+	switch s {
+	case rule.Critical:
+		return slog.LevelError
+	case rule.Warning:
+		return slog.LevelWarn
+	case rule.Info:
+	}
+	return slog.LevelInfo
 }
 
 func (t *teller) transition(ctx context.Context, tr *drift.Transition) {
@@ -55,19 +137,16 @@ func (t *teller) transition(ctx context.Context, tr *drift.Transition) {
 	if finding.User != "" {
 		attrs = append(attrs, slog.String("user", t.name(ctx, finding.User)))
 	}
-	level, message := slog.LevelInfo, "drift resolved"
+	level, message, tx := slog.LevelInfo, "drift resolved", tr.By.Transaction
 	if tr.What == drift.Opened {
-		message = "drift opened: " + rule.Actual(v)
-		if v.Severity() >= rule.Warning {
-			level = slog.LevelWarn
-		}
+		level, message, tx = levelOf(v.Severity()), "drift opened: "+rule.Actual(v), finding.Where.Transaction
 		attrs = append(attrs, slog.String("severity", v.Severity().String()), slog.String("origin", string(finding.Where.Origin)))
 	} else {
 		attrs = append(attrs, slog.String("reason", string(tr.Reason)),
 			slog.String("after", (time.Duration(tr.At-finding.Due)*time.Millisecond).String()))
 	}
 	attrs = append(attrs, slog.String("finding", finding.ID))
-	if tx := finding.Where.Transaction; tx.ID != 0 {
+	if tx.ID != 0 { // else it is a baseline
 		attrs = append(attrs, slog.String("xid", strconv.FormatUint(tx.ID, 10)), slog.String("lsn", tx.CommitLSN.String()),
 			slog.String("committed", event.Stamp(tx.Time)))
 	}

@@ -20,15 +20,20 @@ type logger struct {
 func (l *logger) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
 func (l *logger) Debugf(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
 func (l *logger) Tracef(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
-func (l *logger) Errorf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) }
+
+// Errorf is a warning here: mostly a client did what it may not. What keeps the
+// server from its work is fatal, or Healthy says it.
+func (l *logger) Errorf(format string, v ...any) { l.log.Warn(fmt.Sprintf(format, v...)) }
 
 // noPassword is the server's warning of readers' empty password, which is meant:
 // they need none. The owner's is a hash.
 const noPassword = "Plaintext passwords detected, use nkeys or bcrypt"
 
+// Warnf is for information here: the server warns of what it mends by itself, such
+// as an index that it builds again after a crash.
 func (l *logger) Warnf(format string, v ...any) {
 	if format != noPassword {
-		l.log.Warn(fmt.Sprintf(format, v...))
+		l.log.Info(fmt.Sprintf(format, v...))
 	}
 }
 

@@ -214,6 +214,23 @@ func TestPasswordIsNotLogged(t *testing.T) {
 	}
 }
 
+// TestClientsMistakeIsAWarning: what a client may not do is no error of ours.
+func TestClientsMistakeIsAWarning(t *testing.T) {
+	log := &buffer{}
+	s := start(t, embedded.Config{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	reader := connect(t, s.ClientURL())
+	if err := reader.nc.Publish("somebody.elses", nil); err != nil {
+		t.Fatal(err)
+	}
+	wantDenied(t, reader, "somebody.elses")
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if text := log.b.String(); !strings.Contains(text, "level=WARN") || !strings.Contains(text, "somebody.elses") || strings.Contains(text, "level=ERROR") {
+		t.Errorf("log: %s", text)
+	}
+}
+
 func TestUnusableStoreIsAnErrorNotAnExit(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "jetstream"), []byte("not a directory"), 0o600); err != nil {
