@@ -27,13 +27,22 @@ func Actual(v *Violation) string {
 	case OrphanParticipant:
 		return fmt.Sprintf("%s without an approved application", rows(v.Participants))
 	case OpenWithParticipants:
-		return fmt.Sprintf("status open with %d active: %s", len(v.Participants), rows(v.Participants))
+		return fmt.Sprintf("status open with %d active%s", len(v.Participants), listed(v.Participants))
 	case Unassigned:
-		return fmt.Sprintf("assigned to nobody with %d active: %s", len(v.Participants), rows(v.Participants))
+		return fmt.Sprintf("assigned to nobody with %d active%s", len(v.Participants), listed(v.Participants))
 	case DuplicateParticipant:
 		return fmt.Sprintf("%d rows: %s", len(v.Participants), rows(v.Participants))
 	}
 	return ""
+}
+
+// listed names rows behind their number; those that a repair has yet to insert
+// have no ids.
+func listed(ids []int64) string {
+	if len(ids) == 0 {
+		return ""
+	}
+	return ": " + rows(ids)
 }
 
 // shown is how many row ids a text names.
