@@ -1,16 +1,19 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/nats-io/jsm.go/natscontext"
 	"github.com/nats-io/nats.go"
 
 	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/bus/embedded"
 	"github.com/peerquest/questwatch/internal/config"
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 const (
@@ -34,7 +37,9 @@ func (a *App) openBus(ctx context.Context) (err error) {
 		CDCMaxAge: a.config.Stream.KeepFor, CDCMaxBytes: a.config.Stream.KeepBytes, EventsMaxAge: a.config.Stream.KeepEvents,
 	}
 	if external(n) {
-		bc.Options = credentials(n)
+		if bc.URL, bc.Options, err = credentials(n); err != nil {
+			return err
+		}
 	} else {
 		a.nats, err = embedded.Start(ctx, embedded.Config{
 			Dir: a.config.Data, Listen: n.Listen, SyncInterval: embeddedSync, Logger: a.logger,
@@ -53,16 +58,30 @@ func (a *App) openBus(ctx context.Context) (err error) {
 	return a.bus.Setup(ctx)
 }
 
-func external(n *config.NATS) bool { return n.URL != "" }
+func external(n *config.NATS) bool { return n.URL != "" || n.Context != "" }
 
-func credentials(n *config.NATS) (options []nats.Option) {
+// credentials is how to reach the external server: by a context of the nats CLI,
+// if one is named, and by what is set beside it.
+func credentials(n *config.NATS) (url string, options []nats.Option, err error) {
+	url = n.URL
+	if n.Context != "" {
+		c, err := natscontext.New(n.Context, true)
+		if err == nil {
+			options, err = c.NATSOptions()
+		}
+		if err != nil {
+			return "", nil, hint.Setup(fmt.Errorf("read NATS context %q: %w", n.Context, err),
+				"nats context ls shows those that are there")
+		}
+		url = cmp.Or(url, c.ServerURL())
+	}
 	if n.Creds != "" {
 		options = append(options, nats.UserCredentials(n.Creds))
 	}
 	if n.User != "" {
 		options = append(options, nats.UserInfo(n.User, n.Password))
 	}
-	return options
+	return url, options, nil
 }
 
 // confirmLag is how long an acknowledged message may still be lost.

@@ -255,11 +255,11 @@ func (s *Source) mayRun(setup Setup) error {
 		return nil
 	}
 	if !s.config.Setup {
-		return hint.Setup(errors.New("it is not set up, and setting it up was forbidden"), "as the owner of tables and publication: %s;", setup)
+		return hint.Setup(errors.New("it is not set up, and setting it up was forbidden"), "as the owner of tables and publication, who may create in the database: %s;", setup)
 	}
 	for _, step := range setup {
 		if !step.may {
-			return hint.Setup(fmt.Errorf("role %s lacks the right to set it up", s.conn.User), "as the owner of tables and publication: %s;", setup)
+			return hint.Setup(fmt.Errorf("role %s lacks the right to set it up", s.conn.User), "as the owner of tables and publication, who may create in the database: %s;", setup)
 		}
 	}
 	return nil
