@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,22 +55,35 @@ configuration, 3 a failure, such as a quest that could not be repaired.`,
 	flags.BoolVar(&f.cfg.IncludeUnknown, "include-unknown", false, "with --fix: repair missing participants too, people who left among them")
 	flags.StringVar(&f.compat, "compat", "", "reproduce another audit `COMMAND`: django")
 	flags.StringVar(&f.output, "output", "", "`FORMAT`: text, json or html (default: by the name of --report, else text)")
-	flags.StringVar(&f.report, "report", "", "write the report to this `FILE`, and a summary to standard output")
+	flags.StringVar(&f.report, "report", "", "write the report to this `FILE` (.txt, .html, .json), and a summary to standard output")
 	flags.StringVar(&f.failOn, "fail-on", "warning", "lowest `SEVERITY` that makes the exit status 1: info, warning, critical or never")
+	complete(cmd, "compat", "django")
+	complete(cmd, "output", "text", "json", "html")
+	complete(cmd, "fail-on", "info", "warning", "critical", "never")
 	return cmd
 }
 
 func (f *auditFlags) run(cmd *cobra.Command) (err error) {
-	out, err := f.parse()
+	out, err := f.parse(cmd.Flags().Changed)
 	if err != nil {
-		return usageError{err}
+		return usageError{error: err}
 	}
-	out.Stdout = cmd.OutOrStdout()
+	out.Stdout, out.Stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
 	if _, err := f.load(cmd); err != nil {
 		return err
 	}
 	if err := f.wantsDSN(); err != nil {
 		return err
+	}
+	if f.report != "" {
+		if out.File, err = audit.OpenDestination(f.report); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, out.File.Close()) }()
+	}
+	if f.cfg.Fix && !f.cfg.DryRun {
+		// A reader that goes away must not end us before we said how to undo.
+		signal.Ignore(syscall.SIGPIPE)
 	}
 	db, err := app.OpenStore(cmd.Context(), &f.config)
 	if err != nil {
@@ -102,11 +118,21 @@ func conclude(result *audit.Result) error {
 	return err
 }
 
-func (f *auditFlags) parse() (out audit.Output, err error) {
+// parse reads the flags; given says which were.
+func (f *auditFlags) parse(given func(flag string) bool) (out audit.Output, err error) {
+	if given("user") && f.cfg.User == "" {
+		// An unset variable of a script must not widen a repair to everybody.
+		return out, &audit.UsageError{Reason: "--user is empty: name somebody, or leave it out to audit everybody"}
+	}
 	switch f.compat {
 	case "":
 	case "django":
 		f.cfg.Compat = true
+		for _, flag := range []string{"fail-on", "include-unknown"} {
+			if given(flag) {
+				return out, &audit.UsageError{Reason: "--compat django does as the original did, which knows no --" + flag + ": leave one of them out"}
+			}
+		}
 	default:
 		return out, &audit.UsageError{Reason: fmt.Sprintf("--compat %q: only django is known", f.compat)}
 	}
@@ -117,8 +143,9 @@ func (f *auditFlags) parse() (out audit.Output, err error) {
 		if out.Format, err = audit.ParseFormat(f.output); err != nil {
 			return out, err
 		}
+	} else if filepath.Ext(f.report) != "" && audit.FormatOf(f.report) == "" {
+		return out, &audit.UsageError{Reason: fmt.Sprintf("--report %q: of which format? Known are .txt, .html and .json; or say --output", f.report)}
 	}
-	out.File = f.report
 	out.View = audit.View{Detailed: f.detailed, At: time.Now()}
 	return out, f.cfg.Check()
 }

@@ -15,7 +15,16 @@ import (
 	"github.com/peerquest/questwatch/internal/testkit"
 )
 
-func TestMain(m *testing.M) { testkit.Main(m) }
+// asMain makes a copy of this program the real one.
+const asMain = "QUESTWATCH_TEST_AS_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asMain) != "" {
+		os.Unsetenv(asMain)
+		main()
+	}
+	testkit.Main(m)
+}
 
 // outcome is how a command line ended.
 type outcome struct {
@@ -100,6 +109,10 @@ func execute(t *testing.T, dsn, sql string) {
 }
 
 func TestUsage(t *testing.T) {
+	full := t.TempDir()
+	if err := os.WriteFile(filepath.Join(full, "mine"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, test := range map[string]struct {
 		args []string
 		says string
@@ -113,11 +126,44 @@ func TestUsage(t *testing.T) {
 		"other command":    {[]string{"audit", "--compat", "rails"}, "django"},
 		"demo's length":    {[]string{"demo", "--for", "-1s"}, "--for"},
 		"demo's format":    {[]string{"demo", "--output", "html"}, "--output"},
+		"nobody":           {[]string{"audit", "--fix", "--user", ""}, "--user is empty"},
+		"compat's limit":   {[]string{"audit", "--compat", "django", "--fail-on", "never"}, "knows no --fail-on"},
+		"compat's scope":   {[]string{"audit", "--compat", "django", "--fix", "--include-unknown"}, "knows no --include-unknown"},
+		"unknown ending":   {[]string{"audit", "--report", "a.pdf"}, ".txt, .html and .json; or say --output"},
+		"flag's help":      {[]string{"run", "--nope"}, "see questwatch run --help"},
+		"value's help":     {[]string{"audit", "--output", "xml"}, "see questwatch audit --help"},
+		"argument's help":  {[]string{"demo", "now"}, "see questwatch demo --help"},
+		"setting's help":   {[]string{"run"}, "see questwatch run --help"},
+		"program's help":   {[]string{"wacth"}, "see questwatch --help"},
+		"no rate":          {[]string{"demo", "--rate", "nan"}, "--rate"},
+		"endless rate":     {[]string{"demo", "--rate", "inf"}, "--rate"},
+		"kept over others": {[]string{"demo", "--keep", full}, "not empty"},
+		"http's place":     {[]string{"run", "--http", "nonsense"}, "http.listen: want HOST:PORT"},
+		"nats's place":     {[]string{"run", "--nats-listen", "nonsense"}, "nats.listen: want HOST:PORT"},
 		"no such settings": {[]string{"run", "--config", "no/such.yaml"}, "no/such.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			refused(t, command(t, test.args...), exitUsage, test.says)
 		})
+	}
+}
+
+func TestVersion(t *testing.T) {
+	flag, named := command(t, "--version"), command(t, "version")
+	if flag.status != exitFine || flag != named || !strings.HasPrefix(flag.stdout, "questwatch ") {
+		t.Errorf("--version is %+v, version %+v", flag, named)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	for flag, want := range map[string]string{
+		"audit --output": "text\njson\nhtml\n:4", "audit --fail-on": "info\nwarning\ncritical\nnever\n:4", "audit --compat": "django\n:4",
+		"audit --log-level": "debug\ninfo\nwarn\nerror\n:4", "run --log-format": "text\njson\n:4", "demo --output": "text\njson\n:4",
+	} {
+		args := append([]string{"__complete"}, strings.Fields(flag)...)
+		if got := command(t, append(args, "")...).stdout; !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %q, want %q", flag, got, want)
+		}
 	}
 }
 

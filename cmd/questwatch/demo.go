@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"time"
 
@@ -30,20 +32,24 @@ Exit status: 0 all was found and nothing else, 1 not so, 3 the demo failed.`,
   questwatch demo --for 30s --output json | tail -n 1 | jq .detect_after_commit_ms`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {
-				return usageError{fmt.Errorf("--output is %q: want text or json", output)}
+				return usageError{error: fmt.Errorf("--output is %q: want text or json", output)}
 			}
-			if o.For < 0 || o.Rate <= 0 {
-				return usageError{fmt.Errorf("--for must not be negative, and --rate must be above 0")}
+			if o.For < 0 {
+				return usageError{error: errors.New("--for must not be negative")}
+			}
+			if !(o.Rate > 0) || math.IsInf(o.Rate, 1) { // not a number is not above 0
+				return usageError{error: errors.New("--rate must be a number above 0")}
 			}
 			return runDemo(cmd, o, output == "json")
 		},
 	}
 	cmd.Flags().DurationVar(&o.For, "for", 0, "end by itself after this `TIME`; 0 runs until Ctrl-C")
-	cmd.Flags().StringVar(&o.Keep, "keep", "", "use `DIR` as data directory and keep it")
+	cmd.Flags().StringVar(&o.Keep, "keep", "", "use `DIR`, new or empty, as data directory and keep it")
 	cmd.Flags().Float64Var(&o.Rate, "rate", 100, "transactions a second")
 	cmd.Flags().Uint64Var(&o.Seed, "seed", uint64(time.Now().UnixNano()), "seed of the traffic; the same one makes the same decisions")
 	cmd.Flags().Lookup("seed").DefValue = "by the clock"
 	cmd.Flags().StringVar(&output, "output", "text", "text, or json: one last line")
+	complete(cmd, "output", "text", "json")
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +29,10 @@ type statusError int
 func (statusError) Error() string { return "" }
 
 // usageError is a command line that makes no sense.
-type usageError struct{ error }
+type usageError struct {
+	error
+	command string // whose help to see; "" is the program's
+}
 
 func (e usageError) Unwrap() error { return e.error }
 
@@ -55,7 +59,7 @@ func explain(err error) string {
 	}
 	var usage usageError
 	if errors.As(err, &usage) {
-		text += "  see questwatch --help\n"
+		text += "  see " + cmp.Or(usage.command, "questwatch") + " --help\n"
 	}
 	return text
 }
@@ -72,12 +76,14 @@ func root() *cobra.Command {
 		Example: `  questwatch demo --for 30s                     see it work, on a private Postgres
   questwatch run --dsn postgres://me@db/site    watch a database
   questwatch audit --dsn postgres://me@db/site  check it once, now`,
+		Version:       versionLine(),
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	cmd.SetVersionTemplate("{{.Version}}\n")
+	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{err, c.CommandPath()} })
 	cmd.AddCommand(runCommand(), auditCommand(), demoCommand(), versionCommand())
 	for _, c := range append(cmd.Commands(), cmd) {
 		if c.Args == nil {
@@ -86,12 +92,30 @@ func root() *cobra.Command {
 		check := c.Args
 		c.Args = func(c *cobra.Command, args []string) error {
 			if err := check(c, args); err != nil {
-				return usageError{err}
+				return usageError{err, c.CommandPath()}
 			}
 			return nil
 		}
+		run := c.RunE
+		c.RunE = func(c *cobra.Command, args []string) error { return inCommand(c, run(c, args)) }
 	}
 	return cmd
+}
+
+// inCommand notes in a usage error whose it is.
+func inCommand(c *cobra.Command, err error) error {
+	var usage usageError
+	if !errors.As(err, &usage) {
+		return err
+	}
+	return usageError{err, c.CommandPath()}
+}
+
+// complete offers the values of a flag to the shell.
+func complete(cmd *cobra.Command, flag string, values ...string) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // there is no such flag, so every test finds it
+	}
 }
 
 // settings are the flags that several commands share, over a configuration.
@@ -122,6 +146,8 @@ func (s *settings) common(cmd *cobra.Command) {
 		func(c *config.Config) *string { return &c.Postgres.DSN })
 	s.text(cmd, "log-level", "log `LEVEL`: debug, info, warn or error", func(c *config.Config) *string { return &c.Log.Level })
 	s.text(cmd, "log-format", "log `FORMAT`: text or json", func(c *config.Config) *string { return &c.Log.Format })
+	complete(cmd, "log-level", "debug", "info", "warn", "error")
+	complete(cmd, "log-format", "text", "json")
 }
 
 // load reads file and environment, and lays the given flags over them.
@@ -164,5 +190,5 @@ func (s *settings) wantsDSN() error {
 	if s.config.Postgres.DSN != "" || os.Getenv("PGHOST") != "" || os.Getenv("PGSERVICE") != "" || os.Getenv("PGDATABASE") != "" {
 		return nil
 	}
-	return usageError{fmt.Errorf("no database is named: give --dsn URL, set QUESTWATCH_POSTGRES_DSN, or use libpq's variables")}
+	return usageError{error: fmt.Errorf("no database is named: give --dsn URL, set QUESTWATCH_POSTGRES_DSN, or use libpq's variables")}
 }

@@ -147,7 +147,7 @@ func (a *auditor) keep(r *record, inserted []int64, mended bool, trouble string)
 		if err != nil {
 			return fmt.Errorf("encode affected person: %w", err)
 		}
-		if err := res.people.add(key{p.Rank, personKey(p)}, text); err != nil {
+		if err := res.people.add(key{p.Rank, personKey(p), p.Quest}, text); err != nil {
 			return err
 		}
 	}

@@ -161,7 +161,7 @@ func TestReports(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "audit.html")
 	var out bytes.Buffer
-	if err := result.Deliver(audit.Output{File: file, Stdout: &out, View: view}); err != nil {
+	if err := result.Deliver(audit.Output{File: destination(t, file), Stdout: &out, View: view}); err != nil {
 		t.Fatal(err)
 	}
 	written, err := os.ReadFile(file)

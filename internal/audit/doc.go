@@ -19,6 +19,10 @@
 // healed meanwhile is skipped, and a quest that cannot be repaired does not stop
 // the others.
 //
+// A report's destination is tried before the first repair. Where the report
+// cannot be delivered all the same, the statements that take the repairs back go
+// to standard error.
+//
 // Not promised: that a finding on a live system is a fault. An approval in
 // several transactions looks like one between them.
 package audit

@@ -48,9 +48,13 @@ type Affected struct {
 	ID, Name string
 	Findings int64
 	ByRule   RuleCounts
-	// Quests names the first few, by title; Left counts the findings that remain.
-	Quests []QuestName
-	Left   int64
+	// Quests names the first few, by title; MoreQuests counts the others.
+	Quests     []QuestName
+	MoreQuests int64
+	// Left counts the findings that remain.
+	Left int64
+
+	last int64 // quest; a person's findings come quest by quest
 }
 
 // QuestName is a quest as people know it.
@@ -93,12 +97,13 @@ func (p *Affected) add(a *affected) {
 	if !a.Fixed {
 		p.Left++
 	}
-	for _, q := range p.Quests {
-		if q.ID == a.Quest {
-			return
-		}
+	if p.Findings > 1 && p.last == a.Quest {
+		return
 	}
+	p.last = a.Quest
 	if len(p.Quests) < questsShown {
 		p.Quests = append(p.Quests, QuestName{a.Quest, a.Title})
+	} else {
+		p.MoreQuests++
 	}
 }

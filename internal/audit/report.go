@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -71,37 +70,6 @@ func (r *Result) Write(w io.Writer, f Format, v View) error {
 	}
 	if err != nil {
 		return fmt.Errorf("write report: %w", err)
-	}
-	return nil
-}
-
-// WriteFile writes the report to a file: whole, or not at all.
-func (r *Result) WriteFile(path string, f Format, v View) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return fmt.Errorf("make report file: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			// The first error is the one to report; the file is only in the way.
-			_ = tmp.Close()
-			_ = os.Remove(tmp.Name())
-		}
-	}()
-	if err = r.Write(tmp, f, v); err != nil {
-		return err
-	}
-	if err = tmp.Chmod(0o644); err != nil {
-		return fmt.Errorf("make report readable: %w", err)
-	}
-	if err = tmp.Sync(); err != nil {
-		return fmt.Errorf("write report file: %w", err)
-	}
-	if err = tmp.Close(); err != nil {
-		return fmt.Errorf("write report file: %w", err)
-	}
-	if err = os.Rename(tmp.Name(), path); err != nil {
-		return fmt.Errorf("put report in place: %w", err)
 	}
 	return nil
 }

@@ -198,6 +198,9 @@ func (t *textReport) people() error {
 		for _, q := range p.Quests {
 			t.line("    quest %d %s", q.ID, quoted(q.Title))
 		}
+		if p.MoreQuests > 0 {
+			t.line("    and %d more", p.MoreQuests)
+		}
 		if t.r.Config.Mode() == "fix" {
 			t.line("    left: %d", p.Left)
 		}
@@ -267,13 +270,8 @@ func (t *textReport) undo() error {
 	if t.r.undo.count == 0 {
 		return nil
 	}
-	t.line("\nThese statements take the repairs back, where nobody has changed the rows since:\n\nBEGIN;")
-	err := t.r.Undo(func(sql string) error {
-		t.line("%s", clean(sql))
-		return nil
-	})
-	t.line("COMMIT;")
-	return err
+	t.line("")
+	return t.r.writeUndo(t)
 }
 
 func (t *textReport) end() {

@@ -41,6 +41,13 @@ func TestEnvironmentOverFileOverDefault(t *testing.T) {
 func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
 	for name, test := range map[string]struct{ file, want string }{
 		"unknown key":    {"postgres:\n  dsn: postgres://u:geheim@h/d\n  slott: x\n", ":3:3: "},
+		"known keys":     {"log:\n  levle: info\n", `:2:3: unknown key "log.levle": known here are level, format`},
+		"bare number":    {"rules:\n  unassigned:\n    grace: 10\n", ":3:12: rules.unassigned.grace: want a length of time such as 3s"},
+		"no section":     {"log: info\n", ":1:6: log: want keys with values: known here are level, format"},
+		"not a setting":  {"hello\n", ":1:1: want keys with values: known here are namespace"},
+		"not a switch":   {"postgres:\n  setup: maybe\n", ":2:10: postgres.setup: want true or false"},
+		"no text":        {"data: [geheim]\n", "data: want a text"},
+		"huge":           {"stream:\n  keep_bytes: 18446744073709551615\n", "stream.keep_bytes: want a whole number"},
 		"unknown rule":   {"rules:\n  no_such_rule:\n    grace: 1s\n", ":2:3: "},
 		"wrong type":     {"stream:\n  max_rows: many\n", ":2:"},
 		"not YAML":       {"postgres: [\n", "questwatch.yaml"},
@@ -54,6 +61,9 @@ func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
 			}
 			if err != nil && strings.Contains(err.Error(), "geheim") {
 				t.Errorf("a secret is in the error: %v", err)
+			}
+			if err != nil && (strings.Contains(err.Error(), "Go ") || strings.Contains(err.Error(), "int64")) {
+				t.Errorf("the error speaks of the program's types: %v", err)
 			}
 		})
 	}
@@ -84,5 +94,56 @@ func TestUnusableSettings(t *testing.T) {
 		if err := c.Finish(); err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s: error %v", key, err)
 		}
+	}
+}
+
+// What a file does not say stays as it is, whatever it says around that.
+func TestEmptyMeansTheDefaults(t *testing.T) {
+	for name, file := range map[string]string{
+		"nothing": "", "lines": "\n\n", "comment": "# nothing yet\n", "document": "---\n", "null": "null\n", "end": "---\n# nothing\n...\n",
+		"section": "log:\n", "commented section": "rules:\n  unassigned:\n    # grace: 9s\nlog:\n  level: info\n", "value": "namespace:\n",
+		"null value": "rules:\n  unassigned:\n    grace: ~\n", "braces": "{}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, _, err := Load(write(t, file), nil)
+			if err != nil || c != Default() {
+				t.Errorf("error %v, settings %+v", err, c)
+			}
+		})
+	}
+}
+
+func TestYAMLReferencesStillWork(t *testing.T) {
+	c, _, err := Load(write(t, "rules:\n  unassigned: &slow\n    grace: 9s\n  orphan_participant: *slow\n  duplicate_participant:\n    <<: *slow\n    enabled: false\n"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := c.Rules; r.Unassigned.Grace != 9*time.Second || r.OrphanParticipant.Grace != 9*time.Second || r.DuplicateParticipant.Grace != 9*time.Second {
+		t.Errorf("rules %+v", r)
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	for name, test := range map[string]struct {
+		set  func(*Config)
+		want string
+	}{
+		"http nonsense":     {func(c *Config) { c.HTTP.Listen = "nonsense" }, "http.listen: want HOST:PORT"},
+		"http port":         {func(c *Config) { c.HTTP.Listen = "localhost:99999" }, "http.listen: want HOST:PORT"},
+		"http none":         {func(c *Config) { c.HTTP.Listen = "" }, ""},
+		"http all":          {func(c *Config) { c.HTTP.Listen = ":8080" }, ""},
+		"http IPv6":         {func(c *Config) { c.HTTP.Listen = "[::1]:0" }, ""},
+		"nats nonsense":     {func(c *Config) { c.NATS.Listen = "nonsense" }, "nats.listen: want HOST:PORT"},
+		"nats none":         {func(c *Config) { c.NATS.Listen = "" }, "nats.listen: want HOST:PORT"},
+		"nats not embedded": {func(c *Config) { c.NATS.Listen, c.NATS.URL = "", "nats://h" }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := Default()
+			test.set(&c)
+			err := c.Finish()
+			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want %q", err, test.want)
+			}
+		})
 	}
 }

@@ -1,10 +1,9 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
+	"net"
 	"os"
 	"reflect"
 	"regexp"
@@ -12,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/goccy/go-yaml"
 )
 
 // Error is a setting that cannot be used. It is the operator's to mend.
@@ -38,27 +35,6 @@ func Load(path string, environ []string) (c Config, unknown []string, err error)
 	unknown, err = readEnv(environ, &c)
 	return c, unknown, err
 }
-
-func readFile(path string, c *Config) error {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return &Error{Where: path, Err: errors.Unwrap(err)}
-	}
-	err = yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(c)
-	if err == nil || errors.Is(err, io.EOF) {
-		return nil
-	}
-	// Without source lines: those around the error may hold a password.
-	text := strings.TrimSpace(yaml.FormatError(err, false, false))
-	where := path
-	if m := position.FindStringSubmatch(text); m != nil {
-		where, text = path+":"+m[1]+":"+m[2], m[3]
-	}
-	return &Error{Where: where, Err: errors.New(text)}
-}
-
-// position is how the YAML library says where: [line:column] message.
-var position = regexp.MustCompile(`(?s)^\[(\d+):(\d+)\] (.*)$`)
 
 const prefix = "QUESTWATCH_"
 
@@ -102,11 +78,19 @@ func walk(v reflect.Value, name string, visit func(string, reflect.Value) error)
 	return nil
 }
 
+// What a value of a kind looks like, for who wrote another one.
+var (
+	errWantTime   = errors.New("want a length of time such as 3s or 168h")
+	errWantBool   = errors.New("want true or false")
+	errWantNumber = errors.New("want a whole number")
+	errWantText   = errors.New("want a text")
+)
+
 func set(field reflect.Value, text string) error {
 	if field.Type() == reflect.TypeFor[time.Duration]() {
 		d, err := time.ParseDuration(text)
 		if err != nil {
-			return errors.New("want a length of time such as 3s or 168h")
+			return errWantTime
 		}
 		field.SetInt(int64(d))
 		return nil
@@ -117,13 +101,13 @@ func set(field reflect.Value, text string) error {
 	case reflect.Bool:
 		b, err := strconv.ParseBool(text)
 		if err != nil {
-			return errors.New("want true or false")
+			return errWantBool
 		}
 		field.SetBool(b)
 	case reflect.Int, reflect.Int64:
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			return errors.New("want a whole number")
+			return errWantNumber
 		}
 		field.SetInt(n)
 	default:
@@ -199,5 +183,23 @@ func (c *Config) check() error {
 		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		oneOf("log.format", c.Log.Format, "text", "json"),
 		oneOf("nats.manage", c.NATS.Manage, "create", "verify"),
+		address("http.listen", c.HTTP.Listen, true),
+		// With an external server nobody listens there.
+		address("nats.listen", c.NATS.Listen, c.NATS.URL != "" || c.NATS.Context != ""),
 	)
+}
+
+// address refuses what nobody can listen on, by its form alone.
+func address(key, value string, optional bool) error {
+	if value == "" && optional {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(value)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return &Error{Where: key, Err: errors.New("want HOST:PORT, such as 127.0.0.1:8080; port 0 takes a free one")}
+	}
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -15,6 +16,7 @@ import (
 	"github.com/peerquest/questwatch/internal/app"
 	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/config"
+	"github.com/peerquest/questwatch/internal/hint"
 	"github.com/peerquest/questwatch/internal/testkit"
 	"github.com/peerquest/questwatch/internal/testkit/peerquest"
 )
@@ -62,6 +64,8 @@ type demo struct {
 	sim      *peerquest.Simulator
 	seen     *seen
 	dataPath string
+	// finishing says that the traffic has ended; the view tells.
+	finishing atomic.Bool
 }
 
 func (d *demo) onClose(fn func() error) { d.closers = append(d.closers, fn) }
@@ -87,14 +91,14 @@ func (d *demo) open(ctx context.Context) error {
 		return err
 	}
 	d.onClose(cluster.Close)
-	if err := cluster.CreateDatabase(ctx, database); err != nil {
+	if err := cluster.CreateDatabase(lasting, database); err != nil {
 		return err
 	}
 	dsn := cluster.DSN(database)
 	for _, load := range []func(context.Context, string) error{
 		testkit.LoadSchema, testkit.LoadAudit001, testkit.DropUniqueParticipant,
 	} {
-		if err := load(ctx, dsn); err != nil {
+		if err := load(lasting, dsn); err != nil {
 			return err
 		}
 	}
@@ -121,13 +125,30 @@ func (d *demo) grace() time.Duration { return d.config.Rules.MissingParticipant.
 
 func (d *demo) openData() (err error) {
 	if d.dataPath = d.options.Keep; d.dataPath != "" {
-		return os.MkdirAll(d.dataPath, 0o700)
+		return keepIn(d.dataPath)
 	}
 	d.dataPath, err = os.MkdirTemp("", "questwatch-demo-")
 	if err == nil {
 		d.onClose(func() error { return os.RemoveAll(d.dataPath) })
 	}
 	return err
+}
+
+// keepIn makes a directory to keep, or takes an empty one: what another run left
+// there is not this one's, and a person's own files are not ours to mix with.
+func keepIn(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return hint.Setup(fmt.Errorf("make the directory to keep: %w", err), "choose another one with --keep")
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return hint.Setup(fmt.Errorf("look into the directory to keep: %w", err), "choose another one with --keep")
+	}
+	if len(entries) > 0 {
+		return hint.Setup(fmt.Errorf("keep the demo in %s: the directory is not empty", path),
+			"choose another one with --keep, or remove what is in this one")
+	}
+	return nil
 }
 
 // openLog sends the program's log to a file: the screen shows what it means.
@@ -182,6 +203,8 @@ func (d *demo) run(ctx context.Context) (*Result, error) {
 // traffic waits for the program, runs the simulator, and waits until what it did
 // last has been judged.
 func (d *demo) traffic(ctx, running context.Context) error {
+	finishing := func() { d.finishing.Store(running.Err() == nil) }
+	defer context.AfterFunc(ctx, finishing)()
 	if err := d.until(running, "the program did not get ready", func() bool { return len(d.app.Reasons()) == 0 }); err != nil {
 		return err
 	}
@@ -190,12 +213,19 @@ func (d *demo) traffic(ctx, running context.Context) error {
 		limited, cancel = context.WithTimeout(ctx, d.options.For)
 	}
 	defer cancel()
+	defer context.AfterFunc(limited, finishing)()
 	defer context.AfterFunc(running, cancel)() // without the program there is nothing to show
-	if err := d.sim.Run(limited); err != nil {
+	if err := d.sim.Run(limited); err != nil && !endedBy(limited, err) {
 		return err
 	}
 	due := time.Now().Add(d.grace() + time.Second)
 	return d.until(running, "the program did not catch up", func() bool { return d.app.StreamTime().After(due) && d.caughtUp(running) })
+}
+
+// endedBy reports whether an error is but the end of ctx: it may come before the
+// simulator has made its people.
+func endedBy(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded))
 }
 
 // caughtUp reports whether every event has come to us.

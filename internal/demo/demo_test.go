@@ -2,6 +2,8 @@ package demo
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/peerquest/questwatch/internal/drift"
 	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/hint"
 	"github.com/peerquest/questwatch/internal/rule"
 	"github.com/peerquest/questwatch/internal/testkit"
 	"github.com/peerquest/questwatch/internal/testkit/peerquest"
@@ -39,6 +42,56 @@ func TestDemoFindsEverythingAndNothingElse(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(keep, "jetstream")); err != nil {
 		t.Errorf("the data directory was not kept: %v", err)
+	}
+}
+
+// An end that comes before there is any traffic is an end like any other.
+func TestEndBeforeTheSimulatorIsReady(t *testing.T) {
+	for name, test := range map[string]struct {
+		length time.Duration
+		live   bool
+		end    bool
+	}{
+		"interrupted": {end: true},
+		"over":        {length: time.Nanosecond, live: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if test.end {
+				cancel()
+			}
+			var out bytes.Buffer
+			result, err := Run(ctx, Options{For: test.length, Rate: 10, Seed: 1, Out: &out, Live: test.live})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !result.Good() || result.Baseline != 5 || result.Transactions != 0 {
+				t.Errorf("%+v", result)
+			}
+			if n := strings.Count(out.String(), finishing+"\n"); n == 0 || !test.live && n > 1 {
+				t.Errorf("said %d times that it finishes:\n%s", n, out.String())
+			}
+		})
+	}
+}
+
+func TestKeepsOnlyInAnEmptyDirectory(t *testing.T) {
+	dir := t.TempDir()
+	for range 2 { // an empty one may be there
+		if err := keepIn(filepath.Join(dir, "new")); err != nil {
+			t.Error(err)
+		}
+	}
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{dir, file} {
+		_, err := Run(t.Context(), Options{Keep: path, Rate: 1, Out: io.Discard})
+		if !hint.IsSetup(err) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: error %v", path, err)
+		}
 	}
 }
 

@@ -16,12 +16,15 @@ import (
 type view struct {
 	demo  *demo
 	start time.Time
-	lines int // of the panel on the screen
-	shown int // findings printed, without a terminal
+	lines int  // of the panel on the screen
+	shown int  // findings printed, without a terminal
+	told  bool // that the traffic has ended, without a terminal
 	names map[string]string
 }
 
 func newView(d *demo) *view { return &view{demo: d, start: time.Now(), names: map[string]string{}} }
+
+const finishing = "finishing: waiting until what was written last has been judged…"
 
 const drawEvery = 200 * time.Millisecond
 
@@ -46,7 +49,15 @@ func (v *view) draw(ctx context.Context) {
 	s.mu.Lock()
 	opened, recent, resolved := s.opened, append([]sighting(nil), s.recent...), s.resolved
 	s.mu.Unlock()
+	note := ""
+	if v.demo.finishing.Load() {
+		note = finishing
+	}
 	if !v.demo.options.Live {
+		if note != "" && !v.told {
+			v.told = true
+			v.demo.say("%s", note)
+		}
 		for _, f := range opened[v.shown:] {
 			v.demo.say("%s", v.line(ctx, &f))
 		}
@@ -71,7 +82,7 @@ func (v *view) draw(ctx context.Context) {
 		fmt.Sprintf("found: %s %s %s   from before: %d   resolved again: %d",
 			v.paint(red, fmt.Sprintf("%d critical", counts[rule.Critical])), v.paint(yellow, fmt.Sprintf("%d warning", counts[rule.Warning])),
 			v.paint(dim, fmt.Sprintf("%d info", counts[rule.Info])), baseline, resolved),
-		"",
+		v.paint(dim, note),
 	}
 	for i := range keepRecent {
 		row := ""
