@@ -45,7 +45,8 @@ same slot stands by and takes over when the first one ends. SIGTERM stops it.`,
 	}
 	s.common(cmd)
 	s.text(cmd, "data", "the data `DIR` of the embedded NATS server", func(c *config.Config) *string { return &c.Data })
-	s.text(cmd, "nats", "an external NATS server's `URL`, in place of the embedded one", func(c *config.Config) *string { return &c.NATS.URL })
+	s.text(cmd, "nats", "an external NATS server's `URL`, in place of the embedded one; NATS_URL works too", func(c *config.Config) *string { return &c.NATS.URL })
+	s.text(cmd, "nats-context", "reach the external NATS server as the nats command's context `NAME` says", func(c *config.Config) *string { return &c.NATS.Context })
 	s.text(cmd, "nats-listen", "where the embedded NATS server listens, `HOST:PORT`", func(c *config.Config) *string { return &c.NATS.Listen })
 	s.text(cmd, "http", "where health is served, `HOST:PORT`; empty for nowhere", func(c *config.Config) *string { return &c.HTTP.Listen })
 	s.text(cmd, "namespace", "first part of all stream and subject `NAME`s", func(c *config.Config) *string { return &c.Namespace })

@@ -40,6 +40,7 @@ func (a *App) openBus(ctx context.Context) (err error) {
 		if bc.URL, bc.Options, err = credentials(n); err != nil {
 			return err
 		}
+		a.logger.Info("using an external NATS server")
 	} else {
 		a.nats, err = embedded.Start(ctx, embedded.Config{
 			Dir: a.config.Data, Listen: n.Listen, SyncInterval: embeddedSync, Logger: a.logger,

@@ -69,6 +69,18 @@ func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
 	}
 }
 
+func TestServerOfTheNATSCommand(t *testing.T) {
+	environ := []string{"NATS_URL=nats://theirs:4222"}
+	if c, _, err := Load("", environ); err != nil || c.NATS.URL != "nats://theirs:4222" {
+		t.Errorf("url %q, error %v", c.NATS.URL, err)
+	}
+	for _, ours := range []string{"QUESTWATCH_NATS_URL=nats://ours:4222", "QUESTWATCH_NATS_CONTEXT=ours"} {
+		if c, _, err := Load("", append(environ, ours)); err != nil || c.NATS.URL == "nats://theirs:4222" {
+			t.Errorf("%s: url %q, error %v", ours, c.NATS.URL, err)
+		}
+	}
+}
+
 func TestSecretsComeFromFiles(t *testing.T) {
 	c := Default()
 	c.Postgres.DSNFile = write(t, "postgres://u:p@h/d\n")

@@ -33,10 +33,25 @@ func Load(path string, environ []string) (c Config, unknown []string, err error)
 		}
 	}
 	unknown, err = readEnv(environ, &c)
+	if c.NATS.URL == "" && c.NATS.Context == "" {
+		c.NATS.URL = lookup(environ, natsURL)
+	}
 	return c, unknown, err
 }
 
 const prefix = "QUESTWATCH_"
+
+// natsURL is the variable by which the nats command and others find their server.
+const natsURL = "NATS_URL"
+
+func lookup(environ []string, name string) string {
+	for _, pair := range environ {
+		if key, value, ok := strings.Cut(pair, "="); ok && key == name {
+			return value
+		}
+	}
+	return ""
+}
 
 // readEnv sets every field whose variable is in environ.
 func readEnv(environ []string, c *Config) (unknown []string, err error) {

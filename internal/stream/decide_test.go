@@ -33,7 +33,9 @@ func TestDecide(t *testing.T) {
 		"slot is lost":                {whole, lost, noted, plan{gap: "slot_lost", baseline: "slot_lost"}},
 		"set-up was lost":             {whole, slot, Note{Epoch: 3, System: "here", Gap: "log_unreadable"}, plan{gap: "log_unreadable", baseline: "log_unreadable"}},
 		"publication has changed": {
-			whole, Slot{Exists: true, Usable: true, Confirmed: 100, Publication: "2"}, Note{Baseline: 10, Epoch: 3, System: "here", Publication: "1"},
+			whole,
+			Slot{Exists: true, Usable: true, Confirmed: 100, Publication: "2"},
+			Note{Baseline: 10, Epoch: 3, System: "here", Publication: "1"},
 			plan{gap: "publication_changed", baseline: "publication_changed"},
 		},
 		"other cluster": {whole, slot, Note{Baseline: 10, Epoch: 3, System: "there"}, plan{gap: "other_system", baseline: "other_system"}},
