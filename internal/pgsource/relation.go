@@ -51,8 +51,12 @@ func (n *names) readRelation(b *buffer) (id uint32, r *relation, err error) {
 	if !ours {
 		return id, nil, nil
 	}
-	if identity != 'f' {
+	switch identity {
+	case 'f':
+	case 'd', 'n', 'i': // default, nothing, index
 		return 0, nil, fmt.Errorf("%w: table %s.%s had replica identity %q, and FULL is needed", change.ErrUnreadable, schema, table, identity)
+	default:
+		return 0, nil, fmt.Errorf("table %s.%s has unknown replica identity %q", schema, table, identity)
 	}
 	return id, n.newRelation(entity, columns), nil
 }
