@@ -299,3 +299,11 @@ func TestExternalServerThatCannotServe(t *testing.T) {
 		})
 	}
 }
+
+func TestSecretsOnTheCommandLineDrawAWarning(t *testing.T) {
+	free := listen(t)
+	free.Close()
+	down := "postgres://me:" + secret + "@" + free.Addr().String() + "/d"
+	args, _ := runArgs(t, down, "--nats", "nats://me:"+secret+"@127.0.0.1:1")
+	refused(t, command(t, args...), exitFailure, "a password on the command line", "credentials on the command line")
+}

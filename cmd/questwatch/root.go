@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"strings"
 
@@ -169,8 +170,11 @@ func (s *settings) load(cmd *cobra.Command) (*slog.Logger, error) {
 	for _, name := range unknown {
 		logger.Warn("this environment variable names no setting", "name", name)
 	}
-	if f := cmd.Flags().Lookup("dsn"); f != nil && f.Changed && hasPassword(c.Postgres.DSN) {
+	if cmd.Flags().Changed("dsn") && hasPassword(c.Postgres.DSN) {
 		logger.Warn("a password on the command line can be read by every user of this machine; use PGPASSFILE, PGPASSWORD or postgres.dsn_file")
+	}
+	if server, err := url.Parse(c.NATS.URL); cmd.Flags().Changed("nats") && err == nil && server.User != nil {
+		logger.Warn("credentials on the command line can be read by every user of this machine; use nats.creds_file, nats.password_file or NATS_URL")
 	}
 	return logger, nil
 }

@@ -141,7 +141,7 @@ func (a *App) closeStore() error {
 	select {
 	case <-done:
 	case <-time.After(storePatience):
-		a.logger.Warn("database connections do not end; leaving them", "after", storePatience)
+		a.logger.Warn("database connections do not end; leaving them", "after", storePatience.String())
 	}
 	return nil
 }

@@ -27,15 +27,11 @@ type postgresPort struct {
 }
 
 func (p postgresPort) Slot(ctx context.Context) (stream.Slot, error) {
-	mark, err := p.source.Fit(ctx)
+	s, err := p.source.Fit(ctx)
 	if hint.IsSetup(err) {
-		return stream.Slot{}, fmt.Errorf("%w: %w", stream.ErrUnfit, err)
+		err = fmt.Errorf("%w: %w", stream.ErrUnfit, err)
 	}
-	if err != nil {
-		return stream.Slot{}, err
-	}
-	s, err := p.source.Slot(ctx)
-	return stream.Slot{Exists: s.Exists, Active: s.Active, Usable: s.Usable, Confirmed: s.Confirmed, Publication: mark}, err
+	return stream.Slot(s), err
 }
 
 func (p postgresPort) Snapshot(ctx context.Context) (stream.Snapshot, error) {

@@ -28,25 +28,32 @@ type Server struct {
 // missing can be set. It changes nothing.
 func (s *Source) Check(ctx context.Context) (server Server, setup Setup, err error) {
 	err = s.with(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		if server, err = s.checkServer(ctx, conn); err != nil {
+		if server, setup, err = s.check(ctx, conn); err != nil {
 			return err
 		}
-		tables, err := s.checkTables(ctx, conn)
-		if err != nil {
-			return err
-		}
-		if setup, err = s.missing(ctx, conn, tables); err != nil {
-			return err
-		}
-		return s.mayRun(setup)
+		_, err = s.slot(ctx, conn) // one that is somebody else's
+		return err
 	})
-	if err == nil {
-		_, err = s.Slot(ctx) // one that is somebody else's
-	}
 	if err != nil {
-		return Server{}, nil, fmt.Errorf("check %s: %w", address(s.conn), err)
+		return Server{}, nil, s.checkError(err)
 	}
 	return server, setup, nil
+}
+
+func (s *Source) checkError(err error) error { return fmt.Errorf("check %s: %w", address(s.conn), err) }
+
+func (s *Source) check(ctx context.Context, conn *pgx.Conn) (server Server, setup Setup, err error) {
+	if server, err = s.checkServer(ctx, conn); err != nil {
+		return server, nil, err
+	}
+	tables, err := s.checkTables(ctx, conn)
+	if err != nil {
+		return server, nil, err
+	}
+	if setup, err = s.missing(ctx, conn, tables); err != nil {
+		return server, nil, err
+	}
+	return server, setup, s.mayRun(setup)
 }
 
 // Setup is what must be set before streaming, in order.
@@ -265,27 +272,28 @@ func (s *Source) mayRun(setup Setup) error {
 	return nil
 }
 
-// Fit makes sure that the server still fits, and sets again what may be set. It
-// returns a mark of the publication, which is another one whenever anybody has
-// changed what is published: between two marks changes may have been left out.
-func (s *Source) Fit(ctx context.Context) (mark string, err error) {
-	_, setup, err := s.Check(ctx)
-	if err != nil {
-		return "", err
-	}
-	if err := s.Set(ctx, setup); err != nil {
-		return "", err
-	}
+// Fit makes sure that the server still fits, sets again what may be set, and
+// looks at the slot: all that a session must know before it begins, and that can
+// change while it runs.
+func (s *Source) Fit(ctx context.Context) (slot Slot, err error) {
+	var setup Setup
 	err = s.with(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, `
-			SELECT p.oid || '.' || p.xmin || coalesce((SELECT string_agg(' ' || r.oid || '.' || r.xmin, '' ORDER BY r.oid)
-				FROM pg_publication_rel r WHERE r.prpubid = p.oid), '')
-			FROM pg_publication p WHERE p.pubname = $1`, s.config.Publication).Scan(&mark)
+		if _, setup, err = s.check(ctx, conn); err != nil || len(setup) > 0 {
+			return err
+		}
+		slot, err = s.slot(ctx, conn)
+		return err
 	})
 	if err != nil {
-		return "", fmt.Errorf("read publication %q: %w", s.config.Publication, err)
+		return Slot{}, s.checkError(err)
 	}
-	return mark, nil
+	if len(setup) == 0 {
+		return slot, nil
+	}
+	if err := s.Set(ctx, setup); err != nil {
+		return Slot{}, err
+	}
+	return s.Slot(ctx)
 }
 
 func (setup Setup) String() string {

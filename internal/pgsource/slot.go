@@ -2,7 +2,6 @@ package pgsource
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -23,31 +22,35 @@ type Slot struct {
 	Usable bool
 	// Confirmed is the position below which the server forgets.
 	Confirmed change.LSN
+	// Publication is another text whenever anybody has changed what is published:
+	// between two of them changes may have been left out.
+	Publication string
 }
 
 // Slot looks at the slot. One of the same name that is not ours (another
 // database or plugin) is an error.
 func (s *Source) Slot(ctx context.Context) (slot Slot, err error) {
 	err = s.with(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		var plugin, database, status string
-		err := conn.QueryRow(ctx, `
-			SELECT coalesce(plugin, ''), coalesce(database, ''), active, coalesce(wal_status, 'lost'),
-			       coalesce(confirmed_flush_lsn - '0/0', 0)::bigint
-			FROM pg_replication_slots WHERE slot_name = $1`, s.config.Slot).
-			Scan(&plugin, &database, &slot.Active, &status, &slot.Confirmed)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if plugin != "pgoutput" || database != s.conn.Database {
-			return hint.Setup(fmt.Errorf("it belongs to database %q, plugin %q", database, plugin),
-				"choose another name with postgres.slot")
-		}
-		slot.Exists, slot.Usable = true, status != "lost"
-		return nil
+		slot, err = s.slot(ctx, conn)
+		return err
 	})
+	return slot, err
+}
+
+func (s *Source) slot(ctx context.Context, conn *pgx.Conn) (slot Slot, err error) {
+	var plugin, database string
+	err = conn.QueryRow(ctx, `
+		SELECT coalesce(s.plugin, ''), coalesce(s.database, ''), coalesce(s.active, false), s.slot_name IS NOT NULL,
+		       coalesce(s.wal_status, 'lost') <> 'lost', coalesce(s.confirmed_flush_lsn - '0/0', 0)::bigint,
+		       coalesce((SELECT p.oid || '.' || p.xmin || coalesce((SELECT string_agg(' ' || r.oid || '.' || r.xmin, '' ORDER BY r.oid)
+		                   FROM pg_publication_rel r WHERE r.prpubid = p.oid), '')
+		                 FROM pg_publication p WHERE p.pubname = $2), '')
+		FROM (SELECT) one LEFT JOIN pg_replication_slots s ON s.slot_name = $1`, s.config.Slot, s.config.Publication).
+		Scan(&plugin, &database, &slot.Active, &slot.Exists, &slot.Usable, &slot.Confirmed, &slot.Publication)
+	if err == nil && slot.Exists && (plugin != "pgoutput" || database != s.conn.Database) {
+		err = hint.Setup(fmt.Errorf("it belongs to database %q, plugin %q", database, plugin),
+			"choose another name with postgres.slot")
+	}
 	if err != nil {
 		return Slot{}, fmt.Errorf("look at slot %q: %w", s.config.Slot, err)
 	}

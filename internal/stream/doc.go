@@ -13,7 +13,9 @@
 //
 // Continuity: where changes were lost before they could be streamed, a gap record
 // says from where to where, and a baseline follows. Changes that can still be
-// had are streamed before that baseline.
+// had are streamed before that baseline. A database that stops fitting (a column
+// gone, another publication or replica identity) ends the session; the next one
+// begins when it fits again, with a baseline.
 //
 // Time: a progress record says that everything that committed before its time is
 // above it. It never stands inside a transaction.

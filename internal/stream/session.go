@@ -139,7 +139,7 @@ func (s *session) run(ctx context.Context, p plan, last uint64, began func(strin
 			return errors.Join(err, feed.Close())
 		}
 	}
-	s.logger.Info("streaming", "lsn", from.String(), "epoch", s.epoch, "seq", s.tail.last)
+	s.logger.Info("streaming", "lsn", from.String(), "epoch", s.epoch)
 	began(streaming)
 	return s.feedUntil(ctx, feed, 0)
 }

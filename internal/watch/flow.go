@@ -90,7 +90,7 @@ func (f *Flow) Run(ctx context.Context, self Writer) error {
 		}
 		pause := pauses.NextBackOff()
 		f.note(func(s *Status) { s.Err, s.CaughtUp = err.Error(), false })
-		f.logger.Warn("checking was interrupted; reading the stream again", "err", err, "in", pause.Round(time.Millisecond))
+		f.logger.Warn("checking was interrupted; reading the stream again", "err", err, "in", pause.Round(time.Millisecond).String())
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
