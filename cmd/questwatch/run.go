@@ -16,7 +16,7 @@ import (
 
 func runCommand() *cobra.Command {
 	var s settings
-	var noSetup, noWait bool
+	var noSetup, noWait, streamOnly bool
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Stream a database's changes and watch them",
@@ -40,6 +40,9 @@ same slot stands by and takes over when the first one ends. SIGTERM stops it.`,
 			if noSetup {
 				s.config.Postgres.Setup = false
 			}
+			if streamOnly {
+				s.config.Watch.Enabled = false
+			}
 			return run(cmd, s.config, !noWait, logger)
 		},
 	}
@@ -51,6 +54,7 @@ same slot stands by and takes over when the first one ends. SIGTERM stops it.`,
 	s.text(cmd, "http", "where health is served, `HOST:PORT`; empty for nowhere", func(c *config.Config) *string { return &c.HTTP.Listen })
 	s.text(cmd, "namespace", "first part of all stream and subject `NAME`s", func(c *config.Config) *string { return &c.Namespace })
 	cmd.Flags().BoolVar(&noSetup, "no-setup", false, "change nothing in the database but the slot: exit with the statements to run instead")
+	cmd.Flags().BoolVar(&streamOnly, "stream-only", false, "stream the changes and do not check them")
 	cmd.Flags().BoolVar(&noWait, "no-wait", false, "exit with status 3 when another instance is streaming, do not stand by")
 	return cmd
 }

@@ -38,7 +38,7 @@ type App struct {
 	nats     *embedded.Server // nil with an external server
 	bus      *bus.Conn
 	stream   *stream.Flow
-	watch    *watch.Flow
+	watch    *watch.Flow // nil when it is switched off
 }
 
 // New checks everything, then sets up what is missing.
@@ -173,6 +173,9 @@ func (a *App) build() {
 		ConfirmLag: a.confirmLag(), BaselineLag: a.baselineLag(),
 		MarkFor: rules.Drift.LongestGrace() + markAfterGrace,
 	}, postgresPort{a.source, a.store, Schema(&a.config.Tables)}, clockPort{a.store}, cdc, notesPort{a.bus}, a.logger)
+	if !a.config.Watch.Enabled {
+		return
+	}
 	a.watch = watch.New(rules, cdc, eventsPort{a.bus}, findingsPort{a.bus.Findings()}, a.store, a.logger)
 }
 
@@ -186,7 +189,9 @@ func (a *App) Run(ctx context.Context, wait bool) error {
 		a.logger.Info("serving HTTP", "url", "http://"+a.listener.Addr().String()+"/readyz")
 	}
 	group.Go(func() error { return a.stream.Run(ctx, wait, func(epoch uint64) { replace(epochs, epoch) }) })
-	group.Go(func() error { return a.watchWhileActive(ctx, epochs) })
+	if a.watch != nil {
+		group.Go(func() error { return a.watchWhileActive(ctx, epochs) })
+	}
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil

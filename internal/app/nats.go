@@ -136,6 +136,9 @@ func (a *App) Reasons() (reasons []string) {
 	case s.Late && time.Since(s.Since) > startMark:
 		reasons = append(reasons, "no progress mark for "+time.Since(s.MarkedAt).Round(time.Second).String())
 	}
+	if a.watch == nil {
+		return reasons
+	}
 	w := a.watch.Status()
 	switch {
 	case w.Err != "":

@@ -3,6 +3,7 @@ package app
 import (
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/watch"
 )
 
 // status is the answer to /api/v1/status.
@@ -23,7 +24,11 @@ type status struct {
 
 // Status is what the program is doing now.
 func (a *App) Status() any {
-	s, w, reasons := a.stream.Status(), a.watch.Status(), a.Reasons()
+	s, reasons := a.stream.Status(), a.Reasons()
+	var w watch.Status
+	if a.watch != nil {
+		w = a.watch.Status()
+	}
 	if reasons == nil {
 		reasons = []string{}
 	}

@@ -30,7 +30,7 @@ var layers = map[string]layer{
 	"pgsource": adapter, "pgstore": adapter, "bus": adapter,
 	"event": domain, "remedy": domain, "drift": domain, "rule": domain, "quest": domain, "change": domain,
 	"hint":    leaf, // what an operator can do about an error
-	"testkit": kit, "demo": kit,
+	"testkit": kit, "demo": kit, "bench": kit,
 	"archtest": self,
 }
 
@@ -48,6 +48,9 @@ func place(path string) (string, layer) {
 	}
 	if rest == "cmd/questwatch" {
 		return "cmd", command
+	}
+	if rest == "cmd/bench" {
+		return "cmd", kit
 	}
 	inner, ok := strings.CutPrefix(rest, "internal/")
 	if !ok {
@@ -104,7 +107,7 @@ func mayImport(from, to, file string) string {
 		}
 		return "no arrow leads from " + fromGroup + " to " + toGroup
 	case kit:
-		if fromGroup == "demo" {
+		if fromGroup == "demo" || fromGroup == "bench" && toLayer == domain {
 			return ""
 		}
 		return "testkit stands alone"

@@ -13,6 +13,7 @@ type Config struct {
 	Postgres  Postgres `yaml:"postgres"`
 	NATS      NATS     `yaml:"nats"`
 	Stream    Stream   `yaml:"stream"`
+	Watch     Watch    `yaml:"watch"`
 	Tables    Tables   `yaml:"tables"`
 	Rules     Rules    `yaml:"rules"`
 }
@@ -60,6 +61,11 @@ type Stream struct {
 	KeepFor    time.Duration `yaml:"keep_for"`
 	KeepBytes  int64         `yaml:"keep_bytes"`
 	KeepEvents time.Duration `yaml:"keep_events_for"`
+}
+
+// Watch is the checker.
+type Watch struct {
+	Enabled bool `yaml:"enabled"`
 }
 
 // Tables names the application's tables and columns.
@@ -151,6 +157,7 @@ func Default() Config {
 			MaxRows: 4096, MaxBytes: 8 << 20,
 			KeepFor: 7 * 24 * time.Hour, KeepBytes: 8 << 30, KeepEvents: 400 * 24 * time.Hour,
 		},
+		Watch: Watch{Enabled: true},
 		Rules: Rules{
 			MissingParticipant: on, OrphanParticipant: on, OpenWithParticipants: on, Unassigned: on, DuplicateParticipant: on,
 		},

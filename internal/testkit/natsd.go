@@ -38,10 +38,11 @@ type NATS struct {
 	proc *process
 }
 
-// StartNATS starts a server and returns when it takes connections. It needs Main as the package's TestMain.
+// StartNATS starts a server and returns when it takes connections. It needs Main as the package's TestMain, or
+// ServeChildren in a program's main.
 func StartNATS(opts NATSOptions) (_ *NATS, err error) {
 	if !underMain.Load() {
-		return nil, errors.New("start nats-server: the package's TestMain must call testkit.Main")
+		return nil, errors.New("start nats-server: the package's TestMain must call testkit.Main, or main testkit.ServeChildren")
 	}
 	n := &NATS{dir: opts.Dir}
 	if n.dir == "" {
@@ -96,6 +97,13 @@ func (n *NATS) URL() string { return "nats://" + n.Addr() }
 
 // MonitorURL is the address of the server's monitoring pages.
 func (n *NATS) MonitorURL() string { return "http://127.0.0.1:" + strconv.Itoa(n.monitor) }
+
+// PID is the server's process.
+func (n *NATS) PID() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.proc.cmd.Process.Pid
+}
 
 // LogFile is where the server writes its log.
 func (n *NATS) LogFile() string { return filepath.Join(n.dir, "nats.log") }
