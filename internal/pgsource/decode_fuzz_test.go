@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5/pgproto3"
-
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/testkit"
 )
@@ -43,13 +41,13 @@ func raw(t *testing.T) [][]byte {
 	defer st.Close()
 	var all [][]byte
 	for commits := 0; commits < 5; {
-		message, err := st.frontend.Receive()
+		kind, body, err := st.frames.next()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if data, ok := message.(*pgproto3.CopyData); ok && data.Data[0] == 'w' {
-			all = append(all, append([]byte(nil), data.Data[25:]...))
-			if data.Data[25] == 'C' {
+		if kind == 'd' && body[0] == 'w' {
+			all = append(all, append([]byte(nil), body[25:]...))
+			if body[25] == 'C' {
 				commits++
 			}
 		}

@@ -32,7 +32,13 @@ type decoder struct {
 	domains map[uint32]uint32
 	inTx    bool
 	tx      change.Transaction
-	ready   []change.Signal
+	// committed is when the current or last transaction did, in the protocol's own
+	// microseconds.
+	committed int64
+	rows      arena
+	// The rows of the current message.
+	before, after tuple
+	ready         []change.Signal
 }
 
 func newDecoder(n *names, xid64 func(uint32) uint64) *decoder {
@@ -78,7 +84,9 @@ func (d *decoder) begin(b *buffer) error {
 	if d.inTx {
 		return errors.New("transaction within a transaction")
 	}
-	d.tx = change.Transaction{CommitLSN: change.LSN(b.uint64()), Time: pgTime(b.uint64())}
+	commit, at := change.LSN(b.uint64()), b.uint64()
+	d.tx = change.Transaction{CommitLSN: commit, Time: pgTime(at)}
+	d.committed = int64(at)
 	xid := b.uint32()
 	if err := b.end(); err != nil {
 		return err

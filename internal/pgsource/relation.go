@@ -14,6 +14,8 @@ type relation struct {
 	// id and quest are the indexes of the row's id and of its quest's.
 	id, quest int
 	missing   []string
+	// nameBytes is what the names of the streamed columns take in a row.
+	nameBytes int
 }
 
 // column is one column of the server's tuples.
@@ -22,6 +24,8 @@ type column struct {
 	oid  uint32
 	// streamed is false for a column that stays in the database.
 	streamed bool
+	// key is the name as it stands in a row, with its colon.
+	key []byte
 }
 
 // readRelation reads a Relation message; it returns nil for a table that is not
@@ -66,6 +70,10 @@ func (n *names) newRelation(entity change.Entity, columns []column) *relation {
 	for i := range columns {
 		c := &columns[i]
 		c.streamed = slices.Contains(n.columnsOf[entity], c.name)
+		if c.streamed {
+			c.key = append(change.AppendString(nil, c.name), ':')
+			r.nameBytes += len(c.key) + len(`,null`)
+		}
 		if c.name == n.idOf[entity] {
 			r.id = i
 		}
@@ -98,5 +106,5 @@ func (r *relation) sameShape(other *relation) bool {
 	kept := func(r *relation) []column {
 		return slices.DeleteFunc(slices.Clone(r.columns), func(c column) bool { return !c.streamed })
 	}
-	return slices.Equal(kept(r), kept(other))
+	return slices.EqualFunc(kept(r), kept(other), func(a, b column) bool { return a.name == b.name && a.oid == b.oid })
 }

@@ -1,7 +1,6 @@
 package pgsource
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -39,9 +38,6 @@ type Source struct {
 	conn   *pgx.ConnConfig
 	names  names
 }
-
-// readBuffer is how much is read from the network at once, in bytes.
-const readBuffer = 256 << 10
 
 // New checks the configuration; it connects to nothing.
 func New(config Config) (*Source, error) {
@@ -99,15 +95,21 @@ func (s *Source) replicate(ctx context.Context) (*pgconn.PgConn, error) {
 	} {
 		config.RuntimeParams[name] = value
 	}
+	read := &frames{buffer: make([]byte, readBuffer)}
 	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
-		return pgproto3.NewFrontend(bufio.NewReaderSize(r, readBuffer), w)
+		*read = frames{from: r, buffer: read.buffer} // anew for each host that is tried
+		return pgproto3.NewFrontend(read, w)
 	}
 	conn, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, connectError(s.conn, err)
 	}
+	conn.CustomData()[framesKey] = read
 	return conn, nil
 }
+
+// framesKey is where a connection's custom data has its reader.
+const framesKey = "frames"
 
 // address names the server without any secret.
 func address(c *pgx.ConnConfig) string {

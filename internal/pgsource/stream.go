@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,15 +22,13 @@ import (
 // Stream is a running replication connection. Receive is for one goroutine;
 // Status may be called from another at the same time.
 type Stream struct {
-	conn     net.Conn
-	frontend *pgproto3.Frontend
-	decoder  *decoder
+	conn    net.Conn
+	frames  *frames
+	decoder *decoder
 	// next is a recent next transaction id of the server, by which 32-bit ids get
 	// their upper half.
-	next atomic.Uint64
-	// silence is how long the server may say nothing before it counts as gone.
-	silence time.Duration
-	ready   int // signals of decoder.ready already given out
+	next  atomic.Uint64
+	ready int // signals of decoder.ready already given out
 
 	writing sync.Mutex // guards writes to conn: a frame must not be cut by another
 }
@@ -70,7 +67,8 @@ func (s *Source) newStream(conn *pgconn.PgConn, next uint64, domains map[uint32]
 	if err != nil {
 		return nil, fmt.Errorf("take over the replication connection: %w", err)
 	}
-	st := &Stream{conn: raw.Conn, frontend: raw.Frontend, silence: 3 * s.config.SenderTimeout}
+	st := &Stream{conn: raw.Conn, frames: raw.CustomData[framesKey].(*frames)}
+	st.frames.conn, st.frames.silence = raw.Conn, 3*s.config.SenderTimeout
 	st.next.Store(next)
 	st.decoder = newDecoder(&s.names, st.xid64)
 	st.decoder.domains = domains
@@ -119,25 +117,25 @@ func (st *Stream) Receive(sig *change.Signal) error {
 
 // read takes one message off the connection.
 func (st *Stream) read() error {
-	if err := st.conn.SetReadDeadline(time.Now().Add(st.silence)); err != nil {
-		return fmt.Errorf("read from Postgres: %w", err)
-	}
-	message, err := st.frontend.Receive()
+	kind, body, err := st.frames.next()
 	if err != nil {
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return fmt.Errorf("read from Postgres: nothing for %s: %w", st.silence, err)
-		}
 		return fmt.Errorf("read from Postgres: %w", err)
 	}
-	switch m := message.(type) {
-	case *pgproto3.CopyData:
-		return st.copyData(m.Data)
-	case *pgproto3.ErrorResponse:
-		return serverError(m)
-	case *pgproto3.CopyDone, *pgproto3.CommandComplete, *pgproto3.ReadyForQuery:
+	switch kind {
+	case 'd':
+		return st.copyData(body)
+	case 'E':
+		var m pgproto3.ErrorResponse
+		if err := m.Decode(body); err != nil {
+			return fmt.Errorf("read an error from Postgres: %w", err)
+		}
+		return serverError(&m)
+	case 'c', 'C', 'Z':
 		return errors.New("read from Postgres: the server ended the stream")
+	case 'N', 'S', 'A', 'W': // notices, parameter changes, what comes before the stream
+		return nil
 	}
-	return nil // notices and parameter changes
+	return fmt.Errorf("read from Postgres: unknown message %q", kind)
 }
 
 func serverError(m *pgproto3.ErrorResponse) error {
@@ -151,16 +149,23 @@ func serverError(m *pgproto3.ErrorResponse) error {
 	return err
 }
 
+// farBehind is how old a transaction is, by the server's clock when it sends it,
+// that nobody waits for to the millisecond any more.
+const farBehind = int64(time.Second / time.Microsecond)
+
 func (st *Stream) copyData(data []byte) error {
 	b := &buffer{data: data}
 	switch kind := b.byte(); kind {
 	case 'w':
 		lsn := change.LSN(b.uint64())
-		b.take(16) // the server's WAL end and clock
+		b.uint64() // where the server's log ends, or so
+		sent := int64(b.uint64())
 		if b.err != nil {
 			return fmt.Errorf("read from Postgres: %w", b.err)
 		}
-		return st.decoder.decode(lsn, b.data)
+		err := st.decoder.decode(lsn, b.data)
+		st.frames.lazy = sent-st.decoder.committed > farBehind
+		return err
 	case 'k':
 		end := change.LSN(b.uint64())
 		b.take(8) // the server's clock, which says nothing of what was sent
@@ -192,7 +197,7 @@ func (st *Stream) Status(confirmed change.LSN, ask bool) error {
 	}
 	st.writing.Lock()
 	defer st.writing.Unlock()
-	if err := st.conn.SetWriteDeadline(time.Now().Add(st.silence)); err != nil {
+	if err := st.conn.SetWriteDeadline(time.Now().Add(st.frames.silence)); err != nil {
 		return fmt.Errorf("write to Postgres: %w", err)
 	}
 	if _, err := st.conn.Write(frame[:]); err != nil {

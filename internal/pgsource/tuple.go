@@ -7,11 +7,33 @@ import (
 	"github.com/peerquest/questwatch/internal/change"
 )
 
-// tuple is one row as the server sent it.
+// tuple is one row as the server sent it. Its id and quest are the message's own
+// bytes.
 type tuple struct {
 	row       change.Row
 	unchanged []string
 	id, quest []byte // their text; nil when null or not sent
+}
+
+// arena is where rows are put, many to an allocation. Whoever holds one of them
+// holds all.
+type arena []byte
+
+const arenaSize = 256 << 10
+
+// room gives an empty slice with a capacity. A row that outgrows it moves out.
+func (a *arena) room(size int) change.Row {
+	if cap(*a)-len(*a) < size {
+		*a = make(arena, 0, max(size, arenaSize))
+	}
+	return change.Row((*a)[len(*a):len(*a):cap(*a)])
+}
+
+// keep counts a row that room gave as used.
+func (a *arena) keep(row change.Row) {
+	if free := (*a)[len(*a):cap(*a)]; len(row) <= len(free) && len(row) > 0 && &row[0] == &free[:1][0] {
+		*a = (*a)[:len(*a)+len(row)]
+	}
 }
 
 // row reads an Insert, Update or Delete message.
@@ -30,13 +52,13 @@ func (d *decoder) row(kind byte, lsn change.LSN, b *buffer) error {
 		return nil
 	}
 	var before, after *tuple
-	var err error
 	tag := b.byte()
 	if kind != 'I' && (tag == 'O' || tag == 'K') {
 		if tag == 'K' {
 			return fmt.Errorf("%w: old row of %s has its key only: REPLICA IDENTITY was not FULL", change.ErrUnreadable, r.entity)
 		}
-		if before, err = r.tuple(b); err != nil {
+		before = &d.before
+		if err := d.tuple(r, b, before); err != nil {
 			return err
 		}
 		if kind == 'U' {
@@ -49,7 +71,8 @@ func (d *decoder) row(kind byte, lsn change.LSN, b *buffer) error {
 		if b.err == nil && tag != 'N' {
 			return fmt.Errorf("unexpected tuple %q", tag)
 		}
-		if after, err = r.tuple(b); err != nil {
+		after = &d.after
+		if err := d.tuple(r, b, after); err != nil {
 			return err
 		}
 	}
@@ -114,18 +137,20 @@ func (d *decoder) signal(c change.Change, t *tuple) error {
 }
 
 // tuple reads TupleData: a column count, then each column's kind and value.
-func (r *relation) tuple(b *buffer) (*tuple, error) {
+func (d *decoder) tuple(r *relation, b *buffer, t *tuple) error {
 	if n := int(b.uint16()); b.err == nil && n != len(r.columns) {
-		return nil, fmt.Errorf("tuple of %s has %d columns, its description %d", r.entity, n, len(r.columns))
+		return fmt.Errorf("tuple of %s has %d columns, its description %d", r.entity, n, len(r.columns))
 	}
-	t := &tuple{row: make(change.Row, 0, 64+len(b.data)*5/4)}
+	*t = tuple{row: d.rows.room(r.nameBytes + len(b.data)*5/4)}
 	for i := range r.columns {
 		if err := r.column(b, i, t); err != nil {
-			return nil, fmt.Errorf("column %s of %s: %w", r.columns[i].name, r.entity, err)
+			return fmt.Errorf("column %s of %s: %w", r.columns[i].name, r.entity, err)
 		}
 	}
 	t.row = change.CloseRow(t.row)
-	return t, nil
+	d.rows.keep(t.row)
+	t.row = t.row[:len(t.row):len(t.row)] // what is appended to one must not run into the next
+	return nil
 }
 
 func (r *relation) column(b *buffer, i int, t *tuple) (err error) {
@@ -135,7 +160,7 @@ func (r *relation) column(b *buffer, i int, t *tuple) (err error) {
 		return b.err
 	case kind == 'n':
 		if c.streamed {
-			t.row = append(change.AppendColumn(t.row, c.name), "null"...)
+			t.row = append(t.appendKey(c), "null"...)
 		}
 		return nil
 	case kind == 'u':
@@ -157,7 +182,17 @@ func (r *relation) column(b *buffer, i int, t *tuple) (err error) {
 		t.quest = text
 	}
 	if c.streamed {
-		t.row, err = appendJSON(change.AppendColumn(t.row, c.name), c.oid, text)
+		t.row, err = appendJSON(t.appendKey(c), c.oid, text)
 	}
 	return err
+}
+
+// appendKey appends a column's name to the row, as change.AppendColumn does.
+func (t *tuple) appendKey(c *column) change.Row {
+	if len(t.row) == 0 {
+		t.row = append(t.row, '{')
+	} else {
+		t.row = append(t.row, ',')
+	}
+	return append(t.row, c.key...)
 }

@@ -39,6 +39,7 @@ type assembler struct {
 	held    []change.Change
 	quests  []int64 // of held, one for one
 	bytes   int
+	encoded []byte // the last message; a writer does not keep it
 
 	// lastStep is when a transaction with changes last ended, in Unix nanoseconds;
 	// the ticker reads it.
@@ -294,7 +295,8 @@ func (a *assembler) step(ctx context.Context, quest int64, changes []change.Chan
 		QuestID: quest, Transaction: a.tx, Source: a.source, Changes: changes, Published: change.MillisOf(time.Now()),
 	}
 	s.Transaction.Message, s.Transaction.Messages = a.message, messages
-	seq, err := a.publish(ctx, a.config.Subject(quest), change.AppendStep(make([]byte, 0, 256+a.bytes), &s))
+	a.encoded = change.AppendStep(a.encoded[:0], &s)
+	seq, err := a.publish(ctx, a.config.Subject(quest), a.encoded)
 	if err == nil && s.Transaction.Whole() {
 		a.recorded(seq, s.Transaction.EndLSN)
 	}

@@ -90,7 +90,7 @@ type CDC interface {
 // Writer publishes in order.
 type Writer interface {
 	// Publish sends a message and returns the sequence it will have. It blocks
-	// while too many are not acknowledged.
+	// while too many are not acknowledged. It does not keep data.
 	Publish(ctx context.Context, subject string, data []byte) (change.Seq, error)
 	// Acked is the newest sequence that is stored with all before it.
 	Acked() change.Seq

@@ -1,0 +1,147 @@
+package pgsource
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+)
+
+// Of reading from the server, in bytes.
+const (
+	// readBuffer is how much is read at once.
+	readBuffer = 1 << 20
+	// enough is how much a reader that is behind wants to find waiting.
+	enough = 256 << 10
+	// largest bounds a message; the server allows none of 1 GiB.
+	largest = 1 << 30
+	// headerSize is that of a message: its kind, and its length without the kind.
+	headerSize = 5
+)
+
+// pause is how long a reader that is behind lets the server go on. A server whose
+// reader keeps up is woken, and wakes the reader, for every few rows, which costs
+// either side more than the rows do.
+const pause = 10 * time.Millisecond
+
+// frames reads the server's messages. While a connection is set up it is a reader
+// that gives one message at a time, so that nobody else has read ahead when the
+// connection is taken over.
+type frames struct {
+	conn net.Conn
+	from io.Reader // conn, by way of pgconn's own reader
+	// silence is how long the server may say nothing before it counts as gone.
+	silence time.Duration
+	// lazy says that there is much to read, and no hurry for its first bytes.
+	lazy bool
+
+	buffer     []byte
+	start, end int // what of buffer has not been given out
+	left       int // bytes of the current message that Read has not given out
+	read       int // how much the last read from the network brought
+}
+
+// Read gives bytes of the current message only.
+func (f *frames) Read(p []byte) (int, error) {
+	if f.left == 0 {
+		if err := f.have(headerSize); err != nil {
+			return 0, err
+		}
+		size, err := f.size()
+		if err != nil {
+			return 0, err
+		}
+		f.left = size
+	}
+	if f.start == f.end {
+		if err := f.fill(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, f.buffer[f.start:min(f.end, f.start+f.left)])
+	f.start, f.left = f.start+n, f.left-n
+	return n, nil
+}
+
+// next gives the kind and the body of the next message. The body is valid until
+// the next call.
+func (f *frames) next() (kind byte, body []byte, err error) {
+	if err := f.have(headerSize); err != nil {
+		return 0, nil, err
+	}
+	size, err := f.size()
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := f.have(size); err != nil {
+		return 0, nil, err
+	}
+	message := f.buffer[f.start : f.start+size]
+	f.start += size
+	return message[0], message[headerSize:], nil
+}
+
+// size is that of the message whose header is there.
+func (f *frames) size() (int, error) {
+	n := int(binary.BigEndian.Uint32(f.buffer[f.start+1:]))
+	if n < headerSize-1 || n >= largest {
+		return 0, fmt.Errorf("message of %d bytes", n)
+	}
+	return 1 + n, nil
+}
+
+// have reads until n bytes are there.
+func (f *frames) have(n int) error {
+	for f.end-f.start < n {
+		if n > len(f.buffer)-f.start {
+			f.shift(n)
+		}
+		if err := f.fill(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shift moves what is left to the front of a buffer with room for n bytes, of the
+// usual size where that will do.
+func (f *frames) shift(n int) {
+	to := f.buffer
+	if size := max(n, readBuffer); size != len(to) {
+		to = make([]byte, size)
+	}
+	f.end = copy(to, f.buffer[f.start:f.end])
+	f.buffer, f.start = to, 0
+}
+
+// fill reads once from the network.
+func (f *frames) fill() error {
+	if f.start == f.end {
+		f.start, f.end = 0, 0
+	}
+	if f.end == len(f.buffer) {
+		f.shift(readBuffer)
+	}
+	if f.lazy && f.read < enough {
+		time.Sleep(pause)
+	}
+	if f.silence > 0 {
+		if err := f.conn.SetReadDeadline(time.Now().Add(f.silence)); err != nil {
+			return err
+		}
+	}
+	n, err := f.from.Read(f.buffer[f.end:])
+	f.end, f.read = f.end+n, n
+	switch {
+	case n > 0:
+		return nil // an error comes again
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("nothing for %s: %w", f.silence, err)
+	case err == nil:
+		return io.ErrNoProgress
+	}
+	return err
+}
