@@ -118,7 +118,7 @@ func (p *postgres) backlog(ctx context.Context, quests, transactions int) (end s
 	err = p.exec(ctx, `SET synchronous_commit = off`, fmt.Sprintf(`
 		DO $$ BEGIN
 			FOR t IN 0 .. %[2]d - 1 LOOP
-				PERFORM approve(q) FROM generate_series(t * %[1]d / %[2]d + 1, (t + 1) * %[1]d / %[2]d) q;
+				PERFORM approve(q) FROM generate_series(t::bigint * %[1]d / %[2]d + 1, (t + 1)::bigint * %[1]d / %[2]d) q;
 				COMMIT;
 			END LOOP;
 		END $$`, quests, transactions),

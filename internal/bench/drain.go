@@ -357,6 +357,7 @@ func (r *rig) measure(ctx context.Context, p *program, nats *testkit.NATS, how s
 	if err != nil {
 		return one, err
 	}
+	_ = syscall.Kill(p.cmd.Process.Pid, syscall.SIGUSR1)
 	start := time.Now()
 	if err := syscall.Kill(sender, syscall.SIGCONT); err != nil {
 		return one, fmt.Errorf("let the walsender go on: %w", err)

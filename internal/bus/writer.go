@@ -17,16 +17,17 @@ import (
 // order in which it assigned sequences.
 type Writer struct {
 	conn  *Conn
-	id    string // unique to this writer: what its message ids begin with
+	name  string // unique to this writer: what its message ids begin with
 	turn  chan struct{}
 	note  chan struct{}
 	watch *watcher
 	acks  ackDecoder // used by the subscription's goroutine only
 
 	// Used under turn only.
-	inbox    string
-	header   nats.Header
-	previous string // id of the message before
+	inbox string
+	msg   nats.Msg // the library does not keep it
+	// The values in msg's header.
+	follows, id, previous []string
 
 	mu       sync.Mutex // guards against publishers, acks, the timer and connection events meeting
 	sub      *nats.Subscription
@@ -51,9 +52,9 @@ type waiter struct {
 // It sends nothing by itself; Close it in the end.
 func (c *Conn) NewWriter(last Seq) *Writer {
 	w := &Writer{
-		conn: c, id: rand.Text()[:12],
+		conn: c, name: rand.Text()[:12],
 		turn: make(chan struct{}, 1), note: make(chan struct{}, 1),
-		inbox: c.nc.NewInbox(), header: nats.Header{},
+		inbox: c.nc.NewInbox(), follows: make([]string, 1), id: make([]string, 1), previous: make([]string, 1),
 		assigned: last, acked: last, sizes: make([]int64, c.cfg.Window),
 	}
 	w.watch = &watcher{
@@ -69,8 +70,8 @@ func (c *Conn) NewWriter(last Seq) *Writer {
 // ErrTooLarge, leave the Writer usable; after any other it is dead. data may
 // be reused when Publish returns.
 func (w *Writer) Publish(ctx context.Context, subject string, data []byte) (Seq, error) {
-	if err := w.conn.checkSize(fmt.Sprintf("publish to %q", subject), data); err != nil {
-		return 0, err
+	if len(data) > w.conn.MaxPayload() {
+		return 0, w.conn.checkSize(fmt.Sprintf("publish to %q", subject), data)
 	}
 	select {
 	case w.turn <- struct{}{}:
@@ -92,16 +93,23 @@ func (w *Writer) Publish(ctx context.Context, subject string, data []byte) (Seq,
 	return seq, nil
 }
 
-// message names the message it must follow by sequence and by id.
+// message names the message it must follow by sequence and by id. It is valid
+// until the next call.
 func (w *Writer) message(seq Seq, subject string, data []byte) *nats.Msg {
-	id := w.id + "." + strconv.FormatUint(uint64(seq), 10)
-	w.header[jetstream.ExpectedLastSeqHeader] = []string{strconv.FormatUint(uint64(seq-1), 10)}
-	w.header[jetstream.MsgIDHeader] = []string{id}
-	if w.previous != "" {
-		w.header[jetstream.ExpectedLastMsgIDHeader] = []string{w.previous}
+	if w.msg.Header == nil {
+		w.msg = nats.Msg{Reply: w.inbox, Header: nats.Header{
+			jetstream.ExpectedLastSeqHeader: w.follows, jetstream.MsgIDHeader: w.id,
+		}}
+	} else {
+		w.previous[0] = w.id[0]
+		w.msg.Header[jetstream.ExpectedLastMsgIDHeader] = w.previous
 	}
-	w.previous = id
-	return &nats.Msg{Subject: subject, Reply: w.inbox, Header: w.header, Data: data}
+	var text [40]byte
+	w.follows[0] = string(strconv.AppendUint(text[:0], uint64(seq-1), 10))
+	id := append(append(text[:0], w.name...), '.')
+	w.id[0] = string(strconv.AppendUint(id, uint64(seq), 10))
+	w.msg.Subject, w.msg.Data = subject, data
+	return &w.msg
 }
 
 // room waits until a message of the size fits into the window. Having waited,
