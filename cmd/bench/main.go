@@ -55,7 +55,7 @@ func root() *cobra.Command {
 			o.Say = func(format string, args ...any) { fmt.Fprintf(os.Stderr, "== "+format+"\n", args...) }
 			result, err := run(c.Context())
 			if err != nil {
-				return err
+				return err // with no result
 			}
 			if output == "json" {
 				return json.NewEncoder(os.Stdout).Encode(map[string]any{use: result})
@@ -66,6 +66,8 @@ func root() *cobra.Command {
 	}
 	add("drain", "drain a backlog of one approval a transaction", func(ctx context.Context) (report, error) { return bench.RunDrain(ctx, o, 0) })
 	add("drain-large", "drain the same rows in five transactions", func(ctx context.Context) (report, error) { return bench.RunDrain(ctx, o, 5) })
+	add("latency", "time approvals that come at an even pace", func(ctx context.Context) (report, error) { return bench.RunLatency(ctx, o) })
+	add("state", "start on a stream of many quests", func(ctx context.Context) (report, error) { return bench.RunState(ctx, o) })
 	return cmd
 }
 

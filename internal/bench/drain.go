@@ -84,7 +84,7 @@ func RunDrain(ctx context.Context, o Options, transactions int) (d *Drain, err e
 	if transactions == 0 {
 		transactions = quests
 	}
-	r, err := openRig(ctx, o, quests)
+	r, err := openRig(ctx, o, quests, true)
 	if err != nil {
 		return nil, err
 	}
@@ -178,9 +178,9 @@ type rig struct {
 	closers  []func() error
 }
 
-// openRig starts the database and keeps, for each kind of server, a data folder
-// that has the baseline.
-func openRig(ctx context.Context, o Options, quests int) (_ *rig, err error) {
+// openRig starts the database and keeps, for the embedded server and if wanted
+// for an external one, a data folder that has the baseline.
+func openRig(ctx context.Context, o Options, quests int, both bool) (_ *rig, err error) {
 	r := &rig{options: o, quests: quests}
 	defer func() {
 		if err != nil {
@@ -200,10 +200,12 @@ func openRig(ctx context.Context, o Options, quests int) (_ *rig, err error) {
 		return nil, err
 	}
 	o.Say("taking the baselines")
-	for _, external := range []bool{false, true} {
-		if err := r.template(ctx, external); err != nil {
-			return nil, fmt.Errorf("take a baseline: %w", err)
-		}
+	err = r.template(ctx, false)
+	if err == nil && both {
+		err = r.template(ctx, true)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("take a baseline: %w", err)
 	}
 	return r, nil
 }
@@ -357,7 +359,6 @@ func (r *rig) measure(ctx context.Context, p *program, nats *testkit.NATS, how s
 	if err != nil {
 		return one, err
 	}
-	_ = syscall.Kill(p.cmd.Process.Pid, syscall.SIGUSR1)
 	start := time.Now()
 	if err := syscall.Kill(sender, syscall.SIGCONT); err != nil {
 		return one, fmt.Errorf("let the walsender go on: %w", err)

@@ -20,3 +20,25 @@ func (d *Drain) Table() string {
 	w.Flush()
 	return b.String()
 }
+
+// Table shows latencies to a person.
+func (l *Latency) Table() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d approvals a second for %.0f s, medians of %d rounds, in ms from just before COMMIT\n", l.Rate, l.For, l.Rounds)
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "\tp50\tp99\tmax\t")
+	for _, row := range []struct {
+		name string
+		s    Spread
+	}{{"COMMIT itself", l.Commit}, {"step at a subscriber", l.Publish}, {"drift.opened at a subscriber, grace 0", l.Detect}} {
+		fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.2f\t\n", row.name, row.s.P50, row.s.P99, row.s.Max)
+	}
+	w.Flush()
+	return b.String()
+}
+
+// Table shows the state's cost to a person.
+func (s *State) Table() string {
+	return fmt.Sprintf("%d quests, %d rows, medians of %d rounds: ready %.2f s after its start, %.2f s of CPU, %.0f MB at the most\n",
+		s.Quests, s.Rows, s.Rounds, s.Start, s.CPU, s.RSS)
+}

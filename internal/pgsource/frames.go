@@ -15,17 +15,17 @@ const (
 	// readBuffer is how much is read at once.
 	readBuffer = 1 << 20
 	// enough is how much a reader that is behind wants to find waiting.
-	enough = 256 << 10
+	enough = 512 << 10
 	// largest bounds a message; the server allows none of 1 GiB.
 	largest = 1 << 30
 	// headerSize is that of a message: its kind, and its length without the kind.
 	headerSize = 5
 )
 
-// pause is how long a reader that is behind lets the server go on. A server whose
-// reader keeps up is woken, and wakes the reader, for every few rows, which costs
-// either side more than the rows do.
-const pause = 10 * time.Millisecond
+// pause is how long a reader that is behind lets the server go on at the most. A
+// server whose reader keeps up wakes it for every few rows, which costs either
+// side more than the rows do.
+const pause = 20 * time.Millisecond
 
 // frames reads the server's messages. While a connection is set up it is a reader
 // that gives one message at a time, so that nobody else has read ahead when the
@@ -36,12 +36,12 @@ type frames struct {
 	// silence is how long the server may say nothing before it counts as gone.
 	silence time.Duration
 	// lazy says that there is much to read, and no hurry for its first bytes.
-	lazy bool
+	lazy  bool
+	water *lowWater
 
 	buffer     []byte
 	start, end int // what of buffer has not been given out
 	left       int // bytes of the current message that Read has not given out
-	read       int // how much the last read from the network brought
 }
 
 // Read gives bytes of the current message only.
@@ -125,8 +125,11 @@ func (f *frames) fill() error {
 	if f.end == len(f.buffer) {
 		f.shift(readBuffer)
 	}
-	if f.lazy && f.read < enough {
-		time.Sleep(pause)
+	switch {
+	case f.lazy:
+		f.water.wait(enough, pause)
+	case f.water != nil:
+		f.water.end()
 	}
 	if f.silence > 0 {
 		if err := f.conn.SetReadDeadline(time.Now().Add(f.silence)); err != nil {
@@ -134,7 +137,7 @@ func (f *frames) fill() error {
 		}
 	}
 	n, err := f.from.Read(f.buffer[f.end:])
-	f.end, f.read = f.end+n, n
+	f.end += n
 	switch {
 	case n > 0:
 		return nil // an error comes again

@@ -68,7 +68,7 @@ func (s *Source) newStream(conn *pgconn.PgConn, next uint64, domains map[uint32]
 		return nil, fmt.Errorf("take over the replication connection: %w", err)
 	}
 	st := &Stream{conn: raw.Conn, frames: raw.CustomData[framesKey].(*frames)}
-	st.frames.conn, st.frames.silence = raw.Conn, 3*s.config.SenderTimeout
+	st.frames.conn, st.frames.water, st.frames.silence = raw.Conn, newLowWater(raw.Conn), 3*s.config.SenderTimeout
 	st.next.Store(next)
 	st.decoder = newDecoder(&s.names, st.xid64)
 	st.decoder.domains = domains
