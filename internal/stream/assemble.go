@@ -232,6 +232,9 @@ func (a *assembler) commit(ctx context.Context, end change.LSN) error {
 		return nil
 	}
 	a.tx.EndLSN = end
+	if allSame(a.quests) {
+		return a.step(ctx, a.quests[0], a.held, 1)
+	}
 	quests, groups := a.group()
 	for i, quest := range quests {
 		if err := a.step(ctx, quest, groups[i], len(quests)); err != nil {
@@ -259,9 +262,6 @@ func (a *assembler) tooLarge() bool {
 
 // group sorts the held changes by quest.
 func (a *assembler) group() (quests []int64, groups [][]change.Change) {
-	if one := a.quests[0]; allSame(a.quests, one) {
-		return []int64{one}, [][]change.Change{a.held}
-	}
 	at := map[int64]int{}
 	for i, quest := range a.quests {
 		j, seen := at[quest]
@@ -275,9 +275,9 @@ func (a *assembler) group() (quests []int64, groups [][]change.Change) {
 	return quests, groups
 }
 
-func allSame(quests []int64, one int64) bool {
+func allSame(quests []int64) bool {
 	for _, q := range quests {
-		if q != one {
+		if q != quests[0] {
 			return false
 		}
 	}
