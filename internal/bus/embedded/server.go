@@ -27,6 +27,9 @@ const (
 	readyPoll         = 100 * time.Millisecond
 )
 
+// MaxBatch is how many messages an atomic batch may have.
+const MaxBatch = 4096
+
 // ErrStopTimeout says that the server was still busy when Stop gave up.
 var ErrStopTimeout = errors.New("nats server did not stop in time")
 
@@ -37,6 +40,7 @@ type Config struct {
 	MaxStore     int64         // bytes for all streams; 0 lets the server take most of the free disk
 	MaxPayload   int32         // bytes a message, 8 MiB by default
 	SyncInterval time.Duration // 1 s by default
+	SyncAlways   bool          // sync every write, and a batch once, before it is acknowledged
 	Protected    []string      // consumer names that readers may not touch
 	Logger       *slog.Logger
 }
@@ -119,6 +123,8 @@ func newServer(ctx context.Context, cfg Config, lock *dirLock) (*Server, error) 
 		StoreDir:               cfg.Dir,
 		JetStreamMaxStore:      cfg.MaxStore,
 		SyncInterval:           cfg.SyncInterval,
+		SyncAlways:             cfg.SyncAlways,
+		JetStreamLimits:        server.JSLimitOpts{MaxBatchSize: MaxBatch, MaxBatchInflightPerStream: 1000},
 		MaxPayload:             cfg.MaxPayload,
 		// A full publish window must not look like a slow client.
 		MaxPending: max(server.MAX_PENDING_SIZE, 8*int64(cfg.MaxPayload)),
