@@ -37,6 +37,7 @@ type App struct {
 	store    *pgstore.Store
 	nats     *embedded.Server // nil with an external server
 	bus      *bus.Conn
+	sync     externalSync
 	stream   *stream.Flow
 	watch    *watch.Flow
 }
@@ -162,7 +163,7 @@ func openStore(ctx context.Context, c *config.Config, namesOptional bool) (*pgst
 // build makes the flows; nothing runs yet.
 func (a *App) build() {
 	rules := Rules(&a.config)
-	cdc := cdcPort{a.bus}
+	cdc := cdcPort{a.bus, a.always()}
 	host, _ := os.Hostname()
 	a.instance = fmt.Sprintf("%s:%d:%s", host, os.Getpid(), rand.Text()[:6])
 	a.stream = stream.New(stream.Config{
@@ -170,7 +171,7 @@ func (a *App) build() {
 		System: a.server.System, Timeline: a.server.Timeline,
 		Subject: a.bus.StepSubject, Control: a.bus.ControlSubject(),
 		MaxRows: a.config.Stream.MaxRows, MaxBytes: a.config.Stream.MaxBytes, MaxPayload: a.bus.MaxPayload(),
-		ConfirmLag: a.confirmLag(), BaselineLag: a.baselineLag(),
+		ConfirmLag: a.confirmLag, TailLag: a.tailLag(), BaselineLag: a.baselineLag(),
 		MarkFor: rules.Drift.LongestGrace() + markAfterGrace,
 	}, postgresPort{a.source, a.store, Schema(&a.config.Tables)}, clockPort{a.store}, cdc, notesPort{a.bus}, a.logger)
 	a.watch = watch.New(rules, cdc, eventsPort{a.bus}, findingsPort{a.bus.Findings()}, a.store, a.logger)
@@ -187,6 +188,7 @@ func (a *App) Run(ctx context.Context, wait bool) error {
 	}
 	group.Go(func() error { return a.stream.Run(ctx, wait, func(epoch uint64) { replace(epochs, epoch) }) })
 	group.Go(func() error { return a.watchWhileActive(ctx, epochs) })
+	group.Go(func() error { return a.followSync(ctx) })
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"syscall"
@@ -113,6 +114,9 @@ func newServer(ctx context.Context, cfg Config, lock *dirLock) (*Server, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := settle(filepath.Join(cfg.Dir, server.JetStreamStoreDir)); err != nil {
+		return nil, err
+	}
 	ns, err := server.NewServer(&server.Options{
 		ServerName:             "questwatch",
 		Host:                   host,
@@ -124,8 +128,12 @@ func newServer(ctx context.Context, cfg Config, lock *dirLock) (*Server, error) 
 		JetStreamMaxStore:      cfg.MaxStore,
 		SyncInterval:           cfg.SyncInterval,
 		SyncAlways:             cfg.SyncAlways,
-		JetStreamLimits:        server.JSLimitOpts{MaxBatchSize: MaxBatch, MaxBatchInflightPerStream: 1000},
-		MaxPayload:             cfg.MaxPayload,
+		JetStreamLimits: server.JSLimitOpts{
+			MaxBatchSize: MaxBatch,
+			// Those that a lost connection left behind count for ten seconds.
+			MaxBatchInflightPerStream: 1000,
+		},
+		MaxPayload: cfg.MaxPayload,
 		// A full publish window must not look like a slow client.
 		MaxPending: max(server.MAX_PENDING_SIZE, 8*int64(cfg.MaxPayload)),
 		Users:      allowed,
