@@ -3,6 +3,7 @@ package bus_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -262,4 +263,39 @@ func TestSetupRefusesAsynchronousStream(t *testing.T) {
 		t.Error(err)
 	}
 	advice(t, err)
+}
+
+// Whoever may read can have copies of our messages, with all their headers, sent to
+// the stream, a whole batch of them in its order too. The server takes none.
+func TestCopiesOfBatchesAreRefused(t *testing.T) {
+	s, c := openBatches(t, bus.Config{})
+	publishBatches(t, c, newBatchWriter(t, c, 0), 0, 50)
+	if sizes := batchSizes(t, s, c); len(sizes) == 50 {
+		t.Fatal("there is no batch")
+	}
+	reader, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	for seq := range 50 {
+		body := fmt.Appendf(nil, `{"seq":%d}`, seq+1)
+		if err := reader.PublishRequest("$JS.API.DIRECT.GET."+c.CDCStream(), c.ControlSubject(), body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// An answer of another kind is stored, behind all copies.
+	if err := reader.PublishRequest("$JS.API.STREAM.INFO."+c.CDCStream(), c.ControlSubject(), nil); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, 10*time.Second, func() error {
+		if last, _, err := c.CDCTail(t.Context()); err != nil || last < 51 {
+			return fmt.Errorf("stream is at %d: %w", last, err)
+		}
+		return nil
+	})
+	publishBatches(t, c, newBatchWriter(t, c, 51), 50, 20)
+	if n := wantPrefix(t, stored(t, c)); n != 70 {
+		t.Errorf("%d messages are stored", n)
+	}
 }
