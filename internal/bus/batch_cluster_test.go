@@ -72,7 +72,7 @@ func TestBatchesAcrossLeaderChanges(t *testing.T) {
 	}
 	t.Cleanup(nc.Close)
 	next := 0
-	for range 6 {
+	for range 4 {
 		var last bus.Seq
 		testkit.Eventually(t, 30*time.Second, func() (err error) {
 			last, _, err = c.CDCTail(t.Context())
