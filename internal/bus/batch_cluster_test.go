@@ -58,7 +58,7 @@ func TestBatchesAcrossLeaderChanges(t *testing.T) {
 	var c *bus.Conn
 	testkit.Eventually(t, 60*time.Second, func() (err error) { // they elect a leader first
 		if c == nil {
-			c, err = bus.Connect(t.Context(), bus.Config{URL: urls, Batches: true, Replicas: 3, AckTimeout: time.Second})
+			c, err = bus.Connect(t.Context(), bus.Config{URL: urls, Batches: true, Replicas: 3, AckTimeout: 300 * time.Millisecond})
 			if err != nil {
 				return err
 			}
