@@ -37,6 +37,7 @@ type App struct {
 	store    *pgstore.Store
 	nats     *embedded.Server // nil with an external server
 	bus      *bus.Conn
+	sync     externalSync
 	stream   *stream.Flow
 	watch    *watch.Flow // nil when it is switched off
 }
@@ -162,7 +163,7 @@ func openStore(ctx context.Context, c *config.Config, namesOptional bool) (*pgst
 // build makes the flows; nothing runs yet.
 func (a *App) build() {
 	rules := Rules(&a.config)
-	cdc := cdcPort{a.bus}
+	cdc := cdcPort{a.bus, a.always()}
 	host, _ := os.Hostname()
 	a.instance = fmt.Sprintf("%s:%d:%s", host, os.Getpid(), rand.Text()[:6])
 	a.stream = stream.New(stream.Config{
@@ -170,7 +171,7 @@ func (a *App) build() {
 		System: a.server.System, Timeline: a.server.Timeline,
 		Subject: a.bus.StepSubject, Control: a.bus.ControlSubject(),
 		MaxRows: a.config.Stream.MaxRows, MaxBytes: a.config.Stream.MaxBytes, MaxPayload: a.bus.MaxPayload(),
-		ConfirmLag: a.confirmLag(), BaselineLag: a.baselineLag(),
+		ConfirmLag: a.confirmLag, TailLag: a.tailLag(), BaselineLag: a.baselineLag(),
 		MarkFor: rules.Drift.LongestGrace() + markAfterGrace,
 	}, postgresPort{a.source, a.store, Schema(&a.config.Tables)}, clockPort{a.store}, cdc, notesPort{a.bus}, a.logger)
 	if !a.config.Watch.Enabled {
@@ -192,6 +193,7 @@ func (a *App) Run(ctx context.Context, wait bool) error {
 	if a.watch != nil {
 		group.Go(func() error { return a.watchWhileActive(ctx, epochs) })
 	}
+	group.Go(func() error { return a.followSync(ctx) })
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil

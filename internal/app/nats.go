@@ -16,18 +16,8 @@ import (
 	"github.com/peerquest/questwatch/internal/hint"
 )
 
-const (
-	// embeddedSync is how often the embedded server writes through to the disk.
-	embeddedSync = time.Second
-	// embeddedLag is how long a message of it must have been acknowledged before
-	// Postgres may forget; five times the sync interval, for slow disks.
-	embeddedLag = 5 * embeddedSync
-	// unknownSync is the sync interval of a server that does not say: NATS's own
-	// default.
-	unknownSync = 2 * time.Minute
-	// markAfterGrace is how long after the longest grace marks stay frequent.
-	markAfterGrace = time.Minute
-)
+// markAfterGrace is how long after the longest grace marks stay frequent.
+const markAfterGrace = time.Minute
 
 // openBus connects to the external server, or starts the embedded one.
 func (a *App) openBus(ctx context.Context) (err error) {
@@ -35,28 +25,39 @@ func (a *App) openBus(ctx context.Context) (err error) {
 	bc := bus.Config{
 		URL: n.URL, Namespace: a.config.Namespace, Manage: n.Manage, Logger: a.logger,
 		CDCMaxAge: a.config.Stream.KeepFor, CDCMaxBytes: a.config.Stream.KeepBytes, EventsMaxAge: a.config.Stream.KeepEvents,
+		Batches: a.always(),
 	}
 	if external(n) {
 		if bc.URL, bc.Options, err = credentials(n); err != nil {
 			return err
 		}
+		bc.Options = append(bc.Options, a.sync.watch()...)
 		a.logger.Info("using an external NATS server")
 	} else {
 		a.nats, err = embedded.Start(ctx, embedded.Config{
-			Dir: a.config.Data, Listen: n.Listen, SyncInterval: embeddedSync, Logger: a.logger,
+			Dir: a.config.Data, Listen: n.Listen, SyncInterval: embeddedSync, SyncAlways: a.always(), Logger: a.logger,
 		})
 		if err != nil {
 			return err
 		}
 		a.onClose("embedded NATS server", a.nats.Stop)
 		bc.URL, bc.Options = a.nats.ClientURL(), a.nats.InProcess()
+		if a.always() {
+			bc.BatchMessages, bc.Window = embedded.MaxBatch, 2*embedded.MaxBatch
+		}
 		a.logger.Info("embedded NATS server is listening", "url", a.nats.ClientURL(), "data", a.config.Data)
 	}
 	if a.bus, err = bus.Connect(ctx, bc); err != nil {
 		return err
 	}
 	a.onClose("NATS connection", func() error { a.bus.Close(); return nil })
-	return a.bus.Setup(ctx)
+	if err := a.learnSync(ctx); err != nil {
+		return err
+	}
+	if err := a.bus.Setup(ctx); err != nil {
+		return err
+	}
+	return a.learnSync(ctx) // once more: now it is known which servers hold the stream
 }
 
 func external(n *config.NATS) bool { return n.URL != "" || n.Context != "" }
@@ -83,29 +84,6 @@ func credentials(n *config.NATS) (url string, options []nats.Option, err error) 
 		options = append(options, nats.UserInfo(n.User, n.Password))
 	}
 	return url, options, nil
-}
-
-// confirmLag is how long an acknowledged message may still be lost.
-func (a *App) confirmLag() time.Duration {
-	switch {
-	case a.config.Stream.ConfirmLag != 0:
-		return a.config.Stream.ConfirmLag
-	case a.nats != nil:
-		return embeddedLag
-	case a.config.NATS.SyncInterval != 0:
-		return a.config.NATS.SyncInterval * 5 / 4
-	}
-	return unknownSync * 5 / 4
-}
-
-// baselineLag is how long the end of a baseline waits before the slot is made
-// permanent. Losing it costs another baseline and no data, so that an external
-// server, which may take minutes, is not waited for.
-func (a *App) baselineLag() time.Duration {
-	if a.nats != nil {
-		return embeddedSync * 5 / 4
-	}
-	return 0
 }
 
 // healthy says what keeps JetStream from taking messages.

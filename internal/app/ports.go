@@ -103,7 +103,10 @@ func (p clockPort) Beat(ctx context.Context) error {
 }
 
 // cdcPort is the CDC stream for both flows.
-type cdcPort struct{ bus *bus.Conn }
+type cdcPort struct {
+	bus     *bus.Conn
+	batches bool
+}
 
 func (p cdcPort) Bounds(ctx context.Context) (first, last change.Seq, err error) {
 	s, err := p.bus.CDCState(ctx)
@@ -122,7 +125,12 @@ func record(m bus.Message) change.Record {
 	return change.Record{Seq: m.Seq, Subject: m.Subject, Data: m.Data}
 }
 
-func (p cdcPort) Writer(last change.Seq) stream.Writer { return p.bus.NewWriter(last) }
+func (p cdcPort) Writer(last change.Seq) stream.Writer {
+	if p.batches {
+		return p.bus.NewBatchWriter(last)
+	}
+	return p.bus.NewWriter(last)
+}
 
 func (p cdcPort) Consume(ctx context.Context, from change.Seq, fn func(change.Record) error) error {
 	return p.bus.ConsumeCDC(ctx, from, func(m bus.Message) error { return fn(record(m)) })

@@ -31,6 +31,9 @@ const (
 	requestTimeout = 5 * time.Second
 	pingInterval   = 10 * time.Second
 	headerRoom     = 512 // bytes of a message that its headers may take
+	// defaultBatch is how many messages of a batch a server takes unless it is told
+	// otherwise.
+	defaultBatch = 1000
 )
 
 // Config is how to reach the server and what to find there.
@@ -44,6 +47,10 @@ type Config struct {
 	CDCMaxAge    time.Duration
 	CDCMaxBytes  int64
 	EventsMaxAge time.Duration
+
+	// Batches makes the CDC stream one that a BatchWriter can write to.
+	Batches       bool
+	BatchMessages int // messages of a batch at most, 1000 by default
 
 	Window      int           // unacknowledged messages of a Writer, 4096 by default
 	WindowBytes int64         // and their bytes, 32 MiB by default
@@ -59,6 +66,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.CDCMaxAge, 7*24*time.Hour)
 	setDefault(&c.CDCMaxBytes, 8<<30)
 	setDefault(&c.EventsMaxAge, 400*24*time.Hour)
+	setDefault(&c.BatchMessages, defaultBatch)
 	setDefault(&c.Window, 4096)
 	setDefault(&c.WindowBytes, 32<<20)
 	setDefault(&c.AckTimeout, 10*time.Second)

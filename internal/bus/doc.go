@@ -29,6 +29,15 @@
 // events stream a copy of an event can be stored, and has that event's id.
 // Values in buckets bear no such mark: treat them as input.
 //
+// A BatchWriter promises the same and publishes atomic batches, which a server
+// that syncs every write (SyncAlways) takes many times faster than messages one by
+// one. It keeps holes out in another way: one batch is under way at a time, is
+// stored whole or refused, and names the sequence it has to follow. Setup allows
+// batches on the stream; servers before 2.12 know none, and are refused.
+//
+// SyncPolicy reads from servers' monitoring pages when what they acknowledge is on
+// the disk. Where nobody says so, two minutes is what a server takes by default.
+//
 // # Consuming
 //
 // ConsumeCDC and ConsumeEvents deliver strictly in stream order, each message

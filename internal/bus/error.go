@@ -89,6 +89,8 @@ const (
 	codeWrongLastMsgID   jetstream.ErrorCode = 10070
 	codeWrongLastSeq     jetstream.ErrorCode = 10071
 	codeStoreFailed      jetstream.ErrorCode = 10077
+	codeBatchDisabled    jetstream.ErrorCode = 10174
+	codeBatchTooLarge    jetstream.ErrorCode = 10199
 	codeMessageTooLarge  jetstream.ErrorCode = 10054
 	httpStatusServerSide                     = 500
 )

@@ -14,7 +14,7 @@ import (
 // documentation.
 func (c *Conn) isForeign(stream string, h nats.Header) bool {
 	if stream == c.names.cdcStream {
-		return len(h[jetstream.ExpectedLastSeqHeader]) == 0
+		return len(h[jetstream.ExpectedLastSeqHeader]) == 0 && len(h[batchIDHeader]) == 0
 	}
 	return h.Get(contentTypeHeader) != eventContentType
 }

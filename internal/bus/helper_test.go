@@ -11,14 +11,14 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/goleak"
 
 	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/bus/embedded"
 	"github.com/peerquest/questwatch/internal/hint"
+	"github.com/peerquest/questwatch/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 func startServer(t testing.TB, cfg embedded.Config) *embedded.Server {
 	t.Helper()

@@ -55,6 +55,7 @@ func (c *Conn) cdcConfig() jetstream.StreamConfig {
 		DenyDelete:  true, // a message taken out of the middle would be a silent loss
 		AllowDirect: true,
 		MaxMsgs:     -1, MaxMsgsPerSubject: -1, MaxMsgSize: -1, MaxConsumers: -1,
+		AllowAtomicPublish: c.cfg.Batches,
 	}
 }
 
@@ -89,8 +90,11 @@ func (c *Conn) setupStream(ctx context.Context, want jetstream.StreamConfig) err
 		return hint.Failed("verify stream", fmt.Errorf("%w: it does not exist", ErrSetup), "create it: "+streamCommand("add", want))
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return c.admin(ctx, want.Name, func(ctx context.Context) error {
-			_, err := c.js.CreateStream(ctx, want)
-			return err
+			made, err := c.js.CreateStream(ctx, want)
+			if err != nil {
+				return err
+			}
+			return checkBatches(made.CachedInfo().Config, want)
 		})
 	case err != nil:
 		return err
@@ -107,32 +111,55 @@ func (c *Conn) adjustLimits(ctx context.Context, have, want jetstream.StreamConf
 	adjusted := have
 	adjusted.MaxAge, adjusted.MaxBytes, adjusted.MaxMsgs = want.MaxAge, want.MaxBytes, want.MaxMsgs
 	adjusted.Duplicates, adjusted.AllowDirect = want.Duplicates, want.AllowDirect
+	adjusted.AllowAtomicPublish = have.AllowAtomicPublish || want.AllowAtomicPublish
 	if limits(adjusted) == limits(have) {
 		return nil
 	}
 	if c.cfg.Manage == ManageVerify {
+		if err := checkBatches(have, want); err != nil {
+			return err
+		}
 		c.log.Info("stream keeps limits of its own", "stream", have.Name, "limits", limits(have).String(), "configured", limits(adjusted).String())
 		return nil
 	}
 	c.log.Info("changing limits of stream", "stream", have.Name, "from", limits(have).String(), "to", limits(adjusted).String())
 	return c.admin(ctx, want.Name, func(ctx context.Context) error {
-		_, err := c.js.UpdateStream(ctx, adjusted)
-		return err
+		now, err := c.js.UpdateStream(ctx, adjusted)
+		if err != nil {
+			return err
+		}
+		return checkBatches(now.CachedInfo().Config, want)
 	})
+}
+
+// checkBatches looks whether a stream really takes batches, where they are wanted:
+// a server that does not know them leaves the flag out without a word, and would
+// store their messages one by one.
+func checkBatches(have, want jetstream.StreamConfig) error {
+	if !want.AllowAtomicPublish || have.AllowAtomicPublish {
+		return nil
+	}
+	return hint.Setup(fmt.Errorf("check stream: %w: it does not allow atomic batches", ErrSetup), "%s", allowBatches(want.Name))
+}
+
+// allowBatches is advice for who wants every batch durable on a stream that takes
+// none.
+func allowBatches(stream string) string {
+	return fmt.Sprintf("allow atomic batches, which nats-server has since 2.12: nats stream edit %s --allow-batch; or set stream.durability to interval", stream)
 }
 
 type streamLimits struct {
 	maxAge, duplicates time.Duration
 	maxBytes, maxMsgs  int64
-	direct             bool
+	direct, batches    bool
 }
 
 func limits(c jetstream.StreamConfig) streamLimits {
-	return streamLimits{maxAge: c.MaxAge, duplicates: c.Duplicates, maxBytes: c.MaxBytes, maxMsgs: c.MaxMsgs, direct: c.AllowDirect}
+	return streamLimits{maxAge: c.MaxAge, duplicates: c.Duplicates, maxBytes: c.MaxBytes, maxMsgs: c.MaxMsgs, direct: c.AllowDirect, batches: c.AllowAtomicPublish}
 }
 
 func (l streamLimits) String() string {
-	return fmt.Sprintf("age %v, bytes %d, messages %d, duplicate window %v, direct %t", l.maxAge, l.maxBytes, l.maxMsgs, l.duplicates, l.direct)
+	return fmt.Sprintf("age %v, bytes %d, messages %d, duplicate window %v, direct %t, batches %t", l.maxAge, l.maxBytes, l.maxMsgs, l.duplicates, l.direct, l.batches)
 }
 
 // fixedDifferences are those that would break a promise of this program, or
@@ -155,6 +182,9 @@ func fixedDifferences(have, want jetstream.StreamConfig) []string {
 	note("mirror", have.Mirror != nil, false)
 	note("sources", len(have.Sources), 0)
 	note("subject transform", have.SubjectTransform != nil, false)
+	if want.AllowAtomicPublish { // else it only loses what the lag allows for
+		note("persist mode", have.PersistMode, want.PersistMode)
+	}
 	return diff
 }
 
@@ -193,6 +223,9 @@ func streamCommand(verb string, s jetstream.StreamConfig) string {
 	}
 	if s.DenyDelete {
 		parts = append(parts, "--deny-delete")
+	}
+	if s.AllowAtomicPublish {
+		parts = append(parts, "--allow-batch")
 	}
 	return strings.Join(append(parts, "--defaults"), " ")
 }

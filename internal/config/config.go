@@ -51,10 +51,12 @@ type NATS struct {
 	PasswordFile string        `yaml:"password_file"`
 	Manage       string        `yaml:"manage"` // create, verify
 	SyncInterval time.Duration `yaml:"sync_interval"`
+	Monitoring   string        `yaml:"monitoring"` // URLs, comma-separated
 }
 
 // Stream is how changes are cut into messages and kept.
 type Stream struct {
+	Durability string        `yaml:"durability"` // interval, always
 	MaxRows    int           `yaml:"max_rows"`
 	MaxBytes   int           `yaml:"max_bytes"`
 	ConfirmLag time.Duration `yaml:"confirm_lag"`
@@ -154,7 +156,8 @@ func Default() Config {
 		},
 		NATS: NATS{Listen: "127.0.0.1:4222", Manage: "create"},
 		Stream: Stream{
-			MaxRows: 4096, MaxBytes: 8 << 20,
+			Durability: "interval",
+			MaxRows:    4096, MaxBytes: 8 << 20,
 			KeepFor: 7 * 24 * time.Hour, KeepBytes: 8 << 30, KeepEvents: 400 * 24 * time.Hour,
 		},
 		Watch: Watch{Enabled: true},

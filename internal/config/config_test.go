@@ -97,6 +97,7 @@ func TestUnusableSettings(t *testing.T) {
 		"namespace":                       func(c *Config) { c.Namespace = "Quest.Watch" },
 		"postgres.slot":                   func(c *Config) { c.Postgres.Slot = "no-dash" },
 		"log.level":                       func(c *Config) { c.Log.Level = "loud" },
+		"stream.durability":               func(c *Config) { c.Stream.Durability = "never" },
 		"nats.manage":                     func(c *Config) { c.NATS.Manage = "maybe" },
 		"rules.missing_participant.grace": func(c *Config) { c.Rules.MissingParticipant.Grace = -1 },
 		"stream":                          func(c *Config) { c.Stream.MaxRows = 0 },
@@ -157,5 +158,23 @@ func TestAddresses(t *testing.T) {
 				t.Errorf("error %v, want %q", err, test.want)
 			}
 		})
+	}
+}
+
+func TestMonitoringAddresses(t *testing.T) {
+	for value, fine := range map[string]bool{
+		"": true, "http://127.0.0.1:8222": true, "https://h/base": true, "http://a:1, http://b:2": true, "http://u:geheim@h:8222": true,
+		"127.0.0.1:8222": false, "nats://h:4222": false, "http://": false, "http://a:1,": false, "http://geheim h": false,
+		"http://h/varz?geheim": false, "h": false,
+	} {
+		c := Default()
+		c.NATS.Monitoring = value
+		err := c.Finish()
+		if (err == nil) != fine || err != nil && !strings.Contains(err.Error(), "nats.monitoring") {
+			t.Errorf("%q: %v", value, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "geheim") {
+			t.Errorf("the error repeats the value: %v", err)
+		}
 	}
 }

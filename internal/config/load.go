@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"reflect"
 	"regexp"
@@ -198,6 +199,8 @@ func (c *Config) check() error {
 		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		oneOf("log.format", c.Log.Format, "text", "json"),
 		oneOf("nats.manage", c.NATS.Manage, "create", "verify"),
+		oneOf("stream.durability", c.Stream.Durability, "interval", "always"),
+		webAddresses("nats.monitoring", c.NATS.Monitoring),
 		address("http.listen", c.HTTP.Listen, true),
 		// With an external server nobody listens there.
 		address("nats.listen", c.NATS.Listen, c.NATS.URL != "" || c.NATS.Context != ""),
@@ -215,6 +218,21 @@ func address(key, value string, optional bool) error {
 	}
 	if err != nil {
 		return &Error{Where: key, Err: errors.New("want HOST:PORT, such as 127.0.0.1:8080; port 0 takes a free one")}
+	}
+	return nil
+}
+
+// webAddresses refuses what is no list of URLs, without repeating it: one may hold
+// a password.
+func webAddresses(key, value string) error {
+	if value == "" {
+		return nil
+	}
+	for address := range strings.SplitSeq(value, ",") {
+		u, err := url.Parse(strings.TrimSpace(address))
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+			return &Error{Where: key, Err: errors.New("want the URL of a NATS server's monitoring, such as http://127.0.0.1:8222; several with commas between")}
+		}
 	}
 	return nil
 }

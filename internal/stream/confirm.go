@@ -11,7 +11,9 @@ import (
 // only recorded end LSNs come in, and one goes out only when its message has been
 // acknowledged for the lag.
 type confirmer struct {
-	lag time.Duration
+	lag func() time.Duration
+	// notBefore is when what the session found in the stream is durable.
+	notBefore time.Time
 
 	mu        sync.Mutex // the feed publishes while the ticker confirms
 	published []recorded // waiting for their acknowledgement, by sequence
@@ -59,10 +61,12 @@ func (c *confirmer) update(acked change.Seq, now time.Time) change.LSN {
 		c.published = append(c.published[:0], c.published[n:]...)
 		c.acked = push(c.acked, newest)
 	}
+	if now.Before(c.notBefore) {
+		return c.confirmed
+	}
 	n = 0
-	for n < len(c.acked) && now.Sub(c.acked[n].at) >= c.lag {
+	for lag := c.lag(); n < len(c.acked) && now.Sub(c.acked[n].at) >= lag; n++ {
 		c.confirmed = max(c.confirmed, c.acked[n].lsn)
-		n++
 	}
 	c.acked = append(c.acked[:0], c.acked[n:]...)
 	return c.confirmed

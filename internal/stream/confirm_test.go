@@ -12,12 +12,17 @@ import (
 var clockZero = time.Unix(0, 0)
 
 // Whatever is published, acknowledged and asked for when: nothing is confirmed
-// before its message has been acknowledged for the lag, nothing is taken back, and
-// everything is confirmed in the end.
+// before its message has been acknowledged for the lag as it is then, nor before
+// what the session found is durable; nothing is taken back, and everything is
+// confirmed in the end.
 func TestNothingIsConfirmedEarly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		const lag = 5 * time.Second
-		c := &confirmer{lag: lag}
+		const longest = 5 * time.Second
+		lag := longest
+		c := &confirmer{
+			lag:       func() time.Duration { return lag },
+			notBefore: clockZero.Add(time.Duration(rapid.IntRange(-1, 20).Draw(t, "found")) * time.Second),
+		}
 		now, seq, acked, lsn, confirmed := clockZero, change.Seq(0), change.Seq(0), change.LSN(0), change.LSN(0)
 		ackedAt := map[change.Seq]time.Time{}
 		ends := map[change.Seq]change.LSN{}
@@ -25,11 +30,11 @@ func TestNothingIsConfirmedEarly(t *testing.T) {
 			got := c.update(acked, now)
 			allowed := change.LSN(0)
 			for seq, lsn := range ends {
-				if at, ok := ackedAt[seq]; ok && now.Sub(at) >= lag {
+				if at, ok := ackedAt[seq]; ok && now.Sub(at) >= lag && !now.Before(c.notBefore) {
 					allowed = max(allowed, lsn)
 				}
 			}
-			if got > allowed {
+			if got > max(allowed, confirmed) { // what was confirmed stays so when the lag grows
 				t.Fatalf("confirmed %d at %v, allowed is %d", got, now.Sub(clockZero), allowed)
 			}
 			if got < confirmed {
@@ -38,7 +43,9 @@ func TestNothingIsConfirmedEarly(t *testing.T) {
 			confirmed = got
 		}
 		for range rapid.IntRange(1, 60).Draw(t, "actions") {
-			switch rapid.SampledFrom([]string{"publish", "burst", "ack", "wait", "update"}).Draw(t, "action") {
+			switch rapid.SampledFrom([]string{"publish", "burst", "ack", "wait", "lag", "update"}).Draw(t, "action") {
+			case "lag":
+				lag = rapid.SampledFrom([]time.Duration{0, longest}).Draw(t, "lag")
 			case "publish":
 				seq += change.Seq(rapid.IntRange(1, 3).Draw(t, "messages"))
 				lsn += 10
@@ -67,10 +74,36 @@ func TestNothingIsConfirmedEarly(t *testing.T) {
 		}
 		acked = seq
 		update()
-		now = now.Add(lag)
+		now = now.Add(longest + 20*time.Second)
 		update()
 		if confirmed != lsn {
 			t.Fatalf("confirmed %d in the end, want %d", confirmed, lsn)
 		}
 	})
+}
+
+// Where the server syncs before it acknowledges, an acknowledgement is enough.
+func TestNoLagConfirmsAtOnce(t *testing.T) {
+	c := &confirmer{lag: func() time.Duration { return 0 }}
+	c.record(3, 30)
+	if got := c.update(2, clockZero); got != 0 {
+		t.Errorf("confirmed %d before it is acknowledged", got)
+	}
+	if got := c.update(3, clockZero); got != 30 {
+		t.Errorf("confirmed %d", got)
+	}
+}
+
+// What a session finds may not be on the disk yet, and nothing behind it counts
+// before it is.
+func TestTailLagHoldsBackWhatIsAcknowledged(t *testing.T) {
+	c := &confirmer{lag: func() time.Duration { return 0 }, notBefore: clockZero.Add(time.Second)}
+	c.record(3, 30)
+	c.record(4, 40)
+	if got := c.update(4, clockZero.Add(time.Second-1)); got != 0 {
+		t.Errorf("confirmed %d early", got)
+	}
+	if got := c.update(4, clockZero.Add(time.Second)); got != 40 {
+		t.Errorf("confirmed %d", got)
+	}
 }

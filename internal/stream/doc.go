@@ -5,7 +5,8 @@
 //
 // No loss: Postgres is told to forget only up to an end LSN that a message of
 // the stream records, and only after that message, and with it every message
-// before it, has been acknowledged for longer than the server takes to sync.
+// before it, has been acknowledged for longer than the server takes to sync, which
+// is no time where it syncs before it acknowledges.
 //
 // Exactly once, in order: there is one writer, fenced by the stream's last
 // sequence. After any failure it reads the stream's tail and goes on behind it,

@@ -70,7 +70,9 @@ func DefaultConfig(c Config) Config {
 			*value = fallback
 		}
 	}
-	every(&c.ConfirmLag, 150*time.Second)
+	if c.ConfirmLag == nil {
+		c.ConfirmLag = func() time.Duration { return 150 * time.Second }
+	}
 	every(&c.MarkEvery, 250*time.Millisecond)
 	every(&c.MarkFor, 63*time.Second)
 	every(&c.IdleMarkEvery, 10*time.Second)

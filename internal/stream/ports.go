@@ -137,9 +137,13 @@ type Config struct {
 	MaxRows, MaxBytes int
 	// MaxPayload bounds a message, in bytes.
 	MaxPayload int
-	// ConfirmLag is how long a message must have been acknowledged before it counts
-	// as durable. BaselineLag is the same for the end of a baseline.
-	ConfirmLag, BaselineLag time.Duration
+	// ConfirmLag says how long a message must have been acknowledged before it counts
+	// as durable; it is asked whenever that matters, and may answer 0. It need not
+	// hold for what a session finds in the stream, which another process, or a server
+	// set up in another way, may have stored: until TailLag after a session's
+	// beginning nothing counts as durable. BaselineLag is for the end of a baseline.
+	ConfirmLag           func() time.Duration
+	TailLag, BaselineLag time.Duration
 	// MarkEvery is the time between progress marks, for MarkFor after the last
 	// step; IdleMarkEvery afterwards.
 	MarkEvery, MarkFor, IdleMarkEvery time.Duration

@@ -108,7 +108,7 @@ func (s *session) open(ctx context.Context) (plan, error) {
 	s.nextXID = reading.NextXID
 	s.writer = s.cdc.Writer(s.tail.last)
 	p := decide(&s.tail, slot, s.note, s.config.System, reading.LSN)
-	s.confirmer = &confirmer{lag: s.config.ConfirmLag}
+	s.confirmer = &confirmer{lag: s.config.ConfirmLag, notBefore: time.Now().Add(s.config.TailLag)}
 	if p.from != 0 {
 		s.confirmer.confirmed = slot.Confirmed
 	}

@@ -17,7 +17,9 @@
 // messages; package bus does. Buckets are not protected from this.
 //
 // Durability: writes are synced to disk every SyncInterval. A power failure
-// loses what was acknowledged since the last sync.
+// loses what was acknowledged since the last sync. With SyncAlways nothing is
+// acknowledged before it is synced. What a killed process left in the kernel's hands
+// is synced before the next server starts on the directory.
 //
 // Shutdown: Stop is idempotent and returns after at most ten seconds. The lock
 // is only given back when the server has really ended, even if that is later.

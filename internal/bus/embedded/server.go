@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"syscall"
@@ -27,6 +28,9 @@ const (
 	readyPoll         = 100 * time.Millisecond
 )
 
+// MaxBatch is how many messages an atomic batch may have.
+const MaxBatch = 4096
+
 // ErrStopTimeout says that the server was still busy when Stop gave up.
 var ErrStopTimeout = errors.New("nats server did not stop in time")
 
@@ -37,6 +41,7 @@ type Config struct {
 	MaxStore     int64         // bytes for all streams; 0 lets the server take most of the free disk
 	MaxPayload   int32         // bytes a message, 8 MiB by default
 	SyncInterval time.Duration // 1 s by default
+	SyncAlways   bool          // sync every write, and a batch once, before it is acknowledged
 	Protected    []string      // consumer names that readers may not touch
 	Logger       *slog.Logger
 }
@@ -109,6 +114,9 @@ func newServer(ctx context.Context, cfg Config, lock *dirLock) (*Server, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := settle(filepath.Join(cfg.Dir, server.JetStreamStoreDir)); err != nil {
+		return nil, err
+	}
 	ns, err := server.NewServer(&server.Options{
 		ServerName:             "questwatch",
 		Host:                   host,
@@ -119,7 +127,13 @@ func newServer(ctx context.Context, cfg Config, lock *dirLock) (*Server, error) 
 		StoreDir:               cfg.Dir,
 		JetStreamMaxStore:      cfg.MaxStore,
 		SyncInterval:           cfg.SyncInterval,
-		MaxPayload:             cfg.MaxPayload,
+		SyncAlways:             cfg.SyncAlways,
+		JetStreamLimits: server.JSLimitOpts{
+			MaxBatchSize: MaxBatch,
+			// Those that a lost connection left behind count for ten seconds.
+			MaxBatchInflightPerStream: 1000,
+		},
+		MaxPayload: cfg.MaxPayload,
 		// A full publish window must not look like a slow client.
 		MaxPending: max(server.MAX_PENDING_SIZE, 8*int64(cfg.MaxPayload)),
 		Users:      allowed,
