@@ -110,7 +110,7 @@ func (a *App) openPostgres(ctx context.Context) (setup pgsource.Setup, err error
 	p := a.config.Postgres
 	a.source, err = pgsource.New(pgsource.Config{
 		DSN: p.DSN, Slot: p.Slot, Publication: p.Publication, Schema: Schema(&a.config.Tables),
-		Setup: p.Setup, SenderTimeout: p.SenderTimeout, Logger: a.logger,
+		AllColumns: p.Columns == config.AllColumns, Setup: p.Setup, SenderTimeout: p.SenderTimeout, Logger: a.logger,
 	})
 	if err != nil {
 		return nil, err
@@ -172,7 +172,7 @@ func (a *App) build() {
 		MaxRows: a.config.Stream.MaxRows, MaxBytes: a.config.Stream.MaxBytes, MaxPayload: a.bus.MaxPayload(),
 		ConfirmLag: a.confirmLag(), BaselineLag: a.baselineLag(),
 		MarkFor: rules.Drift.LongestGrace() + markAfterGrace,
-	}, postgresPort{a.source, a.store, Schema(&a.config.Tables)}, clockPort{a.store}, cdc, notesPort{a.bus}, a.logger)
+	}, postgresPort{a.source, a.store, Schema(&a.config.Tables), a.config.Postgres.Columns == config.AllColumns}, clockPort{a.store}, cdc, notesPort{a.bus}, a.logger)
 	a.watch = watch.New(rules, cdc, eventsPort{a.bus}, findingsPort{a.bus.Findings()}, a.store, a.logger)
 }
 

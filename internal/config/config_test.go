@@ -97,6 +97,7 @@ func TestUnusableSettings(t *testing.T) {
 		"namespace":                       func(c *Config) { c.Namespace = "Quest.Watch" },
 		"postgres.slot":                   func(c *Config) { c.Postgres.Slot = "no-dash" },
 		"log.level":                       func(c *Config) { c.Log.Level = "loud" },
+		"postgres.columns":                func(c *Config) { c.Postgres.Columns = "some" },
 		"nats.manage":                     func(c *Config) { c.NATS.Manage = "maybe" },
 		"rules.missing_participant.grace": func(c *Config) { c.Rules.MissingParticipant.Grace = -1 },
 		"stream":                          func(c *Config) { c.Stream.MaxRows = 0 },

@@ -197,6 +197,7 @@ func (c *Config) check() error {
 	return errors.Join(
 		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		oneOf("log.format", c.Log.Format, "text", "json"),
+		oneOf("postgres.columns", c.Postgres.Columns, "listed", AllColumns),
 		oneOf("nats.manage", c.NATS.Manage, "create", "verify"),
 		address("http.listen", c.HTTP.Listen, true),
 		// With an external server nobody listens there.

@@ -28,11 +28,10 @@ type decoder struct {
 	known [change.Participant + 1]*relation
 	// xid64 makes a 64-bit id of a 32-bit one.
 	xid64 func(uint32) uint64
-	// domains maps the types that are domains to what they are made of.
-	domains map[uint32]uint32
-	inTx    bool
-	tx      change.Transaction
-	ready   []change.Signal
+	types types
+	inTx  bool
+	tx    change.Transaction
+	ready []change.Signal
 }
 
 func newDecoder(n *names, xid64 func(uint32) uint64) *decoder {
@@ -45,7 +44,8 @@ func (d *decoder) decode(lsn change.LSN, data []byte) error {
 	b := &buffer{data: data}
 	kind := b.byte()
 	err := d.message(kind, lsn, b)
-	if errors.Is(err, change.ErrUnreadable) {
+	var lookup *errLookup
+	if errors.Is(err, change.ErrUnreadable) || errors.As(err, &lookup) {
 		return fmt.Errorf("decode message %q at %s: %w", kind, lsn, err)
 	}
 	if err != nil {
@@ -117,10 +117,8 @@ func (d *decoder) relation(b *buffer) error {
 	if !d.inTx {
 		return errOutside
 	}
-	for i := range r.columns {
-		if base, ok := d.domains[r.columns[i].oid]; ok {
-			r.columns[i].oid = base
-		}
+	if err := d.types.assign(r.columns); err != nil {
+		return err
 	}
 	before := d.known[r.entity]
 	d.known[r.entity] = r

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/pgjson"
 )
 
 // relation is what the server last said about one of our tables.
@@ -20,6 +21,9 @@ type relation struct {
 type column struct {
 	name string
 	oid  uint32
+	// as turns its values into JSON. It is decided once, when the description
+	// comes.
+	as *pgjson.Type
 	// streamed is false for a column that stays in the database.
 	streamed bool
 }
@@ -65,7 +69,7 @@ func (n *names) newRelation(entity change.Entity, columns []column) *relation {
 	r := &relation{entity: entity, columns: columns, id: -1, quest: -1}
 	for i := range columns {
 		c := &columns[i]
-		c.streamed = slices.Contains(n.columnsOf[entity], c.name)
+		c.streamed = n.all || slices.Contains(n.columnsOf[entity], c.name)
 		if c.name == n.idOf[entity] {
 			r.id = i
 		}
@@ -98,5 +102,5 @@ func (r *relation) sameShape(other *relation) bool {
 	kept := func(r *relation) []column {
 		return slices.DeleteFunc(slices.Clone(r.columns), func(c column) bool { return !c.streamed })
 	}
-	return slices.Equal(kept(r), kept(other))
+	return slices.EqualFunc(kept(r), kept(other), func(a, b column) bool { return a.name == b.name && a.oid == b.oid })
 }

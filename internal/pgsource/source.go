@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/pgjson"
 )
 
 // Config says what to stream, and by which names.
@@ -25,6 +26,8 @@ type Config struct {
 	DSN               string
 	Slot, Publication string
 	Schema            change.Schema
+	// AllColumns streams every column; else those of Schema.Columns.
+	AllColumns bool
 	// Setup allows setting what is missing: replica identity and publication.
 	Setup bool
 	// SenderTimeout is wal_sender_timeout for our connection: how long a dead one
@@ -60,6 +63,7 @@ func New(config Config) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	names.all = config.AllColumns
 	return &Source{config: config, conn: conn, names: names}, nil
 }
 
@@ -82,12 +86,6 @@ func (s *Source) replicate(ctx context.Context) (*pgconn.PgConn, error) {
 	for name, value := range map[string]string{
 		"replication":        "database",
 		"wal_sender_timeout": strconv.FormatInt(s.config.SenderTimeout.Milliseconds(), 10),
-		"DateStyle":          "ISO",
-		"IntervalStyle":      "postgres",
-		"TimeZone":           "UTC",
-		"extra_float_digits": "1",
-		"bytea_output":       "hex",
-		"client_encoding":    "UTF8",
 		// An exported snapshot waits in an idle transaction.
 		"idle_in_transaction_session_timeout": "0",
 		"statement_timeout":                   "0",
@@ -99,6 +97,7 @@ func (s *Source) replicate(ctx context.Context) (*pgconn.PgConn, error) {
 	} {
 		config.RuntimeParams[name] = value
 	}
+	pgjson.Impose(config.RuntimeParams)
 	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
 		return pgproto3.NewFrontend(bufio.NewReaderSize(r, readBuffer), w)
 	}
@@ -138,7 +137,10 @@ func literal(text string) string {
 type names struct {
 	tables                 map[[2]string]change.Entity
 	tableOf, idOf, questOf [change.Participant + 1]string
-	columnsOf              [change.Participant + 1][]string
+	// columnsOf are the columns that must be there; all says that the others are
+	// streamed too.
+	columnsOf [change.Participant + 1][]string
+	all       bool
 }
 
 func namesOf(schema *change.Schema) (n names, err error) {

@@ -157,7 +157,7 @@ func (r *relation) column(b *buffer, i int, t *tuple) (err error) {
 		t.quest = text
 	}
 	if c.streamed {
-		t.row, err = appendJSON(change.AppendColumn(t.row, c.name), c.oid, text)
+		t.row, err = c.as.Append(change.AppendColumn(t.row, c.name), text)
 	}
 	return err
 }
