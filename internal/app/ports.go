@@ -144,6 +144,7 @@ type note struct {
 	Epoch   uint64     `json:"epoch"`
 	System  string     `json:"system"`
 	Mark    string     `json:"publication"`
+	Columns string     `json:"columns,omitempty"`
 	Gap     string     `json:"gap,omitempty"`
 }
 
@@ -166,7 +167,7 @@ func (p notesPort) Read(ctx context.Context) (stream.Note, error) {
 	if !state.Created.Equal(n.Created) {
 		n.Begin = 0
 	}
-	return stream.Note{Baseline: n.Begin, Epoch: n.Epoch, System: n.System, Publication: n.Mark, Gap: n.Gap}, nil
+	return stream.Note{Baseline: n.Begin, Epoch: n.Epoch, System: n.System, Publication: n.Mark, Columns: n.Columns, Gap: n.Gap}, nil
 }
 
 func (p notesPort) Write(ctx context.Context, n stream.Note) error {
@@ -175,7 +176,7 @@ func (p notesPort) Write(ctx context.Context, n stream.Note) error {
 		return err
 	}
 	data, err := json.Marshal(note{
-		Begin: n.Baseline, Created: state.Created, Epoch: n.Epoch, System: n.System, Mark: n.Publication, Gap: n.Gap,
+		Begin: n.Baseline, Created: state.Created, Epoch: n.Epoch, System: n.System, Mark: n.Publication, Columns: n.Columns, Gap: n.Gap,
 	})
 	if err != nil {
 		return fmt.Errorf("encode the note of the baseline: %w", err)

@@ -120,13 +120,14 @@ func (d *decoder) relation(b *buffer) error {
 	if err := d.types.assign(r.columns); err != nil {
 		return err
 	}
+	r.missing = append(r.missing, d.names.unreadable(r.entity, r.columns)...)
 	before := d.known[r.entity]
 	d.known[r.entity] = r
 	if (before == nil && r.missing == nil) || (before != nil && before.sameShape(r)) {
 		return nil
 	}
 	d.note(&change.Control{
-		Kind: change.SchemaChanged, Entities: []string{r.entity.String()}, Columns: r.streams(), Missing: r.missing,
+		Kind: change.SchemaChanged, Entities: []string{r.entity.String()}, Columns: r.streams(), Missing: r.missing, Retyped: r.retyped(before),
 	})
 	return nil
 }

@@ -141,10 +141,11 @@ type names struct {
 	// streamed too.
 	columnsOf [change.Participant + 1][]string
 	all       bool
+	needsOf   [change.Participant + 1][]need
 }
 
 func namesOf(schema *change.Schema) (n names, err error) {
-	n.tables = map[[2]string]change.Entity{}
+	n.tables, n.needsOf = map[[2]string]change.Entity{}, needsOf(schema)
 	for _, e := range change.Entities {
 		ns, table := change.SplitTable(schema.Table(e))
 		key := [2]string{ns, table}
@@ -157,4 +158,16 @@ func namesOf(schema *change.Schema) (n names, err error) {
 		n.idOf[e], n.questOf[e] = schema.Key(e)
 	}
 	return n, nil
+}
+
+// list names every column that must be there: schemas, tables and columns, one
+// for one.
+func (n *names) list() (schemas, tables, columns []string) {
+	for _, e := range change.Entities {
+		schema, table := change.SplitTable(n.tableOf[e])
+		for _, c := range n.columnsOf[e] {
+			schemas, tables, columns = append(schemas, schema), append(tables, table), append(columns, c)
+		}
+	}
+	return schemas, tables, columns
 }
