@@ -111,7 +111,7 @@ func (a *App) openPostgres(ctx context.Context) (setup pgsource.Setup, err error
 	p := a.config.Postgres
 	a.source, err = pgsource.New(pgsource.Config{
 		DSN: p.DSN, Slot: p.Slot, Publication: p.Publication, Schema: Schema(&a.config.Tables),
-		Setup: p.Setup, SenderTimeout: p.SenderTimeout, Logger: a.logger,
+		AllColumns: p.Columns == config.AllColumns, Setup: p.Setup, SenderTimeout: p.SenderTimeout, Logger: a.logger,
 	})
 	if err != nil {
 		return nil, err
@@ -173,7 +173,7 @@ func (a *App) build() {
 		MaxRows: a.config.Stream.MaxRows, MaxBytes: a.config.Stream.MaxBytes, MaxPayload: a.bus.MaxPayload(),
 		ConfirmLag: a.confirmLag, TailLag: a.tailLag(), BaselineLag: a.baselineLag(),
 		MarkFor: rules.Drift.LongestGrace() + markAfterGrace,
-	}, postgresPort{a.source, a.store, Schema(&a.config.Tables)}, clockPort{a.store}, cdc, notesPort{a.bus}, a.logger)
+	}, postgresPort{a.source, a.store, Schema(&a.config.Tables), a.config.Postgres.Columns == config.AllColumns}, clockPort{a.store}, cdc, notesPort{a.bus}, a.logger)
 	if !a.config.Watch.Enabled {
 		return
 	}

@@ -24,6 +24,7 @@ type postgresPort struct {
 	source *pgsource.Source
 	store  *pgstore.Store
 	schema change.Schema
+	all    bool // columns
 }
 
 func (p postgresPort) Slot(ctx context.Context) (stream.Slot, error) {
@@ -42,7 +43,7 @@ func (p postgresPort) Snapshot(ctx context.Context) (stream.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return snapshotPort{snap, p.store, p.schema}, nil
+	return snapshotPort{snap, p.store, p.schema, p.all}, nil
 }
 
 func (p postgresPort) Start(ctx context.Context, from change.LSN, next uint64) (stream.Feed, error) {
@@ -60,6 +61,7 @@ type snapshotPort struct {
 	snap   *pgsource.Snapshot
 	store  *pgstore.Store
 	schema change.Schema
+	all    bool // columns
 }
 
 func (p snapshotPort) LSN() change.LSN { return p.snap.LSN }
@@ -73,7 +75,7 @@ func (p snapshotPort) rows(ctx context.Context, exported string, fn func(int64, 
 	for _, e := range change.Entities {
 		columns[e] = p.schema.Columns(e)
 	}
-	return p.store.Baseline(ctx, exported, columns, fn)
+	return p.store.Baseline(ctx, exported, columns, p.all, fn)
 }
 
 func (p snapshotPort) Done(ctx context.Context, keep bool) (err error) {
@@ -150,6 +152,7 @@ type note struct {
 	Epoch   uint64     `json:"epoch"`
 	System  string     `json:"system"`
 	Mark    string     `json:"publication"`
+	Columns string     `json:"columns,omitempty"`
 	Gap     string     `json:"gap,omitempty"`
 }
 
@@ -172,7 +175,7 @@ func (p notesPort) Read(ctx context.Context) (stream.Note, error) {
 	if !state.Created.Equal(n.Created) {
 		n.Begin = 0
 	}
-	return stream.Note{Baseline: n.Begin, Epoch: n.Epoch, System: n.System, Publication: n.Mark, Gap: n.Gap}, nil
+	return stream.Note{Baseline: n.Begin, Epoch: n.Epoch, System: n.System, Publication: n.Mark, Columns: n.Columns, Gap: n.Gap}, nil
 }
 
 func (p notesPort) Write(ctx context.Context, n stream.Note) error {
@@ -181,7 +184,7 @@ func (p notesPort) Write(ctx context.Context, n stream.Note) error {
 		return err
 	}
 	data, err := json.Marshal(note{
-		Begin: n.Baseline, Created: state.Created, Epoch: n.Epoch, System: n.System, Mark: n.Publication, Gap: n.Gap,
+		Begin: n.Baseline, Created: state.Created, Epoch: n.Epoch, System: n.System, Mark: n.Publication, Columns: n.Columns, Gap: n.Gap,
 	})
 	if err != nil {
 		return fmt.Errorf("encode the note of the baseline: %w", err)

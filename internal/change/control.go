@@ -44,9 +44,11 @@ type Control struct {
 	// Entities: truncate (those emptied), schema_changed (the one that changed).
 	Entities []string `json:"entities,omitempty"`
 	// Columns: schema_changed, what is streamed from here on; Missing, those that
-	// the rules need and that are gone.
+	// the rules need and that are gone or of a type that they cannot read; Retyped,
+	// those whose type is another: rows that nobody wrote may have other values now.
 	Columns []string `json:"columns,omitempty"`
 	Missing []string `json:"missing,omitempty"`
+	Retyped []string `json:"retyped,omitempty"`
 	// From, To and Reason: gap. Reason: epoch too.
 	From   LSN    `json:"from,omitempty"`
 	To     LSN    `json:"to,omitempty"`

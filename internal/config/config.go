@@ -29,12 +29,17 @@ type HTTP struct {
 	Listen string `yaml:"listen"`
 }
 
+// AllColumns is the value of Postgres.Columns that streams every column, and not
+// only those that the rules need.
+const AllColumns = "all"
+
 // Postgres is the database to stream from.
 type Postgres struct {
 	DSN           string        `yaml:"dsn"`
 	DSNFile       string        `yaml:"dsn_file"`
 	Slot          string        `yaml:"slot"`
 	Publication   string        `yaml:"publication"`
+	Columns       string        `yaml:"columns"` // listed, all
 	Setup         bool          `yaml:"setup"`
 	SenderTimeout time.Duration `yaml:"sender_timeout"`
 }
@@ -152,7 +157,7 @@ func Default() Config {
 		Log:       Log{Level: "info", Format: "text"},
 		HTTP:      HTTP{Listen: "127.0.0.1:8080"},
 		Postgres: Postgres{
-			Slot: "questwatch", Publication: "questwatch", Setup: true, SenderTimeout: 10 * time.Second,
+			Slot: "questwatch", Publication: "questwatch", Columns: "listed", Setup: true, SenderTimeout: 10 * time.Second,
 		},
 		NATS: NATS{Listen: "127.0.0.1:4222", Manage: "create"},
 		Stream: Stream{

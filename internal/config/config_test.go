@@ -98,6 +98,7 @@ func TestUnusableSettings(t *testing.T) {
 		"postgres.slot":                   func(c *Config) { c.Postgres.Slot = "no-dash" },
 		"log.level":                       func(c *Config) { c.Log.Level = "loud" },
 		"stream.durability":               func(c *Config) { c.Stream.Durability = "never" },
+		"postgres.columns":                func(c *Config) { c.Postgres.Columns = "some" },
 		"nats.manage":                     func(c *Config) { c.NATS.Manage = "maybe" },
 		"rules.missing_participant.grace": func(c *Config) { c.Rules.MissingParticipant.Grace = -1 },
 		"stream":                          func(c *Config) { c.Stream.MaxRows = 0 },

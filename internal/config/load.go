@@ -198,6 +198,7 @@ func (c *Config) check() error {
 	return errors.Join(
 		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		oneOf("log.format", c.Log.Format, "text", "json"),
+		oneOf("postgres.columns", c.Postgres.Columns, "listed", AllColumns),
 		oneOf("nats.manage", c.NATS.Manage, "create", "verify"),
 		oneOf("stream.durability", c.Stream.Durability, "interval", "always"),
 		webAddresses("nats.monitoring", c.NATS.Monitoring),

@@ -17,6 +17,7 @@ type Continuity struct {
 	Entities []string      `json:"entities,omitempty"`
 	Columns  []string      `json:"columns,omitempty"`
 	Missing  []string      `json:"missing,omitempty"`
+	Retyped  []string      `json:"retyped,omitempty"`
 	Time     change.Millis `json:"ts_ms,omitempty"`
 	Position Position      `json:"position"`
 }
@@ -46,7 +47,7 @@ func OfControl(c *change.Control, now change.Millis, at Position) (Event, bool) 
 		ID: hash("stream."+what, at.Sequence, c.Source.Epoch), Group: "stream", What: what, Detail: detail, Time: t,
 		Data: Continuity{
 			Epoch: c.Source.Epoch, Reason: c.Reason, From: c.From, To: c.To, Entities: c.Entities,
-			Columns: c.Columns, Missing: c.Missing, Time: t, Position: at,
+			Columns: c.Columns, Missing: c.Missing, Retyped: c.Retyped, Time: t, Position: at,
 		},
 	}, true
 }

@@ -28,15 +28,15 @@ type decoder struct {
 	known [change.Participant + 1]*relation
 	// xid64 makes a 64-bit id of a 32-bit one.
 	xid64 func(uint32) uint64
-	// domains maps the types that are domains to what they are made of.
-	domains map[uint32]uint32
-	inTx    bool
-	tx      change.Transaction
+	types types
+	inTx  bool
+	tx    change.Transaction
 	// committed is when the current or last transaction did, in the protocol's own
 	// microseconds.
 	committed int64
 	rows      arena
-	// The rows of the current message.
+	// The current message, and its rows.
+	current       buffer
 	before, after tuple
 	ready         []change.Signal
 }
@@ -48,16 +48,21 @@ func newDecoder(n *names, xid64 func(uint32) uint64) *decoder {
 // decode reads one message that stands at lsn, and appends what it says to
 // ready.
 func (d *decoder) decode(lsn change.LSN, data []byte) error {
-	b := &buffer{data: data}
+	b := &d.current
+	*b = buffer{data: data}
 	kind := b.byte()
-	err := d.message(kind, lsn, b)
-	if errors.Is(err, change.ErrUnreadable) {
-		return fmt.Errorf("decode message %q at %s: %w", kind, lsn, err)
-	}
-	if err != nil {
-		return fmt.Errorf("%w: decode message %q at %s: %w", change.ErrMalformed, kind, lsn, err)
+	if err := d.message(kind, lsn, b); err != nil {
+		return decodeError(kind, lsn, err)
 	}
 	return nil
+}
+
+func decodeError(kind byte, lsn change.LSN, err error) error {
+	var lookup *errLookup
+	if errors.Is(err, change.ErrUnreadable) || errors.As(err, &lookup) {
+		return fmt.Errorf("decode message %q at %s: %w", kind, lsn, err)
+	}
+	return fmt.Errorf("%w: decode message %q at %s: %w", change.ErrMalformed, kind, lsn, err)
 }
 
 func (d *decoder) message(kind byte, lsn change.LSN, b *buffer) error {
@@ -125,18 +130,17 @@ func (d *decoder) relation(b *buffer) error {
 	if !d.inTx {
 		return errOutside
 	}
-	for i := range r.columns {
-		if base, ok := d.domains[r.columns[i].oid]; ok {
-			r.columns[i].oid = base
-		}
+	if err := d.types.assign(r.columns); err != nil {
+		return err
 	}
+	r.missing = append(r.missing, d.names.unreadable(r.entity, r.columns)...)
 	before := d.known[r.entity]
 	d.known[r.entity] = r
 	if (before == nil && r.missing == nil) || (before != nil && before.sameShape(r)) {
 		return nil
 	}
 	d.note(&change.Control{
-		Kind: change.SchemaChanged, Entities: []string{r.entity.String()}, Columns: r.streams(), Missing: r.missing,
+		Kind: change.SchemaChanged, Entities: []string{r.entity.String()}, Columns: r.streams(), Missing: r.missing, Retyped: r.retyped(before),
 	})
 	return nil
 }

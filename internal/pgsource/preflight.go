@@ -116,16 +116,19 @@ func (s *Source) checkTable(ctx context.Context, conn *pgx.Conn, e change.Entity
 	schema, name := change.SplitTable(s.names.tableOf[e])
 	t.entity = e
 	var kind string
-	var columns []string
+	var names, generated []string
+	var oids []uint32
 	var readable, hidden bool
 	err = conn.QueryRow(ctx, `
 		SELECT c.oid, c.relkind::text, c.relreplident::text, pg_has_role(c.relowner, 'USAGE'),
 		       has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'),
 		       row_security_active(c.oid),
-		       array(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped)
+		       array(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum),
+		       array(SELECT atttypid FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum),
+		       array(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND attgenerated <> '')
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE n.nspname = $1 AND c.relname = $2`, schema, name).
-		Scan(&t.oid, &kind, &t.identity, &t.owned, &readable, &hidden, &columns)
+		Scan(&t.oid, &kind, &t.identity, &t.owned, &readable, &hidden, &names, &oids, &generated)
 	setting := "tables." + e.String()
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -136,15 +139,8 @@ func (s *Source) checkTable(ctx context.Context, conn *pgx.Conn, e change.Entity
 	case kind != "r":
 		return t, hint.Setup(errors.New("it is not an ordinary table"), "views, foreign and partitioned tables cannot be streamed")
 	}
-	var missing []string
-	for _, c := range s.names.columnsOf[e] {
-		if !slices.Contains(columns, c) {
-			missing = append(missing, c)
-		}
-	}
-	if len(missing) > 0 {
-		return t, hint.Setup(fmt.Errorf("it has no column %s", strings.Join(missing, ", ")),
-			"set the column's name under %s.columns in the configuration", setting)
+	if err := s.checkColumns(ctx, conn, e, names, oids, generated); err != nil {
+		return t, err
 	}
 	if !readable {
 		return t, hint.Setup(fmt.Errorf("role %s may not read it", s.conn.User),

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/pgjson"
 )
 
 // relation is what the server last said about one of our tables.
@@ -13,7 +14,9 @@ type relation struct {
 	columns []column
 	// id and quest are the indexes of the row's id and of its quest's.
 	id, quest int
-	missing   []string
+	// missing are columns that must be there and are not, or that are of a type that
+	// the rules cannot read.
+	missing []string
 	// nameBytes is what the names of the streamed columns take in a row.
 	nameBytes int
 }
@@ -22,6 +25,11 @@ type relation struct {
 type column struct {
 	name string
 	oid  uint32
+	// modifier is the type's length or precision.
+	modifier int32
+	// as turns its values into JSON. It is decided once, when the description
+	// comes.
+	as *pgjson.Type
 	// streamed is false for a column that stays in the database.
 	streamed bool
 	// key is the name as it stands in a row, with its colon.
@@ -41,8 +49,7 @@ func (n *names) readRelation(b *buffer) (id uint32, r *relation, err error) {
 	columns := make([]column, 0, min(count, 1600))
 	for range count {
 		b.byte() // flags: part of the key
-		c := column{name: b.text(), oid: b.uint32()}
-		b.uint32() // type modifier
+		c := column{name: b.text(), oid: b.uint32(), modifier: int32(b.uint32())}
 		columns = append(columns, c)
 		if b.err != nil {
 			break
@@ -69,7 +76,7 @@ func (n *names) newRelation(entity change.Entity, columns []column) *relation {
 	r := &relation{entity: entity, columns: columns, id: -1, quest: -1}
 	for i := range columns {
 		c := &columns[i]
-		c.streamed = slices.Contains(n.columnsOf[entity], c.name)
+		c.streamed = n.all || slices.Contains(n.columnsOf[entity], c.name)
 		if c.streamed {
 			c.key = append(change.AppendString(nil, c.name), ':')
 			r.nameBytes += len(c.key) + len(`,null`)
@@ -106,5 +113,25 @@ func (r *relation) sameShape(other *relation) bool {
 	kept := func(r *relation) []column {
 		return slices.DeleteFunc(slices.Clone(r.columns), func(c column) bool { return !c.streamed })
 	}
-	return slices.EqualFunc(kept(r), kept(other), func(a, b column) bool { return a.name == b.name && a.oid == b.oid })
+	return slices.EqualFunc(kept(r), kept(other), func(a, b column) bool { return a.name == b.name && a.sameType(&b) })
+}
+
+func (c *column) sameType(other *column) bool {
+	return c.oid == other.oid && c.modifier == other.modifier
+}
+
+// retyped lists the streamed columns that have another type than before. Rows
+// that nobody wrote may have other values by that.
+func (r *relation) retyped(before *relation) (names []string) {
+	if before == nil {
+		return nil
+	}
+	for i := range r.columns {
+		c := &r.columns[i]
+		j := slices.IndexFunc(before.columns, func(b column) bool { return b.name == c.name })
+		if c.streamed && j >= 0 && !c.sameType(&before.columns[j]) {
+			names = append(names, c.name)
+		}
+	}
+	return names
 }

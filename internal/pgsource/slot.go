@@ -25,6 +25,9 @@ type Slot struct {
 	// Publication is another text whenever anybody has changed what is published:
 	// between two of them changes may have been left out.
 	Publication string
+	// Columns is another text whenever a column that must be there has been altered,
+	// or is another table's: rows that nobody wrote may have other values since.
+	Columns string
 }
 
 // Slot looks at the slot. One of the same name that is not ours (another
@@ -39,14 +42,19 @@ func (s *Source) Slot(ctx context.Context) (slot Slot, err error) {
 
 func (s *Source) slot(ctx context.Context, conn *pgx.Conn) (slot Slot, err error) {
 	var plugin, database string
+	schemas, tables, columns := s.names.list()
 	err = conn.QueryRow(ctx, `
 		SELECT coalesce(s.plugin, ''), coalesce(s.database, ''), coalesce(s.active, false), s.slot_name IS NOT NULL,
 		       coalesce(s.wal_status, 'lost') <> 'lost', coalesce(s.confirmed_flush_lsn - '0/0', 0)::bigint,
 		       coalesce((SELECT p.oid || '.' || p.xmin || coalesce((SELECT string_agg(' ' || r.oid || '.' || r.xmin, '' ORDER BY r.oid)
 		                   FROM pg_publication_rel r WHERE r.prpubid = p.oid), '')
-		                 FROM pg_publication p WHERE p.pubname = $2), '')
-		FROM (SELECT) one LEFT JOIN pg_replication_slots s ON s.slot_name = $1`, s.config.Slot, s.config.Publication).
-		Scan(&plugin, &database, &slot.Active, &slot.Exists, &slot.Usable, &slot.Confirmed, &slot.Publication)
+		                 FROM pg_publication p WHERE p.pubname = $2), ''),
+		       coalesce((SELECT string_agg(a.attrelid || '.' || a.attnum || '.' || a.xmin, ' ' ORDER BY a.attrelid, a.attnum)
+		                 FROM unnest($3::text[], $4::text[], $5::text[]) w(schema, name, attribute)
+		                 JOIN pg_namespace n ON n.nspname = w.schema JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
+		                 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = w.attribute), '')
+		FROM (SELECT) one LEFT JOIN pg_replication_slots s ON s.slot_name = $1`, s.config.Slot, s.config.Publication, schemas, tables, columns).
+		Scan(&plugin, &database, &slot.Active, &slot.Exists, &slot.Usable, &slot.Confirmed, &slot.Publication, &slot.Columns)
 	if err == nil && slot.Exists && (plugin != "pgoutput" || database != s.conn.Database) {
 		err = hint.Setup(fmt.Errorf("it belongs to database %q, plugin %q", database, plugin),
 			"choose another name with postgres.slot")

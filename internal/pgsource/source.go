@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/pgjson"
 )
 
 // Config says what to stream, and by which names.
@@ -24,6 +25,8 @@ type Config struct {
 	DSN               string
 	Slot, Publication string
 	Schema            change.Schema
+	// AllColumns streams every column; else those of Schema.Columns.
+	AllColumns bool
 	// Setup allows setting what is missing: replica identity and publication.
 	Setup bool
 	// SenderTimeout is wal_sender_timeout for our connection: how long a dead one
@@ -56,6 +59,7 @@ func New(config Config) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	names.all = config.AllColumns
 	return &Source{config: config, conn: conn, names: names}, nil
 }
 
@@ -78,12 +82,6 @@ func (s *Source) replicate(ctx context.Context) (*pgconn.PgConn, error) {
 	for name, value := range map[string]string{
 		"replication":        "database",
 		"wal_sender_timeout": strconv.FormatInt(s.config.SenderTimeout.Milliseconds(), 10),
-		"DateStyle":          "ISO",
-		"IntervalStyle":      "postgres",
-		"TimeZone":           "UTC",
-		"extra_float_digits": "1",
-		"bytea_output":       "hex",
-		"client_encoding":    "UTF8",
 		// An exported snapshot waits in an idle transaction.
 		"idle_in_transaction_session_timeout": "0",
 		"statement_timeout":                   "0",
@@ -95,6 +93,7 @@ func (s *Source) replicate(ctx context.Context) (*pgconn.PgConn, error) {
 	} {
 		config.RuntimeParams[name] = value
 	}
+	pgjson.Impose(config.RuntimeParams)
 	read := &frames{buffer: make([]byte, readBuffer)}
 	config.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
 		*read = frames{from: r, buffer: read.buffer} // anew for each host that is tried
@@ -140,11 +139,15 @@ func literal(text string) string {
 type names struct {
 	tables                 map[[2]string]change.Entity
 	tableOf, idOf, questOf [change.Participant + 1]string
-	columnsOf              [change.Participant + 1][]string
+	// columnsOf are the columns that must be there; all says that the others are
+	// streamed too.
+	columnsOf [change.Participant + 1][]string
+	all       bool
+	needsOf   [change.Participant + 1][]need
 }
 
 func namesOf(schema *change.Schema) (n names, err error) {
-	n.tables = map[[2]string]change.Entity{}
+	n.tables, n.needsOf = map[[2]string]change.Entity{}, needsOf(schema)
 	for _, e := range change.Entities {
 		ns, table := change.SplitTable(schema.Table(e))
 		key := [2]string{ns, table}
@@ -157,4 +160,16 @@ func namesOf(schema *change.Schema) (n names, err error) {
 		n.idOf[e], n.questOf[e] = schema.Key(e)
 	}
 	return n, nil
+}
+
+// list names every column that must be there: schemas, tables and columns, one
+// for one.
+func (n *names) list() (schemas, tables, columns []string) {
+	for _, e := range change.Entities {
+		schema, table := change.SplitTable(n.tableOf[e])
+		for _, c := range n.columnsOf[e] {
+			schemas, tables, columns = append(schemas, schema), append(tables, table), append(columns, c)
+		}
+	}
+	return schemas, tables, columns
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/hint"
+	"github.com/peerquest/questwatch/internal/pgjson"
 )
 
 // Stream is a running replication connection. Receive is for one goroutine;
@@ -27,8 +28,9 @@ type Stream struct {
 	decoder *decoder
 	// next is a recent next transaction id of the server, by which 32-bit ids get
 	// their upper half.
-	next  atomic.Uint64
-	ready int // signals of decoder.ready already given out
+	next   atomic.Uint64
+	cancel func()
+	ready  int // signals of decoder.ready already given out
 
 	writing sync.Mutex // guards writes to conn: a frame must not be cut by another
 }
@@ -43,11 +45,6 @@ func (s *Source) Start(ctx context.Context, from change.LSN, next uint64) (*Stre
 	}
 	brief, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	domains, err := readDomains(brief, conn)
-	if err != nil {
-		conn.Close(context.WithoutCancel(ctx))
-		return nil, err
-	}
 	err = pglogrepl.StartReplication(brief, conn, quote(s.config.Slot), pglogrepl.LSN(from), pglogrepl.StartReplicationOptions{
 		PluginArgs: []string{
 			"proto_version '1'",
@@ -59,10 +56,12 @@ func (s *Source) Start(ctx context.Context, from change.LSN, next uint64) (*Stre
 		conn.Close(context.WithoutCancel(ctx))
 		return nil, s.startError(err)
 	}
-	return s.newStream(conn, next, domains)
+	return s.newStream(ctx, conn, next)
 }
 
-func (s *Source) newStream(conn *pgconn.PgConn, next uint64, domains map[uint32]uint32) (*Stream, error) {
+// newStream takes the connection over. Looking up types ends with ctx, or with
+// Close.
+func (s *Source) newStream(ctx context.Context, conn *pgconn.PgConn, next uint64) (*Stream, error) {
 	raw, err := conn.Hijack()
 	if err != nil {
 		return nil, fmt.Errorf("take over the replication connection: %w", err)
@@ -71,7 +70,8 @@ func (s *Source) newStream(conn *pgconn.PgConn, next uint64, domains map[uint32]
 	st.frames.conn, st.frames.water, st.frames.silence = raw.Conn, newLowWater(raw.Conn), 3*s.config.SenderTimeout
 	st.next.Store(next)
 	st.decoder = newDecoder(&s.names, st.xid64)
-	st.decoder.domains = domains
+	ctx, st.cancel = context.WithCancel(ctx)
+	st.decoder.types.ask = func(oids []uint32) (map[uint32]*pgjson.Type, error) { return s.lookUp(ctx, oids) }
 	return st, nil
 }
 
@@ -207,4 +207,7 @@ func (st *Stream) Status(confirmed change.LSN, ask bool) error {
 }
 
 // Close ends the connection at once; the server frees the slot when it notices.
-func (st *Stream) Close() error { return st.conn.Close() }
+func (st *Stream) Close() error {
+	st.cancel()
+	return st.conn.Close()
+}

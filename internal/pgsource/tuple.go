@@ -182,7 +182,7 @@ func (r *relation) column(b *buffer, i int, t *tuple) (err error) {
 		t.quest = text
 	}
 	if c.streamed {
-		t.row, err = appendJSON(t.appendKey(c), c.oid, text)
+		t.row, err = c.as.Append(t.appendKey(c), text)
 	}
 	return err
 }

@@ -3,11 +3,13 @@ package pgstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/pgjson"
 )
 
 // A quest with very many rows is handed over in pieces of at most this size.
@@ -19,19 +21,21 @@ const (
 // Baseline reads all rows of the three tables through an exported snapshot (or
 // one of its own, for ""), quest by quest in ascending order: the quest's row,
 // its applications, its participants, each by id. columns says which columns of
-// an entity a row has, in that order; Schema.Columns is the usual answer.
+// an entity a row must have; Schema.Columns is the usual answer. With all, it has
+// all others too that the log has. Rows are byte for byte what the log's stream
+// gives: columns stand in the table's order.
 //
 // Changes have Op Read, Entity, Table and After; the caller numbers them. They
 // are valid during the call of fn. A quest with more than 1,000 rows, or with
 // more than about 1 MB, comes in several calls.
 func (s *Store) Baseline(
-	ctx context.Context, exported string, columns map[change.Entity][]string,
+	ctx context.Context, exported string, columns map[change.Entity][]string, all bool,
 	fn func(questID int64, rows []change.Change) error,
 ) error {
 	err := s.inSnapshot(ctx, exported, func(sn *snapshot) error {
 		b := &baseline{store: s, fn: fn}
 		for _, e := range change.Entities {
-			if err := b.plan(ctx, sn, e, columns[e]); err != nil {
+			if err := b.plan(ctx, sn, e, columns[e], all); err != nil {
 				return err
 			}
 		}
@@ -58,33 +62,30 @@ type baseline struct {
 type baselineTable struct {
 	query   string
 	keys    [][]byte
-	renders []render
+	types   []*pgjson.Type
 	formats []int16
 }
 
-func (b *baseline) plan(ctx context.Context, sn *snapshot, e change.Entity, columns []string) error {
+func (b *baseline) plan(ctx context.Context, sn *snapshot, e change.Entity, columns []string, all bool) error {
 	if len(columns) == 0 {
 		return fmt.Errorf("plan reading of %s: no columns", e)
 	}
-	renders, err := columnRenders(ctx, sn.conn, b.store.cfg.Schema.Table(e), columns)
+	table, err := columnsOf(ctx, sn.conn, b.store.cfg.Schema.Table(e), columns, all)
 	if err != nil {
 		return fmt.Errorf("plan reading of %s: %w", e, err)
 	}
 	id, quest := b.store.cfg.Schema.Key(e)
-	t := baselineTable{renders: renders, formats: []int16{1}}
+	t := baselineTable{formats: []int16{1}}
 	selected := []string{column("t", quest, "bigint")}
-	for i, name := range columns {
-		key := change.AppendString([]byte{'{'}, name)
+	for i, c := range table {
+		key := change.AppendString([]byte{'{'}, c.name)
 		if i > 0 {
 			key[0] = ','
 		}
 		t.keys = append(t.keys, append(key, ':'))
+		t.types = append(t.types, c.as)
 		t.formats = append(t.formats, 0)
-		expr := "t." + quoteName(name)
-		if renders[i] == asJSON {
-			expr = "to_json(" + expr + ")::text"
-		}
-		selected = append(selected, expr)
+		selected = append(selected, "t."+quoteName(c.name))
 	}
 	t.query = fmt.Sprintf("SELECT %s FROM %s t ORDER BY t.%s, t.%s",
 		strings.Join(selected, ", "), quoteTable(b.store.cfg.Schema.Table(e)), quoteName(quest), quoteName(id))
@@ -92,36 +93,69 @@ func (b *baseline) plan(ctx context.Context, sn *snapshot, e change.Entity, colu
 	return nil
 }
 
-// columnRenders asks for the columns' types, below their domains.
-func columnRenders(ctx context.Context, conn *pgx.Conn, table string, columns []string) ([]render, error) {
-	const sql = `WITH RECURSIVE base(name, oid) AS (
-			SELECT a.attname, a.atttypid FROM pg_catalog.pg_attribute a
-			WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped
-		UNION ALL
-			SELECT b.name, t.typbasetype FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.oid WHERE t.typtype = 'd')
-		SELECT b.name::text, t.oid::bigint, t.typtype::text FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.oid WHERE t.typtype <> 'd'`
+// tableColumn is a column that the baseline reads.
+type tableColumn struct {
+	name string
+	oid  uint32
+	as   *pgjson.Type
+}
+
+// columnsOf lists the columns to read, in the table's order. The log does not
+// have generated ones.
+func columnsOf(ctx context.Context, conn *pgx.Conn, table string, wanted []string, all bool) ([]tableColumn, error) {
+	const sql = `SELECT a.attname::text, a.atttypid::bigint FROM pg_catalog.pg_attribute a
+		WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum`
 	rows, err := conn.Query(ctx, sql, quoteTable(table))
 	if err != nil {
-		return nil, readError("read column types", err)
+		return nil, readError("read columns", err)
 	}
-	types := map[string]render{}
-	var name, kind string
+	var columns []tableColumn
+	var name string
 	var oid int64
-	if _, err = pgx.ForEachRow(rows, []any{&name, &oid, &kind}, func() error {
-		types[name] = renderOf(uint32(oid), kind == "e")
+	missing := slices.Clone(wanted)
+	if _, err = pgx.ForEachRow(rows, []any{&name, &oid}, func() error {
+		if all || slices.Contains(wanted, name) {
+			columns = append(columns, tableColumn{name: name, oid: uint32(oid)})
+			missing = slices.DeleteFunc(missing, func(m string) bool { return m == name })
+		}
 		return nil
 	}); err != nil {
-		return nil, readError("read column types", err)
+		return nil, readError("read columns", err)
 	}
-	renders := make([]render, len(columns))
-	for i, name := range columns {
-		how, ok := types[name]
-		if !ok {
-			return nil, problem{op: "read column types", err: fmt.Errorf("%s has no column %s", table, name), setup: true}.wrap()
+	if len(missing) > 0 {
+		return nil, problem{op: "read columns", err: fmt.Errorf("%s has no column %s", table, strings.Join(missing, ", ")), setup: true}.wrap()
+	}
+	return columns, assignTypes(ctx, conn, columns)
+}
+
+// assignTypes finds out how the columns' values become JSON.
+func assignTypes(ctx context.Context, conn *pgx.Conn, columns []tableColumn) error {
+	var made []uint32
+	for i := range columns {
+		if columns[i].as = pgjson.Builtin(columns[i].oid); columns[i].as == nil {
+			made = append(made, columns[i].oid)
 		}
-		renders[i] = how
 	}
-	return renders, nil
+	if len(made) == 0 {
+		return nil
+	}
+	rows, err := conn.Query(ctx, pgjson.Query, pgjson.List(made))
+	if err != nil {
+		return readError("read column types", err)
+	}
+	definitions, err := pgx.CollectRows(rows, pgx.RowToStructByPos[pgjson.Definition])
+	if err != nil {
+		return readError("read column types", err)
+	}
+	types := pgjson.Build(definitions)
+	for i := range columns {
+		if c := &columns[i]; c.as == nil {
+			if c.as = types[c.oid]; c.as == nil {
+				c.as = pgjson.Text
+			}
+		}
+	}
+	return nil
 }
 
 func (b *baseline) read(ctx context.Context, sn *snapshot) error {
@@ -131,7 +165,9 @@ func (b *baseline) read(ctx context.Context, sn *snapshot) error {
 	}
 	for id, ok := g.quest(); ok; id, ok = g.quest() {
 		err := g.rows(ctx, id, func(e change.Entity, values [][]byte) error {
-			b.add(e, values)
+			if err := b.add(e, values); err != nil {
+				return fmt.Errorf("quest %d: %w", id, err)
+			}
 			if len(b.rows) >= pieceRows || len(b.bytes) >= pieceBytes {
 				return b.flush(id)
 			}
@@ -147,15 +183,22 @@ func (b *baseline) read(ctx context.Context, sn *snapshot) error {
 	return nil
 }
 
-func (b *baseline) add(e change.Entity, values [][]byte) {
+func (b *baseline) add(e change.Entity, values [][]byte) (err error) {
 	t := &b.tables[e]
 	for i, v := range values[1:] {
 		b.bytes = append(b.bytes, t.keys[i]...)
-		b.bytes = appendJSON(b.bytes, t.renders[i], v)
+		if v == nil {
+			b.bytes = append(b.bytes, "null"...)
+			continue
+		}
+		if b.bytes, err = t.types[i].Append(b.bytes, v); err != nil {
+			return fmt.Errorf("column %s of %s: %w", t.keys[i][1:len(t.keys[i])-1], e, err)
+		}
 	}
 	b.bytes = append(b.bytes, '}')
 	b.ends = append(b.ends, len(b.bytes))
 	b.rows = append(b.rows, change.Change{Op: change.Read, Entity: e, Table: b.store.cfg.Schema.Table(e)})
+	return nil
 }
 
 // flush hands over what has been collected. The rows are cut out only now: the

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/pgjson"
 )
 
 // snapshot is a transaction that sees the database at one moment.
@@ -28,7 +29,7 @@ func (s *Store) inSnapshot(ctx context.Context, exported string, fn func(*snapsh
 	if exported != "" {
 		begin += "SET TRANSACTION SNAPSHOT " + quoteText(exported) + ";"
 	}
-	begin += `SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL row_security = off;
+	begin += pgjson.SetLocal() + `SET LOCAL row_security = off;
 		SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
 		SET LOCAL cursor_tuple_fraction = 1; SET LOCAL jit = off`
 	defer func() {

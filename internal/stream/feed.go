@@ -97,6 +97,8 @@ func (s *session) stayFit(ctx context.Context) error {
 			return err
 		case err == nil && slot.Publication != s.publication:
 			return errors.New("somebody has changed what the publication publishes")
+		case err == nil && slot.Columns != s.columns:
+			return errors.New("somebody has altered columns that the rules need")
 		}
 		// Other errors are the connection's, and the feed has one of its own.
 	}
@@ -115,7 +117,7 @@ func (s *session) lost(ctx context.Context, gap string) error {
 
 // errColumns ends a session: the rules cannot be judged without the columns, and
 // what is written now does not say what is in them.
-var errColumns = errors.New("columns are gone that the rules need")
+var errColumns = errors.New("columns are gone or altered that the rules need")
 
 // pump moves signals from the feed to the stream, and marks between them.
 func (s *session) pump(ctx context.Context, feed Feed, a *assembler, until change.LSN) error {
@@ -126,7 +128,7 @@ func (s *session) pump(ctx context.Context, feed Feed, a *assembler, until chang
 			return err
 		}
 		// On the way to a baseline that is being taken already, they may be gone.
-		if until == 0 && sig.Kind == change.Noted && len(sig.Control.Missing) > 0 {
+		if until == 0 && sig.Kind == change.Noted && len(sig.Control.Missing)+len(sig.Control.Retyped) > 0 {
 			gone = true
 			if err := s.lost(ctx, ""); err != nil {
 				return err

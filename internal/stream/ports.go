@@ -37,6 +37,8 @@ type Slot struct {
 	Confirmed              change.LSN
 	// Publication changes whenever what is published does.
 	Publication string
+	// Columns changes whenever a column that the rules need is altered.
+	Columns string
 }
 
 // Snapshot is a moment of the database, and the position that goes with it.
@@ -111,6 +113,8 @@ type Note struct {
 	System string
 	// Publication is Slot.Publication as of that epoch.
 	Publication string
+	// Columns is Slot.Columns as of that epoch.
+	Columns string
 	// Gap says why changes are missing that no gap record tells of yet, or "".
 	Gap string
 }

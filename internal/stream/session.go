@@ -27,9 +27,11 @@ type session struct {
 	note      Note
 	// publication is the one that the session began with.
 	publication string
-	epoch       uint64
-	nextXID     uint64
-	fed         bool // a feed of ours was open
+	// columns are those that the session began with.
+	columns string
+	epoch   uint64
+	nextXID uint64
+	fed     bool // a feed of ours was open
 }
 
 // plan is how a session begins.
@@ -79,8 +81,12 @@ func decide(t *tail, slot Slot, n Note, system string, end change.LSN) plan {
 	if p.gap == "slot_missing" && t.whole == 0 && n.Baseline == 0 {
 		p.gap = "" // there has never been a whole baseline: nothing was promised
 	}
-	if p.gap != "" {
+	switch {
+	case p.gap != "":
 		p.baseline = p.gap
+	case p.baseline == "" && n.Columns != "" && n.Columns != slot.Columns:
+		// Nothing is missing, but rows that nobody wrote may have other values.
+		p.baseline = "columns_changed"
 	}
 	return p
 }
@@ -94,7 +100,7 @@ func (s *session) open(ctx context.Context) (plan, error) {
 	if slot.Active {
 		return plan{}, ErrBusy
 	}
-	s.publication = slot.Publication
+	s.publication, s.columns = slot.Publication, slot.Columns
 	if s.tail, err = readTail(ctx, s.cdc); err != nil {
 		return plan{}, err
 	}
@@ -159,7 +165,7 @@ func (s *session) takeOver(ctx context.Context, p plan, last uint64) error {
 	s.epoch++
 	// Whatever ends a rebase early, the next session must not take the baseline
 	// before the gap for one that still holds.
-	s.note.Epoch, s.note.System, s.note.Publication = s.epoch, s.config.System, s.publication
+	s.note.Epoch, s.note.System, s.note.Publication, s.note.Columns = s.epoch, s.config.System, s.publication, s.columns
 	if p.baseline != "" {
 		s.note.Baseline = 0
 	}

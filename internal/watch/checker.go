@@ -35,8 +35,8 @@ type Checker struct {
 	writer Writer
 	// known is false until a baseline has ended, and again after a gap.
 	known bool
-	// blind is true from when a column that a rule needs is gone until the next
-	// baseline: the rows in between cannot be understood.
+	// blind is true from when a column that a rule needs is gone or retyped until the
+	// next baseline: the rows in between cannot be understood.
 	blind bool
 	// reading is true between the two ends of a baseline.
 	reading bool
@@ -206,7 +206,7 @@ func (c *Checker) control(seq change.Seq, r *change.Control) error {
 	case change.Gap:
 		c.known = false
 	case change.SchemaChanged:
-		if len(r.Missing) > 0 {
+		if len(r.Missing)+len(r.Retyped) > 0 {
 			c.known, c.blind = false, true
 		}
 	case change.Epoch:
