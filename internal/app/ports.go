@@ -56,6 +56,15 @@ func (p postgresPort) Start(ctx context.Context, from change.LSN, next uint64) (
 	return feed, nil
 }
 
+func (p postgresPort) History(ctx context.Context) ([]stream.Switch, error) {
+	list, err := p.source.History(ctx)
+	switches := make([]stream.Switch, len(list))
+	for i, s := range list {
+		switches[i] = stream.Switch(s)
+	}
+	return switches, err
+}
+
 type snapshotPort struct {
 	snap   *pgsource.Snapshot
 	store  *pgstore.Store
@@ -137,12 +146,14 @@ type notesPort struct{ bus *bus.Conn }
 const noteKey = "baseline"
 
 type note struct {
-	Begin   change.Seq `json:"begin"`
-	Created time.Time  `json:"stream_created"`
-	Epoch   uint64     `json:"epoch"`
-	System  string     `json:"system"`
-	Mark    string     `json:"publication"`
-	Gap     string     `json:"gap,omitempty"`
+	Begin    change.Seq `json:"begin"`
+	Created  time.Time  `json:"stream_created"`
+	Epoch    uint64     `json:"epoch"`
+	System   string     `json:"system"`
+	Timeline uint32     `json:"timeline,omitempty"`
+	Forked   change.LSN `json:"timeline_began,omitempty"`
+	Mark     string     `json:"publication"`
+	Gap      string     `json:"gap,omitempty"`
 }
 
 func (p notesPort) Read(ctx context.Context) (stream.Note, error) {
@@ -164,7 +175,10 @@ func (p notesPort) Read(ctx context.Context) (stream.Note, error) {
 	if !state.Created.Equal(n.Created) {
 		n.Begin = 0
 	}
-	return stream.Note{Baseline: n.Begin, Epoch: n.Epoch, System: n.System, Publication: n.Mark, Gap: n.Gap}, nil
+	return stream.Note{
+		Baseline: n.Begin, Epoch: n.Epoch, System: n.System, Timeline: n.Timeline, Forked: n.Forked,
+		Publication: n.Mark, Gap: n.Gap,
+	}, nil
 }
 
 func (p notesPort) Write(ctx context.Context, n stream.Note) error {
@@ -173,7 +187,8 @@ func (p notesPort) Write(ctx context.Context, n stream.Note) error {
 		return err
 	}
 	data, err := json.Marshal(note{
-		Begin: n.Baseline, Created: state.Created, Epoch: n.Epoch, System: n.System, Mark: n.Publication, Gap: n.Gap,
+		Begin: n.Baseline, Created: state.Created, Epoch: n.Epoch, System: n.System, Timeline: n.Timeline, Forked: n.Forked,
+		Mark: n.Publication, Gap: n.Gap,
 	})
 	if err != nil {
 		return fmt.Errorf("encode the note of the baseline: %w", err)

@@ -43,7 +43,8 @@ func TestDecide(t *testing.T) {
 		"note is gone":  {whole, slot, Note{}, plan{from: 120, baseline: "no_baseline"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := decide(&c.tail, c.slot, c.note, "here", 1000); got != c.want {
+			c.slot.System = "here"
+			if got := decide(&c.tail, c.slot, c.note, nil, 1000); got != c.want {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})

@@ -25,11 +25,11 @@ type session struct {
 	marks     *marks
 	tail      tail
 	note      Note
-	// publication is the one that the session began with.
-	publication string
-	epoch       uint64
-	nextXID     uint64
-	fed         bool // a feed of ours was open
+	slot      Slot // as the session began
+	history   []Switch
+	epoch     uint64
+	nextXID   uint64
+	fed       bool // a feed of ours was open
 }
 
 // plan is how a session begins.
@@ -44,8 +44,8 @@ type plan struct {
 
 // decide compares the stream's tail with the slot. It never resumes from a
 // position that the stream does not hold, and never without a baseline to judge
-// from. end is where the server's log ends.
-func decide(t *tail, slot Slot, n Note, system string, end change.LSN) plan {
+// from. end is where the server's log ends, history how it came there.
+func decide(t *tail, slot Slot, n Note, history []Switch, end change.LSN) plan {
 	p := plan{from: t.whole}
 	switch {
 	case t.last == 0:
@@ -54,8 +54,11 @@ func decide(t *tail, slot Slot, n Note, system string, end change.LSN) plan {
 		p.baseline = "no_baseline"
 	}
 	switch {
-	case n.System != "" && n.System != system:
+	case n.System != "" && n.System != slot.System:
 		p.gap, p.from = "other_system", 0
+	case !onBranch(t, n, slot.Timeline, history):
+		// A standby took over that had not received all, or a backup was restored.
+		p.gap, p.from = "timeline", 0
 	case !slot.Exists:
 		p.gap, p.from = "slot_missing", 0
 	case !slot.Usable:
@@ -66,8 +69,8 @@ func decide(t *tail, slot Slot, n Note, system string, end change.LSN) plan {
 		// What was written meanwhile was not written for us, or not all of it.
 		p.gap, p.from = "publication_changed", 0
 	case t.whole > end:
-		// The log went back: the server was restored, or a standby took over that had
-		// not received all. What it writes now would be taken for what we have.
+		// The log went back on its own timeline: a copy of the server's files was put
+		// in their place. What it writes now would be taken for what we have.
 		p.gap, p.from = "log_behind", 0
 	case t.last == 0 || slot.Confirmed > t.whole && t.whole != 0:
 		p.gap, p.from = "stream_behind", slot.Confirmed
@@ -76,7 +79,7 @@ func decide(t *tail, slot Slot, n Note, system string, end change.LSN) plan {
 		// confirmed, so that the slot knows.
 		p.from = slot.Confirmed
 	}
-	if p.gap == "slot_missing" && t.whole == 0 && n.Baseline == 0 {
+	if (p.gap == "slot_missing" || p.gap == "timeline") && !slot.Exists && t.whole == 0 && n.Baseline == 0 {
 		p.gap = "" // there has never been a whole baseline: nothing was promised
 	}
 	if p.gap != "" {
@@ -94,7 +97,12 @@ func (s *session) open(ctx context.Context) (plan, error) {
 	if slot.Active {
 		return plan{}, ErrBusy
 	}
-	s.publication = slot.Publication
+	s.slot = slot
+	if slot.Timeline > 1 { // the first one has no history
+		if s.history, err = s.postgres.History(ctx); err != nil {
+			return plan{}, fmt.Errorf("read the history of the server's log: %w", err)
+		}
+	}
 	if s.tail, err = readTail(ctx, s.cdc); err != nil {
 		return plan{}, err
 	}
@@ -107,7 +115,7 @@ func (s *session) open(ctx context.Context) (plan, error) {
 	}
 	s.nextXID = reading.NextXID
 	s.writer = s.cdc.Writer(s.tail.last)
-	p := decide(&s.tail, slot, s.note, s.config.System, reading.LSN)
+	p := decide(&s.tail, slot, s.note, s.history, reading.LSN)
 	s.confirmer = &confirmer{lag: s.config.ConfirmLag}
 	if p.from != 0 {
 		s.confirmer.confirmed = slot.Confirmed
@@ -151,17 +159,26 @@ func (s *session) takeOver(ctx context.Context, p plan, last uint64) error {
 	s.epoch = max(s.tail.epoch, s.note.Epoch)
 	reason := p.baseline
 	if reason == "" {
-		if s.epoch != 0 && s.epoch == last {
+		failedOver := s.note.Timeline != 0 && s.note.Timeline != s.slot.Timeline
+		if s.epoch != 0 && s.epoch == last && !failedOver {
 			return nil
 		}
 		reason = "resume"
+		if failedOver {
+			reason = "failover"
+		}
 	}
 	s.epoch++
+	s.note.Epoch, s.note.System, s.note.Publication = s.epoch, s.slot.System, s.slot.Publication
+	s.note.Timeline, s.note.Forked = s.slot.Timeline, began(s.history, s.slot.Timeline)
 	// Whatever ends a rebase early, the next session must not take the baseline
-	// before the gap for one that still holds.
-	s.note.Epoch, s.note.System, s.note.Publication = s.epoch, s.config.System, s.publication
+	// before the gap for one that still holds, nor the note of the new server for one
+	// that the stream agrees with.
 	if p.baseline != "" {
 		s.note.Baseline = 0
+	}
+	if p.gap != "" && p.from == 0 {
+		s.note.Gap = p.gap
 	}
 	if err := s.notes.Write(ctx, s.note); err != nil {
 		return fmt.Errorf("note the epoch: %w", err)
@@ -176,7 +193,7 @@ func (s *session) announce(ctx context.Context, reason string) error {
 	}
 	_, err = s.record(ctx, &change.Control{
 		Kind: change.Epoch, Time: reading.At, Reason: reason,
-		System: s.config.System, Timeline: s.config.Timeline, Instance: s.config.Instance,
+		System: s.slot.System, Timeline: s.slot.Timeline, Instance: s.config.Instance,
 	})
 	return err
 }
