@@ -52,7 +52,7 @@ func (s *Source) check(ctx context.Context, conn *pgx.Conn) (server Server, setu
 	if server, err = s.checkServer(ctx, conn); err != nil {
 		return server, nil, err
 	}
-	tables, err := s.checkTables(ctx, conn)
+	tables, err := s.checkTables(ctx, conn, server.Version)
 	if err != nil {
 		return server, nil, err
 	}
@@ -113,12 +113,20 @@ type table struct {
 	oid      uint32
 	identity string
 	owned    bool
+	// publishGenerated says that the publication must have its generated columns.
+	publishGenerated bool
 }
 
-func (s *Source) checkTables(ctx context.Context, conn *pgx.Conn) ([]table, error) {
+func (s *Source) checkTables(ctx context.Context, conn *pgx.Conn, version int) ([]table, error) {
 	var tables []table
 	for _, e := range change.Entities {
 		t, err := s.checkTable(ctx, conn, e)
+		if err == nil {
+			err = s.checkGenerated(ctx, conn, version, &t)
+		}
+		if err == nil && t.identity != "f" {
+			err = s.checkOthers(ctx, conn, &t)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("table %s: %w", s.names.tableOf[e], err)
 		}
@@ -175,18 +183,28 @@ func (s *Source) checkTable(ctx context.Context, conn *pgx.Conn, e change.Entity
 
 // missing lists what must be set before the tables can be streamed. Identity
 // comes before the publication: a publication alone would make the application's
-// UPDATEs fail on a table without a key.
+// UPDATEs fail on a table without a key. Generated columns come before identity,
+// for the same reason.
 func (s *Source) missing(ctx context.Context, conn *pgx.Conn, tables []table) (steps Setup, err error) {
+	published, exists, mayAlter, err := s.published(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	if exists {
+		sql, err := s.publishGenerated(ctx, conn, tables)
+		if err != nil {
+			return nil, err
+		}
+		if sql != "" {
+			steps = append(steps, statement{sql, mayAlter})
+		}
+	}
 	ownsAll := true
 	for _, t := range tables {
 		ownsAll = ownsAll && t.owned
 		if t.identity != "f" {
 			steps = append(steps, statement{fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL", s.quoted(t.entity)), t.owned})
 		}
-	}
-	published, exists, mayAlter, err := s.published(ctx, conn)
-	if err != nil {
-		return nil, err
 	}
 	name := quote(s.config.Publication)
 	if !exists {
@@ -198,7 +216,11 @@ func (s *Source) missing(ctx context.Context, conn *pgx.Conn, tables []table) (s
 		for i, t := range tables {
 			list[i] = s.quoted(t.entity)
 		}
-		return append(steps, statement{fmt.Sprintf("CREATE PUBLICATION %s FOR TABLE %s", name, strings.Join(list, ", ")), mayCreate && ownsAll}), nil
+		sql := fmt.Sprintf("CREATE PUBLICATION %s FOR TABLE %s", name, strings.Join(list, ", "))
+		if anyGenerated(tables) {
+			sql += " WITH (publish_generated_columns = stored)"
+		}
+		return append(steps, statement{sql, mayCreate && ownsAll}), nil
 	}
 	for _, t := range tables {
 		if !slices.Contains(published, t.oid) {
