@@ -170,7 +170,7 @@ func (a *App) build() {
 		MaxRows: a.config.Stream.MaxRows, MaxBytes: a.config.Stream.MaxBytes, MaxPayload: a.bus.MaxPayload(),
 		ConfirmLag: a.confirmLag(), BaselineLag: a.baselineLag(),
 		MarkFor: rules.Drift.LongestGrace() + markAfterGrace,
-	}, postgresPort{a.source, a.store, Schema(&a.config.Tables)}, clockPort{a.store}, cdc, notesPort{a.bus}, a.logger)
+	}, postgresPort{a.source, a.store, Schema(&a.config.Tables), &seen{}}, clockPort{a.store}, cdc, notesPort{a.bus}, a.logger)
 	a.watch = watch.New(rules, cdc, eventsPort{a.bus}, findingsPort{a.bus.Findings()}, a.store, a.logger)
 }
 

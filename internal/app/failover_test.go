@@ -54,20 +54,28 @@ func (p *pair) slotCopied(t *testing.T, slot string) {
 	})
 }
 
-// failOver kills the primary and promotes the standby, which has the address when
-// it returns.
-func (p *pair) failOver(t *testing.T, before func()) {
+// kill ends the primary and all connections to it.
+func (p *pair) kill(t *testing.T) {
 	t.Helper()
 	if err := p.primary.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	p.address.Cut()
+}
+
+// failOver promotes the standby, which has the address when it returns.
+func (p *pair) failOver(t *testing.T, before func()) {
+	t.Helper()
 	if err := p.standby.Promote(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	before()
 	p.address.Redirect(p.standby.Addr())
 }
+
+// waitsForStandby has the primary stream only what its standby has. Without it the
+// stream may hold what the new primary does not.
+const waitsForStandby = "ALTER SYSTEM SET synchronized_standby_slots = 'standby'"
 
 // A standby takes over, under load, that has all that was streamed. Where servers
 // copy slots the stream goes on as if nothing had happened; elsewhere the slot is
@@ -77,8 +85,7 @@ func TestStandbyServerTakesOver(t *testing.T) {
 	p := startPair(t)
 	copies := p.copiesSlots(t)
 	if copies {
-		// Without it the primary may stream what its standby does not have yet.
-		exec1(t, p.primary.DSN("postgres"), "ALTER SYSTEM SET synchronized_standby_slots = 'standby'", "SELECT pg_reload_conf()")
+		exec1(t, p.primary.DSN("postgres"), waitsForStandby, "SELECT pg_reload_conf()")
 	}
 	c := settings(t, p.dsn)
 	r := start(t, c, p.standby.DSN("postgres"))
@@ -89,9 +96,49 @@ func TestStandbyServerTakesOver(t *testing.T) {
 		p.slotCopied(t, c.Postgres.Slot)
 	}
 	load.more(t, 100)
+	p.kill(t)
 	p.failOver(t, func() {})
 	load.more(t, 100)
 	load.stop()
+	wentOn(t, r, copies)
+}
+
+// The former primary lives on, unreachable for new connections only, as when an
+// address moves: nothing of ours stays with it.
+func TestAddressMovesToStandby(t *testing.T) {
+	t.Parallel()
+	p := startPair(t)
+	copies := p.copiesSlots(t)
+	if copies {
+		exec1(t, p.primary.DSN("postgres"), waitsForStandby, "SELECT pg_reload_conf()")
+	}
+	c := settings(t, p.dsn)
+	r := start(t, c, p.standby.DSN("postgres"))
+	r.ready(t)
+	load := startTraffic(t, p.primary.DSN("postgres"), 2)
+	load.more(t, 50)
+	if copies {
+		p.slotCopied(t, c.Postgres.Slot)
+	}
+	load.stop()
+	p.failOver(t, func() {})
+	testkit.Eventually(t, 30*time.Second, func() error {
+		var n int
+		query(t, p.primary.DSN("postgres"), "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'questwatch'", &n)
+		if n > 0 {
+			return fmt.Errorf("%d connections to the former primary", n)
+		}
+		return nil
+	})
+	load = startTraffic(t, p.dsn, 2)
+	load.more(t, 50)
+	load.stop()
+	wentOn(t, r, copies)
+}
+
+// wentOn checks what a program has made of a standby's taking over.
+func wentOn(t *testing.T, r *running, copies bool) {
+	t.Helper()
 	if !copies {
 		r.since = 1
 	}
@@ -134,6 +181,7 @@ func TestStandbyServerTakesOverTooEarly(t *testing.T) {
 			if stopped {
 				r.stop(t)
 			}
+			p.kill(t)
 			p.failOver(t, func() {
 				load = startTraffic(t, p.standby.DSN("postgres"), 2)
 				load.more(t, 20)

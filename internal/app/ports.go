@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/bus"
@@ -24,12 +25,34 @@ type postgresPort struct {
 	source *pgsource.Source
 	store  *pgstore.Store
 	schema change.Schema
+	seen   *seen
+}
+
+// seen is the server that was looked at last.
+type seen struct {
+	mu       sync.Mutex // a session looks while it streams
+	system   string
+	timeline uint32
+}
+
+// other notes a server, and reports whether it is another one than before.
+func (s *seen) other(system string, timeline uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	other := s.system != "" && (s.system != system || s.timeline != timeline)
+	s.system, s.timeline = system, timeline
+	return other
 }
 
 func (p postgresPort) Slot(ctx context.Context) (stream.Slot, error) {
 	s, err := p.source.Fit(ctx)
 	if hint.IsSetup(err) {
 		err = fmt.Errorf("%w: %w", stream.ErrUnfit, err)
+	}
+	// The former server may still live, and tell a time and a position that mean
+	// nothing on the other.
+	if err == nil && p.seen.other(s.System, s.Timeline) {
+		p.store.Reset()
 	}
 	return stream.Slot(s), err
 }
