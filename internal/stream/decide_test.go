@@ -40,6 +40,11 @@ func TestDecide(t *testing.T) {
 		},
 		"other cluster": {whole, slot, Note{Baseline: 10, Epoch: 3, System: "there"}, plan{gap: "other_system", baseline: "other_system"}},
 		"log went back": {tail{first: 1, last: 50, whole: 1001}, slot, noted, plan{gap: "log_behind", baseline: "log_behind"}},
+		"log went back into a transaction": {
+			tail{first: 1, last: 50, whole: 1000, partial: partial{commit: 1000, messages: 1, held: true}},
+			slot, noted,
+			plan{gap: "log_behind", baseline: "log_behind"},
+		},
 		"note is gone":  {whole, slot, Note{}, plan{from: 120, baseline: "no_baseline"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -68,7 +68,7 @@ func decide(t *tail, slot Slot, n Note, history []Switch, end change.LSN) plan {
 	case n.Publication != "" && n.Publication != slot.Publication:
 		// What was written meanwhile was not written for us, or not all of it.
 		p.gap, p.from = "publication_changed", 0
-	case t.whole > end:
+	case t.passed() > end:
 		// The log went back on its own timeline: a copy of the server's files was put
 		// in their place. What it writes now would be taken for what we have.
 		p.gap, p.from = "log_behind", 0
