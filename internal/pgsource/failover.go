@@ -35,11 +35,12 @@ func (s *Source) followLater(ctx context.Context) error {
 }
 
 // warnOfIdleTimeout says what will become of the slot when nobody streams for
-// long. It is no error: whoever set it may mean it.
+// long. It is no error: whoever set it may mean it. A baseline's temporary slot
+// counts as idle too, and its connection is ended.
 func (s *Source) warnOfIdleTimeout(timeout string) {
 	if timeout == "" || timeout == "0" {
 		return
 	}
-	s.config.Logger.Warn("the server throws replication slots away that nobody streams from: a longer pause will be a gap",
+	s.config.Logger.Warn("the server throws replication slots away that nobody streams from: a longer pause will be a gap, and a baseline that takes longer will fail",
 		"idle_replication_slot_timeout", timeout)
 }

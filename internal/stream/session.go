@@ -38,6 +38,8 @@ type plan struct {
 	from change.LSN
 	// gap says why changes are missing, "" when none are.
 	gap string
+	// common is where they begin to be missing, 0 for the end of the stream.
+	common change.LSN
 	// baseline says why one is needed, "" when none is.
 	baseline string
 }
@@ -47,6 +49,7 @@ type plan struct {
 // from. end is where the server's log ends, history how it came there.
 func decide(t *tail, slot Slot, n Note, history []Switch, end change.LSN) plan {
 	p := plan{from: t.whole}
+	common, onBranch := onBranch(t, n, slot.Timeline, history)
 	switch {
 	case t.last == 0:
 		p.baseline = "start"
@@ -56,9 +59,9 @@ func decide(t *tail, slot Slot, n Note, history []Switch, end change.LSN) plan {
 	switch {
 	case n.System != "" && n.System != slot.System:
 		p.gap, p.from = "other_system", 0
-	case !onBranch(t, n, slot.Timeline, history):
+	case !onBranch:
 		// A standby took over that had not received all, or a backup was restored.
-		p.gap, p.from = "timeline", 0
+		p.gap, p.from, p.common = "timeline", 0, common
 	case !slot.Exists:
 		p.gap, p.from = "slot_missing", 0
 	case !slot.Usable:
@@ -80,7 +83,7 @@ func decide(t *tail, slot Slot, n Note, history []Switch, end change.LSN) plan {
 		p.from = slot.Confirmed
 	}
 	if (p.gap == "slot_missing" || p.gap == "timeline") && !slot.Exists && t.whole == 0 && n.Baseline == 0 {
-		p.gap = "" // there has never been a whole baseline: nothing was promised
+		p.gap, p.common = "", 0 // there has never been a whole baseline: nothing was promised
 	}
 	if p.gap != "" {
 		p.baseline = p.gap
