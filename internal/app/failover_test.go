@@ -211,6 +211,11 @@ func TestStandbyServerTakesOverTooEarly(t *testing.T) {
 			if got := fmt.Sprint(s.reasons("epoch"), s.reasons("gap"), s.count("baseline_end")); got != "[start timeline] [timeline] 2" {
 				t.Errorf("epochs, gaps, baselines: %s", got)
 			}
+			for _, c := range s.controls {
+				if c.Control == "gap" && (c.From >= c.To || c.From >= uint64(end)) {
+					t.Errorf("the gap is from %d to %d, the former log ended at %d", c.From, c.To, end)
+				}
+			}
 		})
 	}
 }

@@ -45,7 +45,7 @@ func TestDecide(t *testing.T) {
 			slot, noted,
 			plan{gap: "log_behind", baseline: "log_behind"},
 		},
-		"note is gone":  {whole, slot, Note{}, plan{from: 120, baseline: "no_baseline"}},
+		"note is gone": {whole, slot, Note{}, plan{from: 120, baseline: "no_baseline"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.slot.System = "here"
