@@ -33,7 +33,6 @@ type App struct {
 
 	listener net.Listener
 	source   *pgsource.Source
-	server   pgsource.Server
 	store    *pgstore.Store
 	nats     *embedded.Server // nil with an external server
 	bus      *bus.Conn
@@ -116,7 +115,7 @@ func (a *App) openPostgres(ctx context.Context) (setup pgsource.Setup, err error
 	if err != nil {
 		return nil, err
 	}
-	if a.server, setup, err = a.source.Check(ctx); err != nil {
+	if _, setup, err = a.source.Check(ctx); err != nil {
 		return nil, err
 	}
 	a.store, err = openStore(ctx, &a.config, true)
@@ -168,12 +167,11 @@ func (a *App) build() {
 	a.instance = fmt.Sprintf("%s:%d:%s", host, os.Getpid(), rand.Text()[:6])
 	a.stream = stream.New(stream.Config{
 		DB: a.source.Database(), Instance: a.instance,
-		System: a.server.System, Timeline: a.server.Timeline,
 		Subject: a.bus.StepSubject, Control: a.bus.ControlSubject(),
 		MaxRows: a.config.Stream.MaxRows, MaxBytes: a.config.Stream.MaxBytes, MaxPayload: a.bus.MaxPayload(),
 		ConfirmLag: a.confirmLag, TailLag: a.tailLag(), BaselineLag: a.baselineLag(),
 		MarkFor: rules.Drift.LongestGrace() + markAfterGrace,
-	}, postgresPort{a.source, a.store, Schema(&a.config.Tables), a.config.Postgres.Columns == config.AllColumns}, clockPort{a.store}, cdc, notesPort{a.bus}, a.logger)
+	}, postgresPort{a.source, a.store, Schema(&a.config.Tables), a.config.Postgres.Columns == config.AllColumns, &seen{}}, clockPort{a.store}, cdc, notesPort{a.bus}, a.logger)
 	if !a.config.Watch.Enabled {
 		return
 	}

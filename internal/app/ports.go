@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/bus"
@@ -25,12 +26,34 @@ type postgresPort struct {
 	store  *pgstore.Store
 	schema change.Schema
 	all    bool // columns
+	seen   *seen
+}
+
+// seen is the server that was looked at last.
+type seen struct {
+	mu       sync.Mutex // a session looks while it streams
+	system   string
+	timeline uint32
+}
+
+// other notes a server, and reports whether it is another one than before.
+func (s *seen) other(system string, timeline uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	other := s.system != "" && (s.system != system || s.timeline != timeline)
+	s.system, s.timeline = system, timeline
+	return other
 }
 
 func (p postgresPort) Slot(ctx context.Context) (stream.Slot, error) {
 	s, err := p.source.Fit(ctx)
 	if hint.IsSetup(err) {
 		err = fmt.Errorf("%w: %w", stream.ErrUnfit, err)
+	}
+	// The former server may still live, and tell a time and a position that mean
+	// nothing on the other.
+	if err == nil && p.seen.other(s.System, s.Timeline) {
+		p.store.Reset()
 	}
 	return stream.Slot(s), err
 }
@@ -55,6 +78,15 @@ func (p postgresPort) Start(ctx context.Context, from change.LSN, next uint64) (
 		return nil, err
 	}
 	return feed, nil
+}
+
+func (p postgresPort) History(ctx context.Context) ([]stream.Switch, error) {
+	list, err := p.source.History(ctx)
+	switches := make([]stream.Switch, len(list))
+	for i, s := range list {
+		switches[i] = stream.Switch(s)
+	}
+	return switches, err
 }
 
 type snapshotPort struct {
@@ -147,13 +179,15 @@ type notesPort struct{ bus *bus.Conn }
 const noteKey = "baseline"
 
 type note struct {
-	Begin   change.Seq `json:"begin"`
-	Created time.Time  `json:"stream_created"`
-	Epoch   uint64     `json:"epoch"`
-	System  string     `json:"system"`
-	Mark    string     `json:"publication"`
-	Columns string     `json:"columns,omitempty"`
-	Gap     string     `json:"gap,omitempty"`
+	Begin    change.Seq `json:"begin"`
+	Created  time.Time  `json:"stream_created"`
+	Epoch    uint64     `json:"epoch"`
+	System   string     `json:"system"`
+	Timeline uint32     `json:"timeline,omitempty"`
+	Forked   change.LSN `json:"timeline_began,omitempty"`
+	Mark     string     `json:"publication"`
+	Columns  string     `json:"columns,omitempty"`
+	Gap      string     `json:"gap,omitempty"`
 }
 
 func (p notesPort) Read(ctx context.Context) (stream.Note, error) {
@@ -175,7 +209,10 @@ func (p notesPort) Read(ctx context.Context) (stream.Note, error) {
 	if !state.Created.Equal(n.Created) {
 		n.Begin = 0
 	}
-	return stream.Note{Baseline: n.Begin, Epoch: n.Epoch, System: n.System, Publication: n.Mark, Columns: n.Columns, Gap: n.Gap}, nil
+	return stream.Note{
+		Baseline: n.Begin, Epoch: n.Epoch, System: n.System, Timeline: n.Timeline, Forked: n.Forked,
+		Publication: n.Mark, Columns: n.Columns, Gap: n.Gap,
+	}, nil
 }
 
 func (p notesPort) Write(ctx context.Context, n stream.Note) error {
@@ -184,7 +221,8 @@ func (p notesPort) Write(ctx context.Context, n stream.Note) error {
 		return err
 	}
 	data, err := json.Marshal(note{
-		Begin: n.Baseline, Created: state.Created, Epoch: n.Epoch, System: n.System, Mark: n.Publication, Columns: n.Columns, Gap: n.Gap,
+		Begin: n.Baseline, Created: state.Created, Epoch: n.Epoch, System: n.System, Timeline: n.Timeline, Forked: n.Forked,
+		Mark: n.Publication, Columns: n.Columns, Gap: n.Gap,
 	})
 	if err != nil {
 		return fmt.Errorf("encode the note of the baseline: %w", err)

@@ -30,6 +30,7 @@ const (
 	codeInUse           = "55006"
 	codeNotPrerequisite = "55000"
 	codeUndefinedObject = "42704"
+	codeUndefinedFile   = "58P01"
 	codeDuplicate       = "42710"
 	codeLimit           = "53400"
 	codeLockTimeout     = "55P03"

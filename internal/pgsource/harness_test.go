@@ -96,6 +96,14 @@ func transactions(t *testing.T, s *Source, from change.LSN, n int) [][]change.Si
 
 func run(t *testing.T, dsn string, statements ...string) {
 	t.Helper()
+	if err := attempt(t, dsn, statements...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// attempt runs statements that the server may refuse.
+func attempt(t *testing.T, dsn string, statements ...string) error {
+	t.Helper()
 	conn, err := pgx.Connect(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)
@@ -103,9 +111,15 @@ func run(t *testing.T, dsn string, statements ...string) {
 	defer conn.Close(context.WithoutCancel(t.Context()))
 	for _, sql := range statements {
 		if _, err := conn.Exec(t.Context(), sql); err != nil {
-			t.Fatalf("%s: %v", sql, err)
+			return fmt.Errorf("%s: %w", sql, err)
 		}
 	}
+	return nil
+}
+
+func version(t *testing.T, dsn string) int {
+	t.Helper()
+	return ask[int](t, dsn, `SELECT current_setting('server_version_num')::int`)
 }
 
 func ask[T any](t *testing.T, dsn, sql string, args ...any) (value T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -22,6 +23,10 @@ type Server struct {
 	System   string
 	Timeline uint32
 	Version  int // as server_version_num
+
+	// idleTimeout is how long the server keeps a slot that nobody streams from, in
+	// its own words.
+	idleTimeout string
 }
 
 // Check looks whether the server can be streamed from, and whether what is
@@ -31,12 +36,13 @@ func (s *Source) Check(ctx context.Context) (server Server, setup Setup, err err
 		if server, setup, err = s.check(ctx, conn); err != nil {
 			return err
 		}
-		_, err = s.slot(ctx, conn) // one that is somebody else's
+		_, _, err = s.slot(ctx, conn) // one that is somebody else's
 		return err
 	})
 	if err != nil {
 		return Server{}, nil, s.checkError(err)
 	}
+	s.warnOfIdleTimeout(server.idleTimeout)
 	return server, setup, nil
 }
 
@@ -46,7 +52,7 @@ func (s *Source) check(ctx context.Context, conn *pgx.Conn) (server Server, setu
 	if server, err = s.checkServer(ctx, conn); err != nil {
 		return server, nil, err
 	}
-	tables, err := s.checkTables(ctx, conn)
+	tables, err := s.checkTables(ctx, conn, server.Version)
 	if err != nil {
 		return server, nil, err
 	}
@@ -66,15 +72,18 @@ type statement struct {
 }
 
 func (s *Source) checkServer(ctx context.Context, conn *pgx.Conn) (server Server, err error) {
-	var level string
+	var level, segment string
 	var standby, may bool
+	// The control file's timeline is that of the last checkpoint, which a server that
+	// was just promoted has yet to write.
 	err = conn.QueryRow(ctx, `
 		SELECT current_setting('server_version_num')::int, current_setting('wal_level'), pg_is_in_recovery(),
 		       (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user)
 		         OR coalesce((SELECT pg_has_role(oid, 'member') FROM pg_roles WHERE rolname = 'rds_replication'), false),
 		       (SELECT system_identifier::text FROM pg_control_system()),
-		       (SELECT timeline_id FROM pg_control_checkpoint())`).
-		Scan(&server.Version, &level, &standby, &may, &server.System, &server.Timeline)
+		       CASE WHEN pg_is_in_recovery() THEN '' ELSE pg_walfile_name(pg_current_wal_insert_lsn()) END,
+		       coalesce(current_setting('idle_replication_slot_timeout', true), '')`).
+		Scan(&server.Version, &level, &standby, &may, &server.System, &segment, &server.idleTimeout)
 	switch {
 	case err != nil:
 		return server, fmt.Errorf("read the server's settings: %w", err)
@@ -89,6 +98,12 @@ func (s *Source) checkServer(ctx context.Context, conn *pgx.Conn) (server Server
 		return server, hint.Setup(fmt.Errorf("role %s may not replicate", s.conn.User),
 			"as a superuser: ALTER ROLE %s REPLICATION", quote(s.conn.User))
 	}
+	// Names of segments begin with the timeline.
+	timeline, err := strconv.ParseUint(segment[:min(8, len(segment))], 16, 32)
+	if err != nil {
+		return server, fmt.Errorf("read the server's timeline: %w", err)
+	}
+	server.Timeline = uint32(timeline)
 	return server, nil
 }
 
@@ -98,12 +113,20 @@ type table struct {
 	oid      uint32
 	identity string
 	owned    bool
+	// publishGenerated says that the publication must have its generated columns.
+	publishGenerated bool
 }
 
-func (s *Source) checkTables(ctx context.Context, conn *pgx.Conn) ([]table, error) {
+func (s *Source) checkTables(ctx context.Context, conn *pgx.Conn, version int) ([]table, error) {
 	var tables []table
 	for _, e := range change.Entities {
 		t, err := s.checkTable(ctx, conn, e)
+		if err == nil {
+			err = s.checkGenerated(ctx, conn, version, &t)
+		}
+		if err == nil && t.identity != "f" {
+			err = s.checkOthers(ctx, conn, &t)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("table %s: %w", s.names.tableOf[e], err)
 		}
@@ -156,18 +179,28 @@ func (s *Source) checkTable(ctx context.Context, conn *pgx.Conn, e change.Entity
 
 // missing lists what must be set before the tables can be streamed. Identity
 // comes before the publication: a publication alone would make the application's
-// UPDATEs fail on a table without a key.
+// UPDATEs fail on a table without a key. Generated columns come before identity,
+// for the same reason.
 func (s *Source) missing(ctx context.Context, conn *pgx.Conn, tables []table) (steps Setup, err error) {
+	published, exists, mayAlter, err := s.published(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	if exists {
+		sql, err := s.publishGenerated(ctx, conn, tables)
+		if err != nil {
+			return nil, err
+		}
+		if sql != "" {
+			steps = append(steps, statement{sql, mayAlter})
+		}
+	}
 	ownsAll := true
 	for _, t := range tables {
 		ownsAll = ownsAll && t.owned
 		if t.identity != "f" {
 			steps = append(steps, statement{fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY FULL", s.quoted(t.entity)), t.owned})
 		}
-	}
-	published, exists, mayAlter, err := s.published(ctx, conn)
-	if err != nil {
-		return nil, err
 	}
 	name := quote(s.config.Publication)
 	if !exists {
@@ -179,7 +212,11 @@ func (s *Source) missing(ctx context.Context, conn *pgx.Conn, tables []table) (s
 		for i, t := range tables {
 			list[i] = s.quoted(t.entity)
 		}
-		return append(steps, statement{fmt.Sprintf("CREATE PUBLICATION %s FOR TABLE %s", name, strings.Join(list, ", ")), mayCreate && ownsAll}), nil
+		sql := fmt.Sprintf("CREATE PUBLICATION %s FOR TABLE %s", name, strings.Join(list, ", "))
+		if anyGenerated(tables) {
+			sql += " WITH (publish_generated_columns = stored)"
+		}
+		return append(steps, statement{sql, mayCreate && ownsAll}), nil
 	}
 	for _, t := range tables {
 		if !slices.Contains(published, t.oid) {
@@ -272,24 +309,35 @@ func (s *Source) mayRun(setup Setup) error {
 // looks at the slot: all that a session must know before it begins, and that can
 // change while it runs.
 func (s *Source) Fit(ctx context.Context) (slot Slot, err error) {
+	var server Server
 	var setup Setup
+	var stays bool
 	err = s.with(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		if _, setup, err = s.check(ctx, conn); err != nil || len(setup) > 0 {
+		if server, setup, err = s.check(ctx, conn); err != nil || len(setup) > 0 {
 			return err
 		}
-		slot, err = s.slot(ctx, conn)
+		slot, stays, err = s.slot(ctx, conn)
 		return err
 	})
 	if err != nil {
 		return Slot{}, s.checkError(err)
 	}
-	if len(setup) == 0 {
-		return slot, nil
+	s.fit.Store(&server)
+	if len(setup) > 0 {
+		if err := s.Set(ctx, setup); err != nil {
+			return Slot{}, err
+		}
+		if slot, err = s.Slot(ctx); err != nil {
+			return Slot{}, err
+		}
 	}
-	if err := s.Set(ctx, setup); err != nil {
-		return Slot{}, err
+	if stays && slot.Usable && !slot.Active {
+		if err := s.followLater(ctx); err != nil {
+			return Slot{}, err
+		}
 	}
-	return s.Slot(ctx)
+	slot.System, slot.Timeline = server.System, server.Timeline
+	return slot, nil
 }
 
 func (setup Setup) String() string {

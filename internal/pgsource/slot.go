@@ -28,19 +28,24 @@ type Slot struct {
 	// Columns is another text whenever a column that must be there has been altered,
 	// or is another table's: rows that nobody wrote may have other values since.
 	Columns string
+	// System and Timeline are those of the server that has it. Only Fit tells them.
+	System   string
+	Timeline uint32
 }
 
 // Slot looks at the slot. One of the same name that is not ours (another
 // database or plugin) is an error.
 func (s *Source) Slot(ctx context.Context) (slot Slot, err error) {
 	err = s.with(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		slot, err = s.slot(ctx, conn)
+		slot, _, err = s.slot(ctx, conn)
 		return err
 	})
 	return slot, err
 }
 
-func (s *Source) slot(ctx context.Context, conn *pgx.Conn) (slot Slot, err error) {
+// slot also says whether the slot stays behind in a failover though the server
+// could let it follow.
+func (s *Source) slot(ctx context.Context, conn *pgx.Conn) (slot Slot, stays bool, err error) {
 	var plugin, database string
 	schemas, tables, columns := s.names.list()
 	err = conn.QueryRow(ctx, `
@@ -52,17 +57,18 @@ func (s *Source) slot(ctx context.Context, conn *pgx.Conn) (slot Slot, err error
 		       coalesce((SELECT string_agg(a.attrelid || '.' || a.attnum || '.' || a.xmin, ' ' ORDER BY a.attrelid, a.attnum)
 		                 FROM unnest($3::text[], $4::text[], $5::text[]) w(schema, name, attribute)
 		                 JOIN pg_namespace n ON n.nspname = w.schema JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
-		                 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = w.attribute), '')
+		                 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = w.attribute), ''),
+		       coalesce(to_jsonb(s) ->> 'failover' = 'false' AND NOT s.temporary, false)
 		FROM (SELECT) one LEFT JOIN pg_replication_slots s ON s.slot_name = $1`, s.config.Slot, s.config.Publication, schemas, tables, columns).
-		Scan(&plugin, &database, &slot.Active, &slot.Exists, &slot.Usable, &slot.Confirmed, &slot.Publication, &slot.Columns)
+		Scan(&plugin, &database, &slot.Active, &slot.Exists, &slot.Usable, &slot.Confirmed, &slot.Publication, &slot.Columns, &stays)
 	if err == nil && slot.Exists && (plugin != "pgoutput" || database != s.conn.Database) {
 		err = hint.Setup(fmt.Errorf("it belongs to database %q, plugin %q", database, plugin),
 			"choose another name with postgres.slot")
 	}
 	if err != nil {
-		return Slot{}, fmt.Errorf("look at slot %q: %w", s.config.Slot, err)
+		return Slot{}, false, fmt.Errorf("look at slot %q: %w", s.config.Slot, err)
 	}
-	return slot, nil
+	return slot, stays, nil
 }
 
 // DropSlot removes the slot if it exists. One in use is ErrBusy.
@@ -157,8 +163,12 @@ func (snap *Snapshot) Persist(ctx context.Context) error {
 	if err := s.DropSlot(ctx); err != nil {
 		return err
 	}
+	var stays bool
 	err := s.with(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, `SELECT pg_copy_logical_replication_slot($1, $2, false)`, snap.slot, s.config.Slot)
+		if err == nil {
+			_, stays, err = s.slot(ctx, conn)
+		}
 		return err
 	})
 	if err != nil {
@@ -167,6 +177,9 @@ func (snap *Snapshot) Persist(ctx context.Context) error {
 			return hint.Wrap(err, "raise max_replication_slots (two are needed for a moment) and restart the server")
 		}
 		return err
+	}
+	if stays { // a copy does not have the property, whatever its original has
+		s.follow(ctx, snap.conn)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,6 +41,8 @@ type Source struct {
 	config Config
 	conn   *pgx.ConnConfig
 	names  names
+	// fit is the server that Fit found to fit last.
+	fit atomic.Pointer[Server]
 }
 
 // New checks the configuration; it connects to nothing.
@@ -75,8 +78,9 @@ func (s *Source) connect(ctx context.Context) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// replicate opens a connection that speaks the replication protocol. Its
-// settings make text values look alike whatever the server's are.
+// replicate opens a connection that speaks the replication protocol, to the
+// server that Fit has seen. Its settings make text values look alike whatever the
+// server's are.
 func (s *Source) replicate(ctx context.Context) (*pgconn.PgConn, error) {
 	config := s.conn.Config.Copy()
 	for name, value := range map[string]string{
@@ -84,6 +88,7 @@ func (s *Source) replicate(ctx context.Context) (*pgconn.PgConn, error) {
 		"wal_sender_timeout": strconv.FormatInt(s.config.SenderTimeout.Milliseconds(), 10),
 		// An exported snapshot waits in an idle transaction.
 		"idle_in_transaction_session_timeout": "0",
+		"idle_session_timeout":                "0",
 		"statement_timeout":                   "0",
 		// A snapshot's connection says nothing for a long time; when our machine dies
 		// the server must notice, and free the temporary slot.
@@ -104,6 +109,12 @@ func (s *Source) replicate(ctx context.Context) (*pgconn.PgConn, error) {
 		return nil, connectError(s.conn, err)
 	}
 	conn.CustomData()[framesKey] = read
+	brief, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := s.prepare(brief, conn); err != nil {
+		conn.Close(context.WithoutCancel(ctx))
+		return nil, err
+	}
 	return conn, nil
 }
 

@@ -31,7 +31,8 @@ func (s *Store) inSnapshot(ctx context.Context, exported string, fn func(*snapsh
 	}
 	begin += pgjson.SetLocal() + `SET LOCAL row_security = off;
 		SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
-		SET LOCAL cursor_tuple_fraction = 1; SET LOCAL jit = off`
+		SET LOCAL cursor_tuple_fraction = 1; SET LOCAL jit = off;
+		SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout'` // from Postgres 17 on
 	defer func() {
 		end, cancel := detached(ctx)
 		defer cancel()

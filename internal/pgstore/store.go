@@ -185,6 +185,15 @@ func (s *Store) trySide(ctx context.Context, fn func(*pgx.Conn) error) (dead boo
 	return dead, err
 }
 
+// Reset gives up all connections: another server has the address now, and those
+// that exist may lead to the former one.
+func (s *Store) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pool.Reset()
+	s.dropSide()
+}
+
 func (s *Store) dropSide() {
 	if s.side != nil {
 		s.side.Release()

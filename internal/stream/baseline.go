@@ -61,16 +61,19 @@ func (s *session) rebase(ctx context.Context, p plan, last uint64, began func(st
 // gap declares that changes are missing: up to the slot's position, or up to the
 // snapshot where the slot has none.
 func (s *session) gap(ctx context.Context, p plan, snapshot change.LSN) error {
-	to := p.from
+	from, to := s.tail.whole, p.from
 	if to == 0 {
 		to = snapshot
+	}
+	if p.common != 0 && p.common < from {
+		from = p.common // what the stream holds beyond is not in the database
 	}
 	s.logger.Info("changes are missing from the stream; declaring it, and taking a new baseline", "reason", p.gap)
 	reading, err := s.clock.Read(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = s.record(ctx, &change.Control{Kind: change.Gap, Time: reading.At, From: s.tail.whole, To: to, Reason: p.gap})
+	_, err = s.record(ctx, &change.Control{Kind: change.Gap, Time: reading.At, From: from, To: to, Reason: p.gap})
 	return err
 }
 

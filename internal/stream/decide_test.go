@@ -40,10 +40,16 @@ func TestDecide(t *testing.T) {
 		},
 		"other cluster": {whole, slot, Note{Baseline: 10, Epoch: 3, System: "there"}, plan{gap: "other_system", baseline: "other_system"}},
 		"log went back": {tail{first: 1, last: 50, whole: 1001}, slot, noted, plan{gap: "log_behind", baseline: "log_behind"}},
-		"note is gone":  {whole, slot, Note{}, plan{from: 120, baseline: "no_baseline"}},
+		"log went back into a transaction": {
+			tail{first: 1, last: 50, whole: 1000, partial: partial{commit: 1000, messages: 1, held: true}},
+			slot, noted,
+			plan{gap: "log_behind", baseline: "log_behind"},
+		},
+		"note is gone": {whole, slot, Note{}, plan{from: 120, baseline: "no_baseline"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := decide(&c.tail, c.slot, c.note, "here", 1000); got != c.want {
+			c.slot.System = "here"
+			if got := decide(&c.tail, c.slot, c.note, nil, 1000); got != c.want {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})

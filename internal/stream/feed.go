@@ -49,7 +49,7 @@ func (s *session) assembler() *assembler {
 	return &assembler{
 		config: &s.config, writer: s.writer, recorded: s.confirmer.record,
 		source: change.Source{DB: s.config.DB, Epoch: s.epoch}, resume: s.tail.partial,
-		passed: max(s.tail.whole, s.tail.partial.commit+1),
+		passed: s.tail.passed(),
 	}
 }
 
@@ -80,8 +80,9 @@ func (s *session) start(ctx context.Context, from change.LSN) (Feed, error) {
 // fitEvery is how often the database is looked at while it streams.
 const fitEvery = 5 * time.Second
 
-// stayFit ends the session when the database no longer fits, or when what it
-// publishes has changed: the stream itself would say nothing of it.
+// stayFit ends the session when the database no longer fits, when what it
+// publishes has changed, or when new connections lead to another server than the
+// stream's: the stream itself would say nothing of it.
 func (s *session) stayFit(ctx context.Context) error {
 	tick := time.NewTicker(fitEvery)
 	defer tick.Stop()
@@ -95,10 +96,12 @@ func (s *session) stayFit(ctx context.Context) error {
 		switch {
 		case errors.Is(err, ErrUnfit):
 			return err
-		case err == nil && slot.Publication != s.publication:
+		case err == nil && slot.Publication != s.slot.Publication:
 			return errors.New("somebody has changed what the publication publishes")
-		case err == nil && slot.Columns != s.columns:
+		case err == nil && slot.Columns != s.slot.Columns:
 			return errors.New("somebody has altered columns that the rules need")
+		case err == nil && (slot.System != s.slot.System || slot.Timeline != s.slot.Timeline):
+			return errors.New("another server has taken over")
 		}
 		// Other errors are the connection's, and the feed has one of its own.
 	}

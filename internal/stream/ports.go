@@ -29,6 +29,16 @@ type Postgres interface {
 	// Start streams what committed at or after a position; ErrBusy when the slot is
 	// in use.
 	Start(ctx context.Context, from change.LSN, nextXID uint64) (Feed, error)
+	// History lists where the server's log changed timelines, oldest first; nothing
+	// on the first timeline, or where that is not known.
+	History(ctx context.Context) ([]Switch, error)
+}
+
+// Switch is where the log left a timeline for the next one.
+type Switch struct {
+	Timeline uint32
+	// At is the end of what the two have in common.
+	At change.LSN
 }
 
 // Slot is the state of the replication slot.
@@ -39,6 +49,9 @@ type Slot struct {
 	Publication string
 	// Columns changes whenever a column that the rules need is altered.
 	Columns string
+	// System and Timeline are those of the server that has it.
+	System   string
+	Timeline uint32
 }
 
 // Snapshot is a moment of the database, and the position that goes with it.
@@ -111,6 +124,10 @@ type Note struct {
 	// since; System is the cluster that it streamed.
 	Epoch  uint64
 	System string
+	// Timeline is the one of the server's log in that epoch, and Forked where it
+	// began; 0 for the first one, and where that is not known.
+	Timeline uint32
+	Forked   change.LSN
 	// Publication is Slot.Publication as of that epoch.
 	Publication string
 	// Columns is Slot.Columns as of that epoch.
@@ -129,9 +146,6 @@ type Notes interface {
 type Config struct {
 	// DB names the database in every message; Instance names the writer.
 	DB, Instance string
-	// System and Timeline identify the cluster.
-	System   string
-	Timeline uint32
 	// Subject and Control name the subjects of a quest's steps and of the control
 	// records.
 	Subject func(quest int64) string

@@ -25,13 +25,11 @@ type session struct {
 	marks     *marks
 	tail      tail
 	note      Note
-	// publication is the one that the session began with.
-	publication string
-	// columns are those that the session began with.
-	columns string
-	epoch   uint64
-	nextXID uint64
-	fed     bool // a feed of ours was open
+	slot      Slot // as the session began
+	history   []Switch
+	epoch     uint64
+	nextXID   uint64
+	fed       bool // a feed of ours was open
 }
 
 // plan is how a session begins.
@@ -40,15 +38,18 @@ type plan struct {
 	from change.LSN
 	// gap says why changes are missing, "" when none are.
 	gap string
+	// common is where they begin to be missing, 0 for the end of the stream.
+	common change.LSN
 	// baseline says why one is needed, "" when none is.
 	baseline string
 }
 
 // decide compares the stream's tail with the slot. It never resumes from a
 // position that the stream does not hold, and never without a baseline to judge
-// from. end is where the server's log ends.
-func decide(t *tail, slot Slot, n Note, system string, end change.LSN) plan {
+// from. end is where the server's log ends, history how it came there.
+func decide(t *tail, slot Slot, n Note, history []Switch, end change.LSN) plan {
 	p := plan{from: t.whole}
+	common, onBranch := onBranch(t, n, slot.Timeline, history)
 	switch {
 	case t.last == 0:
 		p.baseline = "start"
@@ -56,8 +57,11 @@ func decide(t *tail, slot Slot, n Note, system string, end change.LSN) plan {
 		p.baseline = "no_baseline"
 	}
 	switch {
-	case n.System != "" && n.System != system:
+	case n.System != "" && n.System != slot.System:
 		p.gap, p.from = "other_system", 0
+	case !onBranch:
+		// A standby took over that had not received all, or a backup was restored.
+		p.gap, p.from, p.common = "timeline", 0, common
 	case !slot.Exists:
 		p.gap, p.from = "slot_missing", 0
 	case !slot.Usable:
@@ -67,9 +71,9 @@ func decide(t *tail, slot Slot, n Note, system string, end change.LSN) plan {
 	case n.Publication != "" && n.Publication != slot.Publication:
 		// What was written meanwhile was not written for us, or not all of it.
 		p.gap, p.from = "publication_changed", 0
-	case t.whole > end:
-		// The log went back: the server was restored, or a standby took over that had
-		// not received all. What it writes now would be taken for what we have.
+	case t.passed() > end:
+		// The log went back on its own timeline: a copy of the server's files was put
+		// in their place. What it writes now would be taken for what we have.
 		p.gap, p.from = "log_behind", 0
 	case t.last == 0 || slot.Confirmed > t.whole && t.whole != 0:
 		p.gap, p.from = "stream_behind", slot.Confirmed
@@ -78,8 +82,8 @@ func decide(t *tail, slot Slot, n Note, system string, end change.LSN) plan {
 		// confirmed, so that the slot knows.
 		p.from = slot.Confirmed
 	}
-	if p.gap == "slot_missing" && t.whole == 0 && n.Baseline == 0 {
-		p.gap = "" // there has never been a whole baseline: nothing was promised
+	if (p.gap == "slot_missing" || p.gap == "timeline") && !slot.Exists && t.whole == 0 && n.Baseline == 0 {
+		p.gap, p.common = "", 0 // there has never been a whole baseline: nothing was promised
 	}
 	switch {
 	case p.gap != "":
@@ -100,7 +104,12 @@ func (s *session) open(ctx context.Context) (plan, error) {
 	if slot.Active {
 		return plan{}, ErrBusy
 	}
-	s.publication, s.columns = slot.Publication, slot.Columns
+	s.slot = slot
+	if slot.Timeline > 1 { // the first one has no history
+		if s.history, err = s.postgres.History(ctx); err != nil {
+			return plan{}, fmt.Errorf("read the history of the server's log: %w", err)
+		}
+	}
 	if s.tail, err = readTail(ctx, s.cdc); err != nil {
 		return plan{}, err
 	}
@@ -113,7 +122,7 @@ func (s *session) open(ctx context.Context) (plan, error) {
 	}
 	s.nextXID = reading.NextXID
 	s.writer = s.cdc.Writer(s.tail.last)
-	p := decide(&s.tail, slot, s.note, s.config.System, reading.LSN)
+	p := decide(&s.tail, slot, s.note, s.history, reading.LSN)
 	s.confirmer = &confirmer{lag: s.config.ConfirmLag, notBefore: time.Now().Add(s.config.TailLag)}
 	if p.from != 0 {
 		s.confirmer.confirmed = slot.Confirmed
@@ -157,17 +166,26 @@ func (s *session) takeOver(ctx context.Context, p plan, last uint64) error {
 	s.epoch = max(s.tail.epoch, s.note.Epoch)
 	reason := p.baseline
 	if reason == "" {
-		if s.epoch != 0 && s.epoch == last {
+		failedOver := s.note.Timeline != 0 && s.note.Timeline != s.slot.Timeline
+		if s.epoch != 0 && s.epoch == last && !failedOver {
 			return nil
 		}
 		reason = "resume"
+		if failedOver {
+			reason = "failover"
+		}
 	}
 	s.epoch++
+	s.note.Epoch, s.note.System, s.note.Publication, s.note.Columns = s.epoch, s.slot.System, s.slot.Publication, s.slot.Columns
+	s.note.Timeline, s.note.Forked = s.slot.Timeline, began(s.history, s.slot.Timeline)
 	// Whatever ends a rebase early, the next session must not take the baseline
-	// before the gap for one that still holds.
-	s.note.Epoch, s.note.System, s.note.Publication, s.note.Columns = s.epoch, s.config.System, s.publication, s.columns
+	// before the gap for one that still holds, nor the note of the new server for one
+	// that the stream agrees with.
 	if p.baseline != "" {
 		s.note.Baseline = 0
+	}
+	if p.gap != "" && p.from == 0 {
+		s.note.Gap = p.gap
 	}
 	if err := s.notes.Write(ctx, s.note); err != nil {
 		return fmt.Errorf("note the epoch: %w", err)
@@ -182,7 +200,7 @@ func (s *session) announce(ctx context.Context, reason string) error {
 	}
 	_, err = s.record(ctx, &change.Control{
 		Kind: change.Epoch, Time: reading.At, Reason: reason,
-		System: s.config.System, Timeline: s.config.Timeline, Instance: s.config.Instance,
+		System: s.slot.System, Timeline: s.slot.Timeline, Instance: s.config.Instance,
 	})
 	return err
 }

@@ -24,6 +24,10 @@ type tail struct {
 	seeking bool
 }
 
+// passed is the position behind everything that is in the stream. A transaction
+// that begins to commit below it is there, in whole or in part.
+func (t *tail) passed() change.LSN { return max(t.whole, t.partial.commit+1) }
+
 // partial is a transaction of which the first messages are in the stream.
 type partial struct {
 	commit   change.LSN

@@ -38,6 +38,7 @@ const stopPatience = 20 * time.Second
 // for concurrent use.
 type Cluster struct {
 	dir, bin  string
+	settings  map[string]string
 	ownsDir   bool
 	ownsData  bool
 	port      int
@@ -53,7 +54,7 @@ type Cluster struct {
 // StartPostgres makes a cluster and returns when it accepts connections. When ctx ends the cluster is
 // killed, whatever it is doing; pass one that lives longer than the clients that are to stop in good order.
 func StartPostgres(ctx context.Context, opts PostgresOptions) (_ *Cluster, err error) {
-	c := &Cluster{dir: opts.Dir, bin: opts.BinDir}
+	c := &Cluster{dir: opts.Dir, bin: opts.BinDir, settings: opts.Settings}
 	if c.bin == "" {
 		c.bin, err = FindPostgres()
 	} else {

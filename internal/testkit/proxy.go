@@ -10,11 +10,11 @@ import (
 // Proxy forwards TCP connections to a server and puts faults between the two: cut, refused, stalled and slow
 // connections. It is safe for concurrent use.
 type Proxy struct {
-	target   string
 	listener net.Listener
 	loops    sync.WaitGroup
 
 	mu      sync.Mutex // new connections and the switches race: a connection made during Cut must be cut or kept, not lost
+	target  string
 	conns   map[net.Conn]struct{}
 	refuse  bool
 	stalled chan struct{} // closed while traffic flows
@@ -54,6 +54,14 @@ func (p *Proxy) Refuse(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refuse = on
+}
+
+// Redirect leads new connections to another server, as an address that moves does;
+// those that exist live on.
+func (p *Proxy) Redirect(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
 }
 
 // Stall stops forwarding without closing anything, as a network that swallows packets does. What was sent in the
@@ -115,7 +123,10 @@ func (p *Proxy) serve(client net.Conn) {
 		return
 	}
 	defer p.forget(client)
-	upstream, err := net.DialTimeout("tcp", p.target, 5*time.Second)
+	p.mu.Lock()
+	target := p.target
+	p.mu.Unlock()
+	upstream, err := net.DialTimeout("tcp", target, 5*time.Second)
 	if err != nil || !p.admit(upstream) {
 		if err == nil {
 			reset(upstream)
