@@ -74,3 +74,22 @@ func TestNothingIsConfirmedEarly(t *testing.T) {
 		}
 	})
 }
+
+// With a long lag and acknowledgements that never pause, what is confirmed stays
+// behind by the lag and a portion of it, in a list that stays short.
+func TestLongLagIsKept(t *testing.T) {
+	const lag, step = 150 * time.Second, 25 * time.Millisecond
+	c := &confirmer{lag: lag}
+	for i := range 4 * int64(lag/step) {
+		now := clockZero.Add(time.Duration(i) * step)
+		c.record(change.Seq(i+1), change.LSN(i+1))
+		confirmed := c.update(change.Seq(i+1), now)
+		due := i + 1 - int64((lag+lag/portions)/step) - 2
+		if confirmed < change.LSN(max(due, 0)) {
+			t.Fatalf("after %v %d is confirmed, %d is due", now.Sub(clockZero), confirmed, due)
+		}
+		if len(c.acked) > portions+2 {
+			t.Fatalf("%d portions wait", len(c.acked))
+		}
+	}
+}

@@ -74,8 +74,8 @@ type Server struct {
 
 	restarting sync.Mutex // Stop waits for a Restart, and not the reverse
 	starting   sync.WaitGroup
-	stopOnce sync.Once
-	stopped  chan struct{}
+	stopOnce   sync.Once
+	stopped    chan struct{}
 }
 
 // Start runs a server and returns when it accepts connections, which after a
