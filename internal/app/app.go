@@ -38,6 +38,7 @@ type App struct {
 	nats     *embedded.Server // nil with an external server
 	bus      *bus.Conn
 	stream   *stream.Flow
+	guard    *stream.Guard
 	watch    *watch.Flow
 }
 
@@ -172,8 +173,10 @@ func (a *App) build() {
 		MaxRows: a.config.Stream.MaxRows, MaxBytes: a.config.Stream.MaxBytes, MaxPayload: a.bus.MaxPayload(),
 		ConfirmLag: a.confirmLag(), BaselineLag: a.baselineLag(),
 		MarkFor: rules.Drift.LongestGrace() + markAfterGrace,
+		Takes:   a.takes,
 	}, postgresPort{a.source, a.store, Schema(&a.config.Tables)}, clockPort{a.store}, cdc, notesPort{a.bus}, a.logger)
 	a.watch = watch.New(rules, cdc, eventsPort{a.bus}, findingsPort{a.bus.Findings()}, a.store, a.logger)
+	a.guard = a.newGuard()
 }
 
 // Run streams and watches until ctx ends. With wait it stands by while another
@@ -185,8 +188,15 @@ func (a *App) Run(ctx context.Context, wait bool) error {
 		group.Go(func() error { return web.Serve(ctx, a.listener, a) })
 		a.logger.Info("serving HTTP", "url", "http://"+a.listener.Addr().String()+"/readyz")
 	}
-	group.Go(func() error { return a.stream.Run(ctx, wait, func(epoch uint64) { replace(epochs, epoch) }) })
-	group.Go(func() error { return a.watchWhileActive(ctx, epochs) })
+	group.Go(func() error {
+		err := a.stream.Run(ctx, wait, func(epoch uint64) { replace(epochs, epoch) })
+		return a.lastWords(ctx, err)
+	})
+	group.Go(func() error { return a.lastWords(ctx, a.watchWhileActive(ctx, epochs)) })
+	group.Go(func() error { return a.guard.Run(ctx) })
+	if a.nats != nil {
+		group.Go(func() error { return a.nats.Keep(ctx) })
+	}
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil

@@ -136,6 +136,7 @@ func (a *App) Reasons() (reasons []string) {
 	case s.Late && time.Since(s.Since) > startMark:
 		reasons = append(reasons, "no progress mark for "+time.Since(s.MarkedAt).Round(time.Second).String())
 	}
+	reasons = append(reasons, a.alarming()...)
 	w := a.watch.Status()
 	switch {
 	case w.Err != "":

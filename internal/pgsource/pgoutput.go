@@ -1,6 +1,7 @@
 package pgsource
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -49,7 +50,10 @@ func (d *decoder) decode(lsn change.LSN, data []byte) error {
 		return fmt.Errorf("decode message %q at %s: %w", kind, lsn, err)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: decode message %q at %s: %w", change.ErrMalformed, kind, lsn, err)
+		return &change.Malformed{
+			LSN: cmp.Or(lsn, d.tx.CommitLSN), What: fmt.Sprintf("message %q", kind), // a relation has no LSN
+			Err: fmt.Errorf("%w: decode message %q at %s: %w", change.ErrMalformed, kind, lsn, err),
+		}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
@@ -23,8 +24,12 @@ type session struct {
 	writer    Writer
 	confirmer *confirmer
 	marks     *marks
-	tail      tail
-	note      Note
+	flight    *flight
+	// stall tells that the session waits for JetStream, and why; held is then true.
+	stall func(error)
+	held  atomic.Bool
+	tail  tail
+	note  Note
 	// publication is the one that the session began with.
 	publication string
 	epoch       uint64
@@ -106,7 +111,7 @@ func (s *session) open(ctx context.Context) (plan, error) {
 		return plan{}, err
 	}
 	s.nextXID = reading.NextXID
-	s.writer = s.cdc.Writer(s.tail.last)
+	s.writer = s.flight.of(s.cdc.Writer(s.tail.last))
 	p := decide(&s.tail, slot, s.note, s.config.System, reading.LSN)
 	s.confirmer = &confirmer{lag: s.config.ConfirmLag}
 	if p.from != 0 {

@@ -77,13 +77,19 @@ func space(dir string) (free, total int64, err error) {
 	return int64(fs.Bavail) * size, int64(fs.Blocks) * size, nil
 }
 
-// wholeDisk is the storage limit where none is set. The server's own choice, three
-// quarters of what it finds free and used at its start, can be less than it has
-// stored already: it would then take nothing more, on a disk with room.
-func wholeDisk(dir string) int64 {
-	_, total, err := space(dir)
+// fitDisk sets what depends on the disk's size. The storage limit is all of it where
+// none is set: the server's own choice, three quarters of what it finds free and
+// used at its start, can be less than it has stored already, and it would then take
+// nothing more on a disk with room.
+func (c *Config) fitDisk() {
+	_, total, err := space(c.Dir)
 	if err != nil {
-		return 0
+		return // the server makes its own choice
 	}
-	return total
+	if c.MaxStore == 0 {
+		c.MaxStore = total
+	}
+	if c.Room == 0 {
+		c.Room = min(defaultRoom, total/16)
+	}
 }

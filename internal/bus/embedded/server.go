@@ -36,7 +36,7 @@ type Config struct {
 	Dir          string        // data directory, created with mode 0700
 	Listen       string        // host:port, 127.0.0.1:4222 by default; port 0 or -1 takes any free one
 	MaxStore     int64         // bytes for all streams; 0 is the size of the disk
-	Room         int64         // bytes that must be free for a Restart to help, 64 MiB by default
+	Room         int64         // bytes that must be free for a Restart to help; 64 MiB, on a small disk a sixteenth
 	MaxPayload   int32         // bytes a message, 8 MiB by default
 	SyncInterval time.Duration // 1 s by default
 	Protected    []string      // consumer names that readers may not touch
@@ -52,9 +52,6 @@ func (c Config) withDefaults() Config {
 	}
 	if c.SyncInterval == 0 {
 		c.SyncInterval = defaultSync
-	}
-	if c.Room == 0 {
-		c.Room = defaultRoom
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -93,9 +90,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.MaxStore == 0 {
-		cfg.MaxStore = wholeDisk(cfg.Dir)
-	}
+	cfg.fitDisk()
 	s, err := newServer(ctx, cfg, lock)
 	if err != nil {
 		lock.release()
