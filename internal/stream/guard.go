@@ -190,7 +190,10 @@ func (g *Guard) judge(v view) {
 func (g *Guard) tell(a *event.Alarm) {
 	attrs := append([]any{"reason", a.Reason, "severity", a.Severity}, numbers(a)...)
 	if a.Until == 0 {
-		g.logger.Warn("alarm: "+Explain(a), append(attrs, "advice", meanings[a.Reason].advice)...)
+		if a.Reason != malformed { // the program ends with it, and says it there
+			attrs = append(attrs, "advice", meanings[a.Reason].advice)
+		}
+		g.logger.Warn("alarm: "+Explain(a), attrs...)
 	} else {
 		g.logger.Info("alarm is over: "+meanings[a.Reason].text, append(attrs, "after", (time.Duration(a.Until-a.Since)*time.Millisecond).String())...)
 	}
@@ -235,6 +238,9 @@ func (g *Guard) Undecodable(ctx context.Context, err error) error {
 	defer cancel()
 	if !g.outbox.drained(ctx) {
 		g.logger.Warn("the event of it could not be stored", "reason", a.Reason)
+	}
+	if a.Sequence != 0 {
+		return hint.Wrap(err, "keep the stream and report the log's lines; to go on without it, purge the stream, or use another namespace: the next start takes a new baseline")
 	}
 	return hint.Wrap(err, "%s", meanings[malformed].advice)
 }
