@@ -76,7 +76,7 @@ func (c *GuardConfig) disk(v *view) check {
 	s := &v.store
 	return check{
 		alarm: event.Alarm{Reason: disk, Severity: event.Warning, Bytes: s.Free, LimitBytes: c.DiskFree},
-		raise: v.storeKnown && s.Disk && s.Free < c.DiskFree, clear: v.storeKnown && s.Free > c.DiskFree/4*5,
+		raise: v.storeKnown && s.Disk && s.Free < c.DiskFree, clear: v.storeKnown && (!s.Disk || s.Free > c.DiskFree/4*5),
 	}
 }
 
