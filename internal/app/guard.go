@@ -18,7 +18,7 @@ func (a *App) newGuard() *stream.Guard {
 	return stream.NewGuard(stream.GuardConfig{
 		Namespace: a.config.Namespace, WALKept: c.WALKept, DiskFree: c.DiskFree, SafePercent: c.SafePercent,
 		Lag: c.Lag, Heartbeat: c.Heartbeat,
-	}, a.stream, surroundings{a}, a.logger)
+	}, a.stream, surroundings{a}, surroundings{a}, a.logger)
 }
 
 // takes says why JetStream takes no messages.
@@ -124,4 +124,26 @@ func (s surroundings) Store(ctx context.Context) (stream.Store, error) {
 func (s surroundings) Tell(ctx context.Context, subject, id string, data []byte) error {
 	_, err := s.app.bus.PublishEvent(ctx, subject, id, data)
 	return err
+}
+
+func (s surroundings) Open(ctx context.Context, reason string) (a event.Alarm, open bool, err error) {
+	a, open, err = s.lastAlarm(ctx, "stalled", reason)
+	if err != nil || !open {
+		return a, false, err
+	}
+	over, some, err := s.lastAlarm(ctx, "recovered", reason)
+	return a, err == nil && (!some || over.Since < a.Since), err
+}
+
+// lastAlarm is the newest event of its kind; some is false when there is none.
+func (s surroundings) lastAlarm(ctx context.Context, what, reason string) (a event.Alarm, some bool, err error) {
+	m, err := s.app.bus.LastEvent(ctx, s.app.bus.EventSubject("stream."+what+"."+reason+"._"))
+	if errors.Is(err, bus.ErrNoMessage) {
+		return a, false, nil
+	}
+	if err != nil {
+		return a, false, err
+	}
+	a, err = event.AlarmOf(m.Data)
+	return a, err == nil, err
 }

@@ -110,6 +110,19 @@ func TestMalformedDataEndsTheProgram(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	// Whoever can read it goes on where the stream ends, and says that it is over.
+	c.Postgres.DSN = dsn
+	r := start(t, c, dsn)
+	testkit.Eventually(t, 30*time.Second, func() error {
+		list := alarmEvents(t, r.Bus(), "malformed")
+		if last := list[len(list)-1]; !last.recovered() || last.Data.Since != list[1].Data.Since {
+			return fmt.Errorf("events %+v", list)
+		}
+		return nil
+	})
+	if s := r.verify(t); s.count("baseline_end") != 1 || s.count("gap") != 0 {
+		t.Errorf("%d baselines, %d gaps", s.count("baseline_end"), s.count("gap"))
+	}
 	withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
 		stream, err := js.Stream(ctx, "QUESTWATCH_EVENTS")
 		if err != nil {

@@ -163,6 +163,10 @@ func TestNATSAway(t *testing.T) {
 	if err != nil || !found || at.Sequence == 0 {
 		t.Errorf("last position %+v, %t, %v", at, found, err)
 	}
+	r.stop(t)
+	again := start(t, c, dsn)
+	again.ready(t)
+	again.verifyFindings(t) // nothing is said twice
 }
 
 // NATS answers, but too slowly.

@@ -3,6 +3,8 @@ package event
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/peerquest/questwatch/internal/change"
@@ -61,6 +63,20 @@ func OfAlarm(namespace string, a *Alarm) Event {
 	return Event{
 		ID: kind + "." + hex.EncodeToString(sum[:10]), Group: "stream", What: what, Detail: a.Reason, Time: at, Data: *a,
 	}
+}
+
+// AlarmOf reads an alarm out of an encoded event.
+func AlarmOf(data []byte) (Alarm, error) {
+	var env struct {
+		Data Alarm `json:"data"`
+	}
+	if err := json.Unmarshal(data, &env); err != nil {
+		return Alarm{}, fmt.Errorf("read alarm: %w", err)
+	}
+	if env.Data.Reason == "" {
+		return Alarm{}, errors.New("read alarm: it has no reason")
+	}
+	return env.Data, nil
 }
 
 // Positioned are the subjects, behind "<namespace>.events.", of the events that

@@ -1,6 +1,7 @@
 package event_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -25,8 +26,16 @@ func TestAlarmGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden(t, file, data)
+		if back, err := event.AlarmOf(data); err != nil || !reflect.DeepEqual(back, *a) {
+			t.Errorf("%s is read as %+v, %v", file, back, err)
+		}
 		if at, err := event.PositionOf(data); err == nil {
 			t.Errorf("%s has position %+v", file, at)
+		}
+	}
+	for _, bad := range []string{``, `{}`, `{"data":{"reason":7}}`, `[`} {
+		if a, err := event.AlarmOf([]byte(bad)); err == nil {
+			t.Errorf("%+v in %q", a, bad)
 		}
 	}
 	if s := alarmSubject(&begun); s != "questwatch.events.stream.stalled.wal_kept._" {

@@ -10,8 +10,8 @@
 // itself met with. They have no Position, their time is that of our own clock, and
 // what happened while JetStream was away is told after it, with the time at which
 // it began. Each stalled has its recovered, of the same reason and the same
-// since_ms, unless the process ends before; a new process tells anew what still
-// holds. The third token of the subject is the reason:
+// since_ms; where the process ended in between, the next one tells that, if what it
+// had to tell of the first was stored. The third token of the subject is the reason:
 //
 //	wal_kept       warning   the slot keeps bytes of Postgres's log, limit_bytes is
 //	                         the configured limit; holder names the transaction that
@@ -31,8 +31,7 @@
 //	                         through the slot for seconds
 //	lagging        critical  what is streamed is seconds behind the database
 //	malformed      critical  data that cannot be decoded has stopped the program; lsn or
-//	                         sequence says where, what says what kind of message it is.
-//	                         It is never followed by recovered
+//	                         sequence says where, what says what kind of message it is
 //
 // A warning means that changes still arrive; critical, that they do not, or that
 // some are about to be lost.

@@ -24,6 +24,13 @@ type Surroundings interface {
 	Tell(ctx context.Context, subject, id string, data []byte) error
 }
 
+// Told is what guards have told so far.
+type Told interface {
+	// Open is the newest alarm of a reason that was told and is not over; false when
+	// there is none.
+	Open(ctx context.Context, reason string) (event.Alarm, bool, error)
+}
+
 // Usage is what the slot costs the database's server, in bytes; see pgstore.Usage.
 type Usage struct {
 	Exists            bool
@@ -87,10 +94,13 @@ type Guard struct {
 	config GuardConfig
 	flow   func() Status
 	around Surroundings
+	told   Told
 	// takes is Config.Takes.
 	takes  func(ctx context.Context) error
 	logger *slog.Logger
 	outbox *outbox
+	// adopted says that the alarms of whoever streamed before are ours by now.
+	adopted bool
 
 	mu     sync.Mutex // others ask while Run looks
 	alarms alarms
@@ -98,9 +108,9 @@ type Guard struct {
 }
 
 // NewGuard makes a guard of a flow; nothing runs yet.
-func NewGuard(config GuardConfig, flow *Flow, around Surroundings, logger *slog.Logger) *Guard {
+func NewGuard(config GuardConfig, flow *Flow, around Surroundings, told Told, logger *slog.Logger) *Guard {
 	return &Guard{
-		config: config.withDefaults(), flow: flow.Status, around: around, takes: flow.config.Takes, logger: logger,
+		config: config.withDefaults(), flow: flow.Status, around: around, told: told, takes: flow.config.Takes, logger: logger,
 		outbox: newOutbox(),
 	}
 }
@@ -143,7 +153,34 @@ func (g *Guard) runOnce(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
+	g.adopt(ctx, &v)
 	g.judge(v)
+}
+
+// adopt takes over what an earlier process, or an instance that streamed before us,
+// has told and not ended, so that its end is told.
+func (g *Guard) adopt(ctx context.Context, v *view) {
+	if v.flow.Standby() {
+		g.adopted = false
+	}
+	if g.adopted || !v.flow.Streaming() || v.takes != nil || v.mute {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	for _, c := range g.config.checks(v) {
+		a, open, err := g.told.Open(ctx, c.alarm.Reason)
+		if err != nil {
+			g.logger.Debug("what was told before is not known yet", "err", err)
+			return
+		}
+		if open {
+			g.mu.Lock()
+			g.alarms.adopt(&a)
+			g.mu.Unlock()
+		}
+	}
+	g.adopted = true
 }
 
 // look asks both sides at the same time: one that does not answer must not hide

@@ -35,14 +35,7 @@ type alarm struct {
 // take takes in a check. It returns the alarm when it has begun or is over with it:
 // Until says which.
 func (s *alarms) take(c *check, now time.Time) (a event.Alarm, changed bool) {
-	if s.by == nil {
-		s.by = map[string]*alarm{}
-	}
-	is := s.by[c.alarm.Reason]
-	if is == nil {
-		is = &alarm{}
-		s.by[c.alarm.Reason] = is
-	}
+	is := s.of(c.alarm.Reason)
 	is.raising = began(is.raising, c.raise, now)
 	is.calming = began(is.calming, c.clear && !c.raise, now)
 	since := is.current.Since
@@ -62,6 +55,24 @@ func (s *alarms) take(c *check, now time.Time) (a event.Alarm, changed bool) {
 		return over, true
 	}
 	return event.Alarm{}, false
+}
+
+// of is an alarm's state.
+func (s *alarms) of(reason string) *alarm {
+	if s.by == nil {
+		s.by = map[string]*alarm{}
+	}
+	if s.by[reason] == nil {
+		s.by[reason] = &alarm{}
+	}
+	return s.by[reason]
+}
+
+// adopt raises an alarm that was told already, unless it is raised.
+func (s *alarms) adopt(a *event.Alarm) {
+	if is := s.of(a.Reason); !is.up {
+		is.up, is.current = true, *a
+	}
 }
 
 // began is since when something holds.

@@ -41,7 +41,7 @@ const (
 func (c *GuardConfig) checks(v *view) []check {
 	list := []check{
 		c.kept(v), c.safe(v), c.disk(v), unread(v), away(v), full(v), slow(v),
-		interrupted(v), c.heartbeat(v), c.lagging(v),
+		interrupted(v), c.heartbeat(v), c.lagging(v), undecodable(v),
 	}
 	for i := range list {
 		if v.flow.Standby() {
@@ -174,6 +174,15 @@ func (c *GuardConfig) lagging(v *view) check {
 			Reason: lagging, Severity: event.Critical, Seconds: int64(s.Behind.Seconds()), LimitSeconds: int64(c.Lag.Seconds()),
 		},
 		raise: s.Streaming() && s.Behind >= c.Lag, clear: s.Streaming() && s.Behind < c.Lag/2, after: settle,
+	}
+}
+
+// undecodable is raised by Undecodable only, and ends the program. The next one, which
+// has come past that data, tells that it is over.
+func undecodable(v *view) check {
+	return check{
+		alarm: event.Alarm{Reason: malformed, Severity: event.Critical},
+		clear: v.flow.Streaming() && v.flow.Silent < settle && v.storeKnown && v.store.CaughtUp,
 	}
 }
 

@@ -48,7 +48,7 @@ func verdicts(v *view) (raised, open []string) {
 
 func TestChecks(t *testing.T) {
 	gone, none := errors.New("gone"), []string(nil)
-	blind := []string{natsFull, natsSlow, heartbeat, lagging}
+	blind := []string{natsFull, natsSlow, heartbeat, lagging, malformed}
 	for name, c := range map[string]struct {
 		spoil        func(*view)
 		raised, open []string
@@ -76,15 +76,15 @@ func TestChecks(t *testing.T) {
 		"away":          {func(v *view) { v.takes, v.storeKnown, v.flow.State = ErrAway, false, stalled }, []string{natsAway}, append([]string{disk, streamUnread, interruption}, blind...)},
 		"broken":        {func(v *view) { v.takes = gone }, []string{natsAway}, none},
 		"full":          {func(v *view) { v.takes = fmt.Errorf("%w: x", ErrFull) }, []string{natsFull}, none},
-		"refused":       {func(v *view) { v.flow.State, v.flow.Cause = stalled, ErrFull }, []string{natsFull}, []string{natsSlow, interruption, heartbeat, lagging}},
+		"refused":       {func(v *view) { v.flow.State, v.flow.Cause = stalled, ErrFull }, []string{natsFull}, []string{natsSlow, interruption, heartbeat, lagging, malformed}},
 		"room again":    {func(v *view) { v.flow.Cause = ErrFull }, none, none},
 		"slow":          {func(v *view) { v.flow.Waiting = ackLimit }, []string{natsSlow}, []string{natsFull, heartbeat}},
 		"slower":        {func(v *view) { v.flow.Waiting = ackLimit / 2 }, none, []string{natsFull, natsSlow, heartbeat}},
-		"mute":          {func(v *view) { v.mute, v.storeKnown = true, false }, []string{natsSlow}, []string{disk, streamUnread}},
+		"mute":          {func(v *view) { v.mute, v.storeKnown = true, false }, []string{natsSlow}, []string{disk, streamUnread, malformed}},
 		"interrupted":   {func(v *view) { v.flow.State, v.flow.Cause = retrying, gone }, []string{interruption}, blind},
 		"by JetStream":  {func(v *view) { v.flow.State, v.flow.Cause = retrying, ErrAway }, none, append([]string{interruption}, blind...)},
-		"silent":        {func(v *view) { v.flow.Silent = 15 * time.Second }, []string{heartbeat}, none},
-		"silent, slow":  {func(v *view) { v.flow.Silent, v.flow.Waiting = time.Minute, 2*time.Second }, none, []string{natsFull, natsSlow, heartbeat}},
+		"silent":        {func(v *view) { v.flow.Silent = 15 * time.Second }, []string{heartbeat}, []string{malformed}},
+		"silent, slow":  {func(v *view) { v.flow.Silent, v.flow.Waiting = time.Minute, 2*time.Second }, none, []string{natsFull, natsSlow, heartbeat, malformed}},
 		"lagging":       {func(v *view) { v.flow.Behind = time.Minute }, []string{lagging}, none},
 		"behind a bit":  {func(v *view) { v.flow.Behind = 31 * time.Second }, none, []string{lagging}},
 		"standby":       {func(v *view) { v.flow.State, v.usage.Kept, v.takes = standby, 1<<40, ErrFull }, none, none},
@@ -107,7 +107,7 @@ func TestChecks(t *testing.T) {
 // Every reason is explained, and says what can be done.
 func TestMeanings(t *testing.T) {
 	v, c := well(), GuardConfig{}.withDefaults()
-	for _, k := range append(c.checks(&v), check{alarm: event.Alarm{Reason: malformed}}) {
+	for _, k := range c.checks(&v) {
 		if m := meanings[k.alarm.Reason]; m.text == "" || m.advice == "" {
 			t.Errorf("%s means %+v", k.alarm.Reason, m)
 		}
@@ -165,6 +165,7 @@ type around struct {
 	mu     sync.Mutex
 	usage  Usage
 	away   bool
+	open   []event.Alarm // told by another
 	stored []event.Alarm
 	ids    []string
 }
@@ -176,6 +177,15 @@ func (a *around) Postgres(context.Context, bool) (Usage, error) {
 }
 
 func (a *around) Store(context.Context) (Store, error) { return well().store, nil }
+
+func (a *around) Open(_ context.Context, reason string) (event.Alarm, bool, error) {
+	for i := range a.open {
+		if a.open[i].Reason == reason {
+			return a.open[i], true, nil
+		}
+	}
+	return event.Alarm{}, false, nil
+}
 
 func (a *around) Tell(_ context.Context, subject, id string, data []byte) error {
 	a.mu.Lock()
@@ -215,7 +225,7 @@ func TestAlarmsOfAnOutageAreToldAfterIt(t *testing.T) {
 			return nil
 		}}, nil, nil, nil, nil, slog.New(slog.DiscardHandler))
 		flow.enter(streaming, nil)
-		g := NewGuard(GuardConfig{Namespace: "ns"}, flow, &where, slog.New(slog.DiscardHandler))
+		g := NewGuard(GuardConfig{Namespace: "ns"}, flow, &where, &where, slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- g.Run(ctx) }()
@@ -262,7 +272,7 @@ func TestUndecodable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var where around
 		flow := New(Config{}, nil, nil, nil, nil, slog.New(slog.DiscardHandler))
-		g := NewGuard(GuardConfig{Namespace: "ns"}, flow, &where, slog.New(slog.DiscardHandler))
+		g := NewGuard(GuardConfig{Namespace: "ns"}, flow, &where, &where, slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- g.Run(ctx) }()
@@ -279,6 +289,35 @@ func TestUndecodable(t *testing.T) {
 		}
 		if len(where.stored) != 1 || where.stored[0].LSN != 7 || where.stored[0].What != "x" {
 			t.Errorf("stored %+v", where.stored)
+		}
+		cancel()
+		<-done
+	})
+}
+
+// Who streams next tells the end of what was told before; a standby does not.
+func TestOpenAlarmsAreAdopted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		where := around{open: []event.Alarm{{Reason: lagging, Since: 5}, {Reason: malformed, Since: 6}}}
+		flow := New(Config{}, nil, nil, nil, nil, slog.New(slog.DiscardHandler))
+		g := NewGuard(GuardConfig{Namespace: "ns"}, flow, &where, &where, slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- g.Run(ctx) }()
+		flow.enter(standby, ErrBusy)
+		time.Sleep(time.Minute)
+		if len(where.stored) != 0 {
+			t.Errorf("a standby told %+v", where.stored)
+		}
+		flow.enter(streaming, nil)
+		time.Sleep(time.Minute)
+		if len(where.stored) != 2 {
+			t.Fatalf("told %+v", where.stored)
+		}
+		for i, want := range where.open {
+			if a := where.stored[i]; a.Reason != want.Reason || a.Since != want.Since || a.Until == 0 {
+				t.Errorf("told %+v, want the end of %+v", a, want)
+			}
 		}
 		cancel()
 		<-done
