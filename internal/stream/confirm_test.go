@@ -93,3 +93,19 @@ func TestLongLagIsKept(t *testing.T) {
 		}
 	}
 }
+
+// What shares a portion waits for the newest of it.
+func TestPortionWaitsForItsNewest(t *testing.T) {
+	const lag, apart = 5 * time.Second, 10 * time.Millisecond
+	c := &confirmer{lag: lag}
+	for i := range 2 {
+		c.record(change.Seq(i+1), change.LSN(i+1))
+		c.update(change.Seq(i+1), clockZero.Add(time.Duration(i)*apart))
+	}
+	if got := c.update(2, clockZero.Add(lag+apart-1)); got != 0 {
+		t.Errorf("confirmed %d early", got)
+	}
+	if got := c.update(2, clockZero.Add(lag+apart)); got != 2 {
+		t.Errorf("confirmed %d, want 2", got)
+	}
+}

@@ -166,6 +166,9 @@ func (g *Guard) adopt(ctx context.Context, v *view) {
 	if g.adopted || !v.flow.Streaming() || v.takes != nil || v.mute {
 		return
 	}
+	if _, waiting := g.outbox.first(); waiting {
+		return // it may be an end that we have told ourselves
+	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	for _, c := range g.config.checks(v) {
@@ -194,6 +197,9 @@ func (g *Guard) look(ctx context.Context) view {
 	v := view{}
 	var both sync.WaitGroup
 	both.Go(func() {
+		if g.flow().Standby() {
+			return // the instance that streams looks there
+		}
 		var err error
 		v.usage, err = g.around.Postgres(ctx, holder)
 		v.usageKnown = err == nil && v.usage.Exists
