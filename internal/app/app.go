@@ -38,6 +38,7 @@ type App struct {
 	bus      *bus.Conn
 	sync     externalSync
 	stream   *stream.Flow
+	guard    *stream.Guard
 	watch    *watch.Flow // nil when it is switched off
 }
 
@@ -171,11 +172,14 @@ func (a *App) build() {
 		MaxRows: a.config.Stream.MaxRows, MaxBytes: a.config.Stream.MaxBytes, MaxPayload: a.bus.MaxPayload(),
 		ConfirmLag: a.confirmLag, TailLag: a.tailLag(), BaselineLag: a.baselineLag(),
 		MarkFor: rules.Drift.LongestGrace() + markAfterGrace,
+		Takes:   a.takes,
 	}, postgresPort{a.source, a.store, Schema(&a.config.Tables), a.config.Postgres.Columns == config.AllColumns, &seen{}}, clockPort{a.store}, cdc, notesPort{a.bus}, a.logger)
+	a.guard = a.newGuard()
 	if !a.config.Watch.Enabled {
 		return
 	}
 	a.watch = watch.New(rules, cdc, eventsPort{a.bus}, findingsPort{a.bus.Findings()}, a.store, a.logger)
+	a.guard = a.newGuard()
 }
 
 // Run streams and watches until ctx ends. With wait it stands by while another
@@ -187,11 +191,18 @@ func (a *App) Run(ctx context.Context, wait bool) error {
 		group.Go(func() error { return web.Serve(ctx, a.listener, a) })
 		a.logger.Info("serving HTTP", "url", "http://"+a.listener.Addr().String()+"/readyz")
 	}
-	group.Go(func() error { return a.stream.Run(ctx, wait, func(epoch uint64) { replace(epochs, epoch) }) })
+	group.Go(func() error {
+		err := a.stream.Run(ctx, wait, func(epoch uint64) { replace(epochs, epoch) })
+		return a.lastWords(ctx, err)
+	})
 	if a.watch != nil {
-		group.Go(func() error { return a.watchWhileActive(ctx, epochs) })
+		group.Go(func() error { return a.lastWords(ctx, a.watchWhileActive(ctx, epochs)) })
 	}
+	group.Go(func() error { return a.guard.Run(ctx) })
 	group.Go(func() error { return a.followSync(ctx) })
+	if a.nats != nil {
+		group.Go(func() error { return a.nats.Keep(ctx) })
+	}
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil

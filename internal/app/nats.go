@@ -114,6 +114,7 @@ func (a *App) Reasons() (reasons []string) {
 	case s.Late && time.Since(s.Since) > startMark:
 		reasons = append(reasons, "no progress mark for "+time.Since(s.MarkedAt).Round(time.Second).String())
 	}
+	reasons = append(reasons, a.alarming()...)
 	if a.watch == nil {
 		return reasons
 	}

@@ -161,10 +161,20 @@ func record(m bus.Message) change.Record {
 
 func (p cdcPort) Writer(last change.Seq) stream.Writer {
 	if p.batches {
-		return p.bus.NewBatchWriter(last)
+		return writerPort{p.bus.NewBatchWriter(last)}
 	}
-	return p.bus.NewWriter(last)
+	return writerPort{p.bus.NewWriter(last)}
 }
+
+// writerPort names the errors that the flow tells apart.
+type writerPort struct{ stream.Writer }
+
+func (p writerPort) Publish(ctx context.Context, subject string, data []byte) (change.Seq, error) {
+	seq, err := p.Writer.Publish(ctx, subject, data)
+	return seq, noRoom(err)
+}
+
+func (p writerPort) Err() error { return noRoom(p.Writer.Err()) }
 
 func (p cdcPort) Consume(ctx context.Context, from change.Seq, fn func(change.Record) error) error {
 	return p.bus.ConsumeCDC(ctx, from, func(m bus.Message) error { return fn(record(m)) })
@@ -241,15 +251,15 @@ func (p eventsPort) Publish(ctx context.Context, events []watch.Outgoing) error 
 	return p.bus.PublishEvents(ctx, messages)
 }
 
-// Last is the newest position among the groups that the checker publishes. An
+// Last is the newest position among the events that the checker publishes. An
 // event that is older than the CDC stream speaks of one that is gone.
 func (p eventsPort) Last(ctx context.Context) (at event.Position, ok bool, err error) {
 	cdc, err := p.bus.CDCState(ctx)
 	if err != nil {
 		return at, false, err
 	}
-	for _, group := range []string{"drift.>", "stream.>"} {
-		m, err := p.bus.LastEvent(ctx, p.bus.EventSubject(group))
+	for _, subject := range event.Positioned() {
+		m, err := p.bus.LastEvent(ctx, p.bus.EventSubject(subject))
 		if errors.Is(err, bus.ErrNoMessage) {
 			continue
 		}

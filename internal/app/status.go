@@ -20,6 +20,10 @@ type status struct {
 	CaughtUp  bool           `json:"caught_up"`
 	Open      map[string]int `json:"open_findings"`
 	Namespace string         `json:"namespace"`
+	Behind    float64        `json:"behind_seconds"`
+	Kept      *int64         `json:"wal_kept_bytes,omitempty"`
+	Safe      *int64         `json:"safe_wal_bytes,omitempty"`
+	Alarms    []event.Alarm  `json:"alarms"`
 }
 
 // Status is what the program is doing now.
@@ -36,6 +40,13 @@ func (a *App) Status() any {
 		State: s.State, Since: event.Stamp(change.MillisOf(s.Since)), Error: s.Err, Ready: len(reasons) == 0, Reasons: reasons,
 		Database: a.source.Database(), Slot: a.config.Postgres.Slot, Namespace: a.config.Namespace,
 		Read: uint64(w.Read), CaughtUp: w.CaughtUp, Open: map[string]int{},
+	}
+	out.Behind, out.Alarms = s.Behind.Seconds(), append([]event.Alarm{}, a.guard.Alarms()...)
+	if u, known := a.guard.Usage(); known {
+		out.Kept = &u.Kept
+		if u.Safe >= 0 {
+			out.Safe = &u.Safe
+		}
 	}
 	if s.Marked != 0 {
 		out.Marked = event.Stamp(s.Marked)

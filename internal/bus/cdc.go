@@ -46,7 +46,10 @@ func (c *Conn) streamState(ctx context.Context, name string) (StreamState, error
 	if err != nil {
 		return StreamState{}, classify(fmt.Sprintf("read state of stream %q", name), err)
 	}
-	info := stream.CachedInfo()
+	return stateOf(stream.CachedInfo()), nil
+}
+
+func stateOf(info *jetstream.StreamInfo) StreamState {
 	state := StreamState{
 		Created: info.Created,
 		First:   Seq(info.State.FirstSeq), Last: Seq(info.State.LastSeq),
@@ -55,7 +58,7 @@ func (c *Conn) streamState(ctx context.Context, name string) (StreamState, error
 	if state.Messages == 0 {
 		state.First = state.Last + 1 // a new stream says 0
 	}
-	return state, nil
+	return state
 }
 
 // CDCMessage reads one message of the CDC stream, ErrNoMessage when it is gone

@@ -14,6 +14,7 @@ type Config struct {
 	NATS      NATS     `yaml:"nats"`
 	Stream    Stream   `yaml:"stream"`
 	Watch     Watch    `yaml:"watch"`
+	Alarm     Alarm    `yaml:"alarm"`
 	Tables    Tables   `yaml:"tables"`
 	Rules     Rules    `yaml:"rules"`
 }
@@ -73,6 +74,15 @@ type Stream struct {
 // Watch is the checker.
 type Watch struct {
 	Enabled bool `yaml:"enabled"`
+}
+
+// Alarm is where alarms begin.
+type Alarm struct {
+	WALKept     int64         `yaml:"wal_kept"`     // bytes of log that the slot keeps
+	SafePercent int64         `yaml:"safe_percent"` // of max_slot_wal_keep_size that is left
+	DiskFree    int64         `yaml:"disk_free"`    // bytes free on the data directory's disk
+	Lag         time.Duration `yaml:"lag"`          // how far the stream is behind
+	Heartbeat   time.Duration `yaml:"heartbeat"`    // without anything through the slot
 }
 
 // Tables names the application's tables and columns.
@@ -166,6 +176,7 @@ func Default() Config {
 			KeepFor: 7 * 24 * time.Hour, KeepBytes: 8 << 30, KeepEvents: 400 * 24 * time.Hour,
 		},
 		Watch: Watch{Enabled: true},
+		Alarm: Alarm{WALKept: 1 << 30, SafePercent: 25, DiskFree: 1 << 30, Lag: time.Minute, Heartbeat: 15 * time.Second},
 		Rules: Rules{
 			MissingParticipant: on, OrphanParticipant: on, OpenWithParticipants: on, Unassigned: on, DuplicateParticipant: on,
 		},

@@ -102,12 +102,30 @@ func TestUnusableSettings(t *testing.T) {
 		"nats.manage":                     func(c *Config) { c.NATS.Manage = "maybe" },
 		"rules.missing_participant.grace": func(c *Config) { c.Rules.MissingParticipant.Grace = -1 },
 		"stream":                          func(c *Config) { c.Stream.MaxRows = 0 },
+		"alarm":                           func(c *Config) { c.Alarm.SafePercent = 101 },
 	} {
 		c := Default()
 		spoil(&c)
 		if err := c.Finish(); err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s: error %v", key, err)
 		}
+	}
+}
+
+func TestAlarmLimits(t *testing.T) {
+	for name, spoil := range map[string]func(*Alarm){
+		"wal_kept": func(a *Alarm) { a.WALKept = 0 }, "disk_free": func(a *Alarm) { a.DiskFree = -1 },
+		"safe_percent": func(a *Alarm) { a.SafePercent = 0 }, "lag": func(a *Alarm) { a.Lag = time.Millisecond },
+		"heartbeat": func(a *Alarm) { a.Heartbeat = 0 },
+	} {
+		c := Default()
+		spoil(&c.Alarm)
+		if err := c.Finish(); err == nil || !strings.Contains(err.Error(), "alarm: ") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	if c, _, err := Load("", []string{"QUESTWATCH_ALARM_WAL_KEPT=5", "QUESTWATCH_ALARM_LAG=9s"}); err != nil || c.Alarm.WALKept != 5 || c.Alarm.Lag != 9*time.Second {
+		t.Errorf("alarm %+v, error %v", c.Alarm, err)
 	}
 }
 

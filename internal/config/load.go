@@ -179,6 +179,9 @@ func (c *Config) check() error {
 	if c.Stream.MaxRows < 1 || c.Stream.MaxBytes < 1 {
 		return &Error{Where: "stream", Err: errors.New("max_rows and max_bytes must be above 0")}
 	}
+	if a := c.Alarm; a.WALKept < 1 || a.DiskFree < 1 || a.SafePercent < 1 || a.SafePercent > 100 || a.Lag < time.Second || a.Heartbeat < time.Second {
+		return &Error{Where: "alarm", Err: errors.New("limits must be above 0, lengths of time 1s or more, safe_percent at most 100")}
+	}
 	for _, d := range []struct {
 		key   string
 		value time.Duration

@@ -1,6 +1,7 @@
 package pgsource
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -52,7 +53,7 @@ func (d *decoder) decode(lsn change.LSN, data []byte) error {
 	*b = buffer{data: data}
 	kind := b.byte()
 	if err := d.message(kind, lsn, b); err != nil {
-		return decodeError(kind, lsn, err)
+		return decodeError(kind, cmp.Or(lsn, d.tx.CommitLSN), err) // a relation has no LSN
 	}
 	return nil
 }
@@ -62,7 +63,10 @@ func decodeError(kind byte, lsn change.LSN, err error) error {
 	if errors.Is(err, change.ErrUnreadable) || errors.As(err, &lookup) {
 		return fmt.Errorf("decode message %q at %s: %w", kind, lsn, err)
 	}
-	return fmt.Errorf("%w: decode message %q at %s: %w", change.ErrMalformed, kind, lsn, err)
+	return &change.Malformed{
+		LSN: lsn, What: fmt.Sprintf("message %q", kind),
+		Err: fmt.Errorf("%w: decode message %q at %s: %w", change.ErrMalformed, kind, lsn, err),
+	}
 }
 
 func (d *decoder) message(kind byte, lsn change.LSN, b *buffer) error {

@@ -17,7 +17,7 @@ type confirmer struct {
 
 	mu        sync.Mutex // the feed publishes while the ticker confirms
 	published []recorded // waiting for their acknowledgement, by sequence
-	acked     []recorded // waiting for the lag, by time
+	acked     []portion  // waiting for the lag, by time
 	confirmed change.LSN
 }
 
@@ -25,12 +25,23 @@ type confirmer struct {
 type recorded struct {
 	seq change.Seq
 	lsn change.LSN
-	at  time.Time // of the acknowledgement
 }
 
-// maxWaiting bounds both lists: beyond it, neighbours are merged into the later
-// one, which confirms later but never too early.
-const maxWaiting = 1024
+// portion is what was acknowledged within a short time: it waits for its newest, as
+// if all had been acknowledged with that.
+type portion struct {
+	from, to time.Time // of the acknowledgements
+	lsn      change.LSN
+}
+
+const (
+	// maxWaiting bounds what waits for its acknowledgement: beyond it, neighbours are
+	// merged into the later one, which confirms later but never too early.
+	maxWaiting = 1024
+	// portions is how many the lag is cut into. So there are hardly more, whatever the
+	// lag, and what comes first in one waits longer by that part of the lag at most.
+	portions = 256
+)
 
 // record notes that a message records lsn.
 func (c *confirmer) record(seq change.Seq, lsn change.LSN) {
@@ -56,18 +67,26 @@ func (c *confirmer) update(acked change.Seq, now time.Time) change.LSN {
 		n++
 	}
 	if n > 0 {
-		newest := c.published[n-1]
-		newest.at = now
+		c.join(c.published[n-1].lsn, now)
 		c.published = append(c.published[:0], c.published[n:]...)
-		c.acked = push(c.acked, newest)
 	}
 	if now.Before(c.notBefore) {
 		return c.confirmed
 	}
 	n = 0
-	for lag := c.lag(); n < len(c.acked) && now.Sub(c.acked[n].at) >= lag; n++ {
+	for lag := c.lag(); n < len(c.acked) && now.Sub(c.acked[n].to) >= lag; n++ {
 		c.confirmed = max(c.confirmed, c.acked[n].lsn)
 	}
 	c.acked = append(c.acked[:0], c.acked[n:]...)
 	return c.confirmed
+}
+
+// join adds to the newest portion, or begins another when that has lasted long
+// enough. It needs mu.
+func (c *confirmer) join(lsn change.LSN, now time.Time) {
+	if last := len(c.acked) - 1; last >= 0 && now.Sub(c.acked[last].from) < c.lag()/portions {
+		c.acked[last].to, c.acked[last].lsn = now, max(c.acked[last].lsn, lsn)
+		return
+	}
+	c.acked = append(c.acked, portion{from: now, to: now, lsn: lsn})
 }

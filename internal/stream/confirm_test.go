@@ -107,3 +107,38 @@ func TestTailLagHoldsBackWhatIsAcknowledged(t *testing.T) {
 		t.Errorf("confirmed %d", got)
 	}
 }
+
+// With a long lag and acknowledgements that never pause, what is confirmed stays
+// behind by the lag and a portion of it, in a list that stays short.
+func TestLongLagIsKept(t *testing.T) {
+	const lag, step = 150 * time.Second, 25 * time.Millisecond
+	c := &confirmer{lag: func() time.Duration { return lag }}
+	for i := range 4 * int64(lag/step) {
+		now := clockZero.Add(time.Duration(i) * step)
+		c.record(change.Seq(i+1), change.LSN(i+1))
+		confirmed := c.update(change.Seq(i+1), now)
+		due := i + 1 - int64((lag+lag/portions)/step) - 2
+		if confirmed < change.LSN(max(due, 0)) {
+			t.Fatalf("after %v %d is confirmed, %d is due", now.Sub(clockZero), confirmed, due)
+		}
+		if len(c.acked) > portions+2 {
+			t.Fatalf("%d portions wait", len(c.acked))
+		}
+	}
+}
+
+// What shares a portion waits for the newest of it.
+func TestPortionWaitsForItsNewest(t *testing.T) {
+	const lag, apart = 5 * time.Second, 10 * time.Millisecond
+	c := &confirmer{lag: func() time.Duration { return lag }}
+	for i := range 2 {
+		c.record(change.Seq(i+1), change.LSN(i+1))
+		c.update(change.Seq(i+1), clockZero.Add(time.Duration(i)*apart))
+	}
+	if got := c.update(2, clockZero.Add(lag+apart-1)); got != 0 {
+		t.Errorf("confirmed %d early", got)
+	}
+	if got := c.update(2, clockZero.Add(lag+apart)); got != 2 {
+		t.Errorf("confirmed %d, want 2", got)
+	}
+}

@@ -21,10 +21,15 @@
 // Time: a progress record says that everything that committed before its time is
 // above it. It never stands inside a transaction.
 //
-// Backpressure: when JetStream does not take messages, reading stops and the log
-// waits in Postgres; the connection is kept alive meanwhile.
+// Backpressure: when JetStream does not take messages, because it is full, slow or
+// away, reading stops and the log waits in Postgres; the connection is kept alive
+// meanwhile, and the slot stays ours. A Guard looks after what may go wrong with
+// that: it raises alarms long before log or messages are lost, and tells each when
+// it begins and when it is over, in the log, in the status, and as an event as soon
+// as JetStream takes it. Nothing waits for the guard. What it has not told when the
+// process ends is lost, except that log lines have it.
 //
-// Run returns when its context ends or when the data cannot be understood; it
+// Flow.Run returns when its context ends or when the data cannot be understood; it
 // survives everything else by starting a new session. All its goroutines have
 // ended when it returns.
 package stream

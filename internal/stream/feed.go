@@ -25,10 +25,17 @@ func (s *session) feedUntil(ctx context.Context, feed Feed, until change.LSN) er
 		confirmed: func(now time.Time) change.LSN { return s.confirmer.update(s.writer.Acked(), now) },
 		lastStep:  func() time.Time { return time.Unix(0, a.lastStep.Load()) },
 		nextXID:   feed.NextXID,
+		held:      s.held.Load,
 	}
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return t.run(gctx) })
-	group.Go(func() error { return s.pump(gctx, feed, a, until) })
+	group.Go(func() error {
+		err := s.pump(gctx, feed, a, until)
+		if until == 0 { // a snapshot must not be kept for long
+			s.hold(gctx, err)
+		}
+		return err
+	})
 	group.Go(func() error { return s.stayFit(gctx) })
 	group.Go(func() error { // Receive knows no context: closing ends it
 		<-gctx.Done()
@@ -129,6 +136,9 @@ func (s *session) pump(ctx context.Context, feed Feed, a *assembler, until chang
 	for {
 		if err := feed.Receive(&sig); err != nil {
 			return err
+		}
+		if sig.Kind != change.Alive {
+			s.marks.heard.Add(1)
 		}
 		// On the way to a baseline that is being taken already, they may be gone.
 		if until == 0 && sig.Kind == change.Noted && len(sig.Control.Missing)+len(sig.Control.Retyped) > 0 {

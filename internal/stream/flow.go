@@ -23,6 +23,7 @@ type Flow struct {
 	notes    Notes
 	logger   *slog.Logger
 	marks    marks
+	flight   flight
 	epoch    uint64 // the one that this instance wrote last
 
 	mu     sync.Mutex // Status is read while Run writes it
@@ -41,6 +42,14 @@ type Status struct {
 	MarkedAt time.Time
 	// Late says that the next mark is overdue: the stream has stalled.
 	Late bool
+	// Behind is how long ago everything that is streamed had been committed, less the
+	// time between two marks. Silent is how long something of ours has been in the
+	// database's log without anything coming through the slot.
+	Behind, Silent time.Duration
+	// Waiting is how long a message has waited for its acknowledgement.
+	Waiting time.Duration
+	// Cause is what Err is the text of.
+	Cause error
 }
 
 // The states of a Flow.
@@ -49,11 +58,15 @@ const (
 	standby    = "standby"
 	baselining = "baseline"
 	streaming  = "streaming"
+	stalled    = "stalled" // connected, and waiting for JetStream
 	retrying   = "retrying"
 )
 
 // Streaming reports whether changes flow.
 func (s Status) Streaming() bool { return s.State == streaming }
+
+// Standby reports whether another instance has the slot.
+func (s Status) Standby() bool { return s.State == standby }
 
 // DefaultConfig fills in what a Config leaves out.
 func DefaultConfig(c Config) Config {
@@ -76,6 +89,9 @@ func DefaultConfig(c Config) Config {
 	every(&c.MarkEvery, 250*time.Millisecond)
 	every(&c.MarkFor, 63*time.Second)
 	every(&c.IdleMarkEvery, 10*time.Second)
+	if c.Takes == nil {
+		c.Takes = func(context.Context) error { return nil }
+	}
 	return c
 }
 
@@ -91,8 +107,10 @@ func New(config Config, postgres Postgres, clock Clock, cdc CDC, notes Notes, lo
 func (f *Flow) Status() Status {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := f.status
-	s.Marked, s.MarkedAt, s.Late = f.marks.last(time.Now())
+	s, now := f.status, time.Now()
+	s.Marked, s.MarkedAt, s.Late = f.marks.last(now)
+	s.Behind, s.Silent = f.marks.behind(now), f.marks.silence(now)
+	s.Waiting = f.flight.waiting(now)
 	return s
 }
 
@@ -104,7 +122,7 @@ func (f *Flow) enter(state string, err error) bool {
 	if changed {
 		f.status.State, f.status.Since = state, time.Now()
 	}
-	f.status.Err = ""
+	f.status.Err, f.status.Cause = "", err
 	if err != nil {
 		f.status.Err = err.Error()
 	}
@@ -165,7 +183,12 @@ func (f *Flow) interrupted(err error, pauses *backoff.ExponentialBackOff) time.D
 func (f *Flow) session(ctx context.Context, active func(epoch uint64)) error {
 	s := &session{
 		config: f.config, postgres: f.postgres, clock: f.clock, cdc: f.cdc, notes: f.notes,
-		logger: f.logger, marks: &f.marks,
+		logger: f.logger, marks: &f.marks, flight: &f.flight,
+		stall: func(err error) {
+			if f.enter(stalled, err) {
+				f.logger.Warn("JetStream takes no messages; the log waits in Postgres", "err", err)
+			}
+		},
 	}
 	p, err := s.open(ctx)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
@@ -29,7 +30,14 @@ type marks struct {
 	since   time.Time
 	newest  change.Millis // of those published
 	at      time.Time     // when
+	taken   time.Time     // when its reading was taken
+	leaving time.Time     // the same of the one that is being published
 	every   time.Duration // how often they are due
+	read    change.LSN    // how far the server has read
+
+	heard     atomic.Uint64 // counts what comes through the slot
+	listened  uint64        // heard, as of lastHeard
+	lastHeard time.Time
 }
 
 // offer leaves a reading for the feed unless one still waits. every is how often
@@ -43,15 +51,53 @@ func (m *marks) offer(r Reading, now time.Time, every time.Duration) {
 	}
 }
 
+// listen notes whether anything has come through the slot.
+func (m *marks) listen(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := m.heard.Load(); n != m.listened {
+		m.listened, m.lastHeard = n, now
+	}
+}
+
+// silence is how long the waiting reading has waited with nothing coming through
+// the slot, not even on the way to it. The reading has its heartbeat by then.
+func (m *marks) silence(now time.Time) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.waiting == nil {
+		return 0
+	}
+	last := m.since
+	if m.lastHeard.After(last) {
+		last = m.lastHeard
+	}
+	return max(0, now.Sub(last))
+}
+
+// behind is how far what is published lags, beyond the time between two marks.
+func (m *marks) behind(now time.Time) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.taken.IsZero() {
+		return 0
+	}
+	return max(0, now.Sub(m.taken)-m.every)
+}
+
 // reached takes the waiting reading when the stream has passed it.
 func (m *marks) reached(read change.LSN) *Reading {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if read > m.read {
+		m.read = read
+		m.heard.Add(1)
+	}
 	if m.waiting == nil || read < m.waiting.LSN {
 		return nil
 	}
 	r := m.waiting
-	m.waiting = nil
+	m.waiting, m.leaving = nil, m.since
 	return r
 }
 
@@ -59,7 +105,7 @@ func (m *marks) reached(read change.LSN) *Reading {
 func (m *marks) published(r *Reading, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.newest, m.at = r.At, now
+	m.newest, m.at, m.taken = r.At, now, m.leaving
 }
 
 // lateness is how long after its due time a mark is late, at the least.
@@ -89,6 +135,7 @@ type ticker struct {
 	confirmed func(now time.Time) change.LSN
 	lastStep  func() time.Time
 	nextXID   func(uint64)
+	held      func() bool // the session waits for JetStream
 
 	status, reading time.Time // when these were last done
 	beating         bool      // the waiting mark had its heartbeat
@@ -111,6 +158,14 @@ func (t *ticker) run(ctx context.Context) error {
 }
 
 func (t *ticker) runOnce(ctx context.Context, now time.Time) error {
+	t.marks.listen(now)
+	if t.held() { // nobody reads what the server would answer
+		if now.Sub(t.status) < statusEvery {
+			return nil
+		}
+		t.status = now
+		return t.feed.Status(t.confirmed(now), false)
+	}
 	since, pending := t.marks.pending()
 	switch {
 	case !pending && now.Sub(t.reading) >= t.every(now):

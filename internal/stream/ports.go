@@ -16,6 +16,10 @@ var (
 	ErrUnfit = errors.New("the database does not fit")
 	// ErrNoRecord: the stream holds no message of that sequence (any more).
 	ErrNoRecord = errors.New("no such message in the stream")
+	// ErrFull: JetStream has no room for messages.
+	ErrFull = errors.New("no room for messages")
+	// ErrAway: JetStream cannot be reached.
+	ErrAway = errors.New("JetStream cannot be reached")
 )
 
 // Postgres is the database's replication side.
@@ -165,4 +169,7 @@ type Config struct {
 	// MarkEvery is the time between progress marks, for MarkFor after the last
 	// step; IdleMarkEvery afterwards.
 	MarkEvery, MarkFor, IdleMarkEvery time.Duration
+	// Takes says why JetStream takes no messages, ErrFull or ErrAway, or nil when it
+	// does or does not say. While it does not, the session waits.
+	Takes func(ctx context.Context) error
 }

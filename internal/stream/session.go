@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
@@ -23,13 +24,17 @@ type session struct {
 	writer    Writer
 	confirmer *confirmer
 	marks     *marks
-	tail      tail
-	note      Note
-	slot      Slot // as the session began
-	history   []Switch
-	epoch     uint64
-	nextXID   uint64
-	fed       bool // a feed of ours was open
+	flight    *flight
+	// stall tells that the session waits for JetStream, and why; held is then true.
+	stall   func(error)
+	held    atomic.Bool
+	tail    tail
+	note    Note
+	slot    Slot // as the session began
+	history []Switch
+	epoch   uint64
+	nextXID uint64
+	fed     bool // a feed of ours was open
 }
 
 // plan is how a session begins.
@@ -121,7 +126,7 @@ func (s *session) open(ctx context.Context) (plan, error) {
 		return plan{}, err
 	}
 	s.nextXID = reading.NextXID
-	s.writer = s.cdc.Writer(s.tail.last)
+	s.writer = s.flight.of(s.cdc.Writer(s.tail.last))
 	p := decide(&s.tail, slot, s.note, s.history, reading.LSN)
 	s.confirmer = &confirmer{lag: s.config.ConfirmLag, notBefore: time.Now().Add(s.config.TailLag)}
 	if p.from != 0 {
@@ -177,7 +182,7 @@ func (s *session) takeOver(ctx context.Context, p plan, last uint64) error {
 	}
 	s.epoch++
 	s.note.Epoch, s.note.System, s.note.Publication, s.note.Columns = s.epoch, s.slot.System, s.slot.Publication, s.slot.Columns
-	s.note.Timeline, s.note.Forked = s.slot.Timeline, began(s.history, s.slot.Timeline)
+	s.note.Timeline, s.note.Forked = s.slot.Timeline, forked(s.history, s.slot.Timeline)
 	// Whatever ends a rebase early, the next session must not take the baseline
 	// before the gap for one that still holds, nor the note of the new server for one
 	// that the stream agrees with.

@@ -16,7 +16,7 @@ func onBranch(t *tail, n Note, timeline uint32, history []Switch) (common change
 	}
 	// Two standbys that take over from the same primary give their timelines the same
 	// number: they differ in where they begin.
-	from := began(history, n.Timeline)
+	from := forked(history, n.Timeline)
 	if n.Forked != 0 && from != 0 && n.Forked != from {
 		return min(from, n.Forked), false
 	}
@@ -31,8 +31,8 @@ func onBranch(t *tail, n Note, timeline uint32, history []Switch) (common change
 	return 0, false
 }
 
-// began is where a timeline begins, or 0.
-func began(history []Switch, timeline uint32) (at change.LSN) {
+// forked is where a timeline begins, or 0.
+func forked(history []Switch, timeline uint32) (at change.LSN) {
 	for _, s := range history {
 		if s.Timeline >= timeline {
 			break

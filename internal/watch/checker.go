@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -93,7 +94,11 @@ func (c *Checker) Take(r change.Record) ([]Found, error) {
 	c.found, c.transitions = c.found[:0], c.transitions[:0]
 	err := c.take(r)
 	if err != nil {
-		return nil, fmt.Errorf("message %d on %s: %w", r.Seq, r.Subject, err)
+		err = fmt.Errorf("message %d on %s: %w", r.Seq, r.Subject, err)
+		if errors.Is(err, change.ErrMalformed) {
+			err = &change.Malformed{Seq: r.Seq, What: "message of the stream", Err: err}
+		}
+		return nil, err
 	}
 	return c.found, nil
 }

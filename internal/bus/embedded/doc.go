@@ -16,6 +16,11 @@
 // a bucket. Whoever keeps a stream in order therefore has to recognise its own
 // messages; package bus does. Buckets are not protected from this.
 //
+// Full disk: a server whose write failed refuses all others, also when there is room
+// again. Healthy says so, and Keep starts the server again then, with the directory
+// locked all the time, on the same address. What was acknowledged is still there;
+// clients, those in the process too, connect again by themselves.
+//
 // Durability: writes are synced to disk every SyncInterval. A power failure
 // loses what was acknowledged since the last sync. With SyncAlways nothing is
 // acknowledged before it is synced. What a killed process left in the kernel's hands

@@ -24,6 +24,7 @@ const (
 	defaultListen     = "127.0.0.1:4222"
 	defaultMaxPayload = 8 << 20
 	defaultSync       = time.Second
+	defaultRoom       = 64 << 20
 	stopTimeout       = 10 * time.Second
 	readyPoll         = 100 * time.Millisecond
 )
@@ -38,7 +39,8 @@ var ErrStopTimeout = errors.New("nats server did not stop in time")
 type Config struct {
 	Dir          string        // data directory, created with mode 0700
 	Listen       string        // host:port, 127.0.0.1:4222 by default; port 0 or -1 takes any free one
-	MaxStore     int64         // bytes for all streams; 0 lets the server take most of the free disk
+	MaxStore     int64         // bytes for all streams; 0 is the size of the disk
+	Room         int64         // bytes that must be free for a Restart to help; 64 MiB, on a small disk a sixteenth
 	MaxPayload   int32         // bytes a message, 8 MiB by default
 	SyncInterval time.Duration // 1 s by default
 	SyncAlways   bool          // sync every write, and a batch once, before it is acknowledged
@@ -64,14 +66,18 @@ func (c Config) withDefaults() Config {
 
 // Server is a running server.
 type Server struct {
-	nats  *server.Server
-	log   *logger
+	cfg   Config
 	lock  *dirLock
 	creds credentials
 
-	starting sync.WaitGroup
-	stopOnce sync.Once
-	stopped  chan struct{}
+	mu   sync.Mutex // Restart replaces these two while others ask
+	nats *server.Server
+	log  *logger
+
+	restarting sync.Mutex // Stop waits for a Restart, and not the reverse
+	starting   sync.WaitGroup
+	stopOnce   sync.Once
+	stopped    chan struct{}
 }
 
 // Start runs a server and returns when it accepts connections, which after a
@@ -89,6 +95,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	cfg.fitDisk()
 	s, err := newServer(ctx, cfg, lock)
 	if err != nil {
 		lock.release()
@@ -144,7 +151,7 @@ func newServer(ctx context.Context, cfg Config, lock *dirLock) (*Server, error) 
 	}
 	log := &logger{log: cfg.Logger.With("component", "nats")}
 	ns.SetLoggerV2(log, false, false, false)
-	return &Server{nats: ns, log: log, lock: lock, creds: creds, stopped: make(chan struct{})}, nil
+	return &Server{cfg: cfg, nats: ns, log: log, lock: lock, creds: creds, stopped: make(chan struct{})}, nil
 }
 
 // probeAddress finds out whether the address can be listened on before
@@ -186,43 +193,27 @@ func (s *Server) ready(ctx context.Context, cfg Config) error {
 		}
 	}
 	s.creds.URL = s.nats.ClientURL()
+	if have, err := readCredentials(cfg.Dir); err == nil && have == s.creds {
+		return nil // a full disk would not let us write it again
+	}
 	return writeCredentials(cfg.Dir, s.creds)
 }
 
 // ClientURL is where other programs connect. It holds no credentials.
-func (s *Server) ClientURL() string { return s.nats.ClientURL() }
+func (s *Server) ClientURL() string { return s.current().ClientURL() }
 
 // Addr is the address listened on.
-func (s *Server) Addr() net.Addr { return s.nats.Addr() }
+func (s *Server) Addr() net.Addr { return s.current().Addr() }
 
-// InProcess are the options that connect the owner without a socket.
+// InProcess are the options that connect the owner without a socket, also again
+// after a Restart.
 func (s *Server) InProcess() []nats.Option {
-	return append(ownerOptions(s.creds.User, s.creds.Password), nats.InProcessServer(s.nats))
+	return append(ownerOptions(s.creds.User, s.creds.Password), nats.InProcessServer(s))
 }
 
 // Owner are the options that connect the owner over TCP.
 func (s *Server) Owner() []nats.Option {
 	return ownerOptions(s.creds.User, s.creds.Password)
-}
-
-// Healthy says what keeps the server from storing messages: a fatal error, a
-// storage that failed, or a storage that is full, which the server's own health
-// check does not look at.
-func (s *Server) Healthy() error {
-	if err := s.log.fatalError(); err != nil {
-		return fmt.Errorf("check nats server: %w", err)
-	}
-	if h := s.nats.Healthz(nil); h.StatusCode != 200 {
-		return fmt.Errorf("check nats server: %s: %s", h.Status, h.Error)
-	}
-	js, err := s.nats.Jsz(nil)
-	if err != nil {
-		return fmt.Errorf("check nats storage: %w", err)
-	}
-	if limit := js.Config.MaxStore; limit > 0 && js.Store >= uint64(limit) {
-		return hint.Failed("check nats storage", fmt.Errorf("%d of %d bytes are used", js.Store, limit), "raise the storage limit, or lower the streams' size limits")
-	}
-	return nil
 }
 
 // Stop ends the server. It returns ErrStopTimeout when that takes more than
@@ -232,6 +223,8 @@ func (s *Server) Stop() error {
 	s.stopOnce.Do(func() {
 		go func() {
 			defer close(s.stopped)
+			s.restarting.Lock()
+			defer s.restarting.Unlock()
 			s.nats.Shutdown()
 			s.nats.WaitForShutdown()
 			s.starting.Wait()

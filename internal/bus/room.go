@@ -1,0 +1,32 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Room is how full the CDC stream is.
+type Room struct {
+	StreamState
+	// MaxBytes and MaxAge are the stream's limits, 0 or less where there is none.
+	MaxBytes int64
+	MaxAge   time.Duration
+}
+
+// CDCRoom looks how full the CDC stream is.
+func (c *Conn) CDCRoom(ctx context.Context) (r Room, err error) {
+	name := c.names.cdcStream
+	var stream jetstream.Stream
+	err = c.admin(ctx, name, func(ctx context.Context) (err error) {
+		stream, err = c.js.Stream(ctx, name)
+		return err
+	})
+	if err != nil {
+		return r, classify(fmt.Sprintf("look how full stream %q is", name), err)
+	}
+	info := stream.CachedInfo()
+	return Room{StreamState: stateOf(info), MaxBytes: info.Config.MaxBytes, MaxAge: info.Config.MaxAge}, nil
+}

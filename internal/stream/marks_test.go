@@ -1,0 +1,49 @@
+package stream
+
+import (
+	"testing"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/change"
+)
+
+// A reading that waits is silent from when it was taken, or from when something
+// last came on the way to it; what is published is behind by its age.
+func TestSilenceAndLag(t *testing.T) {
+	var m marks
+	at := func(seconds int) time.Time { return clockZero.Add(time.Duration(seconds) * time.Second) }
+	want := func(when int, silent, behind time.Duration) {
+		t.Helper()
+		m.listen(at(when))
+		if s, b := m.silence(at(when)), m.behind(at(when)); s != silent*time.Second || b != behind*time.Second {
+			t.Errorf("after %d s: silent for %s and behind by %s, want %d s and %d s", when, s, b, silent, behind)
+		}
+	}
+	want(1, 0, 0)
+	m.offer(Reading{LSN: 100}, at(2), time.Second)
+	want(6, 4, 0)
+	m.heard.Add(1) // a row
+	want(7, 0, 0)
+	want(9, 2, 0)
+	if r := m.reached(90); r != nil { // the server has read on, but not so far
+		t.Fatalf("reached %+v", r)
+	}
+	want(10, 0, 0)
+	if r := m.reached(90); r != nil { // and stays there
+		t.Fatalf("reached %+v", r)
+	}
+	want(13, 3, 0)
+	r := m.reached(100)
+	if r == nil {
+		t.Fatal("not reached")
+	}
+	m.offer(Reading{LSN: 200}, at(14), time.Second) // while the mark is published
+	m.published(r, at(15))
+	want(15, 0, 12) // it had been read from the clock at 2, and the next was due at 3
+	want(20, 5, 17)
+	m.published(m.reached(200), at(20))
+	want(20, 0, 5)
+	if newest, _, _ := m.last(at(20)); newest != change.Millis(0) {
+		t.Errorf("newest %d", newest)
+	}
+}
