@@ -85,6 +85,9 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s, err := newServer(ctx, cfg, lock)
+	if err == nil {
+		err = removeProbes(cfg.Dir)
+	}
 	if err != nil {
 		lock.release()
 		return nil, err
