@@ -95,6 +95,7 @@ func (s *session) open(ctx context.Context) (plan, error) {
 		return plan{}, ErrBusy
 	}
 	s.publication = slot.Publication
+	s.marks.drop()
 	if s.tail, err = readTail(ctx, s.cdc); err != nil {
 		return plan{}, err
 	}
