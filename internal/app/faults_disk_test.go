@@ -19,8 +19,8 @@ func smallDisk(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=32m"); err != nil {
-		t.Fatalf("mount a small disk: %v\nTo see what a full disk does, the tests must be allowed to mount a tmpfs: run them as root "+
-			"(in a container with --cap-add SYS_ADMIN), or in a user namespace: unshare --map-root-user --mount ./scripts/test", err)
+		t.Fatalf("mount a small disk: %v\nTo see what a full disk does, the tests must be allowed to mount a tmpfs: run them as root, "+
+			"in a container with --cap-add SYS_ADMIN", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
