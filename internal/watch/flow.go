@@ -126,6 +126,7 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 			return err
 		}
 	}
+	var wait paused
 	return f.cdc.Consume(ctx, max(first, 1), func(r change.Record) error {
 		found, err := f.checker.Take(r)
 		if err != nil {
@@ -133,6 +134,9 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 		}
 		if w := f.checker.Writer(); w.Epoch > self.Epoch && w.Instance != self.Instance {
 			return ErrDeposed
+		}
+		if found, err = wait.hold(ctx, f.cdc, r.Seq, found); err != nil {
+			return err
 		}
 		if err := f.publish(ctx, found, &published); err != nil {
 			return err

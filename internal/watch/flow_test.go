@@ -35,6 +35,8 @@ type memory struct {
 
 	failPublish int // the call to Publish that fails; half of its events are stored
 	crashAtPut  int // the call to Put that does not return in time
+	asleepAt    int // the message before which the process stands still for a while
+	asleep      int // events until then
 	uncaused    int // of the newest events, those whose cause is lost
 	crash       context.CancelFunc
 	published   int
@@ -47,9 +49,13 @@ func (m *memory) Bounds(context.Context) (first, last change.Seq, err error) {
 }
 
 func (m *memory) Consume(ctx context.Context, from change.Seq, fn func(change.Record) error) error {
-	for _, r := range m.records[from-1:] {
+	for i, r := range m.records[from-1:] {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if m.asleepAt > 0 && i+1 == m.asleepAt {
+			m.asleep = len(m.events)
+			time.Sleep(2 * time.Minute)
 		}
 		if err := fn(r); err != nil {
 			return err
