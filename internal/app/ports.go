@@ -10,7 +10,6 @@ import (
 
 	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/change"
-	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/hint"
 	"github.com/peerquest/questwatch/internal/pgsource"
 	"github.com/peerquest/questwatch/internal/pgstore"
@@ -249,35 +248,6 @@ func (p eventsPort) Publish(ctx context.Context, events []watch.Outgoing) error 
 		messages[i] = bus.EventMsg(e)
 	}
 	return p.bus.PublishEvents(ctx, messages)
-}
-
-// Last is the newest position among the events that the checker publishes. An
-// event that is older than the CDC stream speaks of one that is gone.
-func (p eventsPort) Last(ctx context.Context) (at event.Position, ok bool, err error) {
-	cdc, err := p.bus.CDCState(ctx)
-	if err != nil {
-		return at, false, err
-	}
-	for _, subject := range event.Positioned() {
-		m, err := p.bus.LastEvent(ctx, p.bus.EventSubject(subject))
-		if errors.Is(err, bus.ErrNoMessage) {
-			continue
-		}
-		if err != nil {
-			return at, false, err
-		}
-		if m.Stored.Before(cdc.Created) {
-			continue
-		}
-		position, err := event.PositionOf(m.Data)
-		if err != nil {
-			return at, false, err
-		}
-		if !ok || position.After(at) {
-			at, ok = position, true
-		}
-	}
-	return at, ok, nil
 }
 
 type findingsPort struct{ bucket *bus.Bucket }

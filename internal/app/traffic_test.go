@@ -22,16 +22,22 @@ type traffic struct {
 	cancel    context.CancelFunc
 	writers   sync.WaitGroup
 	stoppedBy func()
+	pause     time.Duration // between a writer's transactions
 }
 
 // startTraffic runs until stop is called, at the latest at the test's end. The
 // database must hold the people of testkit.LoadAudit001.
 func startTraffic(t *testing.T, dsn string, writers int) *traffic {
 	t.Helper()
+	return startPacedTraffic(t, dsn, writers, 2*time.Millisecond, 7)
+}
+
+func startPacedTraffic(t *testing.T, dsn string, writers int, pause time.Duration, seed uint64) *traffic {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	tr := &traffic{cancel: cancel}
+	tr := &traffic{cancel: cancel, pause: pause}
 	for i := range writers {
-		tr.writers.Go(func() { tr.write(ctx, dsn, rand.New(rand.NewPCG(uint64(i), 7))) })
+		tr.writers.Go(func() { tr.write(ctx, dsn, rand.New(rand.NewPCG(uint64(i), seed))) })
 	}
 	tr.stoppedBy = sync.OnceFunc(func() {
 		cancel()
@@ -56,7 +62,7 @@ func (tr *traffic) more(t *testing.T, n int64) {
 }
 
 func (tr *traffic) write(ctx context.Context, dsn string, rng *rand.Rand) {
-	pause := time.NewTicker(2 * time.Millisecond)
+	pause := time.NewTicker(tr.pause)
 	defer pause.Stop()
 	for ctx.Err() == nil {
 		conn, err := pgx.Connect(ctx, dsn)

@@ -65,6 +65,62 @@ UNION ALL SELECT 'unassigned ' || id || ' ' FROM n WHERE assigned_to_id IS NULL
 UNION ALL SELECT 'duplicate_participant ' || p.quest_id || ' ' || p.user_id FROM p JOIN q ON q.id = p.quest_id
 	GROUP BY p.quest_id, p.user_id HAVING count(*) > 1`
 
+// violated is what the tables violate now.
+func violated(t *testing.T, conn *pgx.Conn) []string {
+	t.Helper()
+	rows, err := conn.Query(t.Context(), fiveRules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// verifyKept waits until the findings in the bucket are those of the tables.
+func (r *running) verifyKept(t *testing.T) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), r.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	testkit.Eventually(t, 20*time.Second, func() error {
+		bucket := r.Bus().Findings()
+		ids, err := bucket.Keys(t.Context())
+		if err != nil {
+			return err
+		}
+		kept := []string{}
+		for _, id := range ids {
+			e, err := bucket.Get(t.Context(), id)
+			if err != nil {
+				return err
+			}
+			var f finding
+			decode(t, e.Value, &f.Finding)
+			kept = append(kept, f.name())
+		}
+		slices.Sort(kept)
+		if diff := cmp.Diff(violated(t, conn), kept); diff != "" {
+			return fmt.Errorf("tables (-) and kept findings (+) differ:\n%.3000s", diff)
+		}
+		return nil
+	})
+}
+
+// name says what is violated, as fiveRules does.
+func (f *finding) name() string {
+	user := ""
+	if f.UserID != nil {
+		user = *f.UserID
+	}
+	return fmt.Sprint(f.Rule, " ", f.QuestID, " ", user)
+}
+
 // finding is a finding as its events tell of it.
 type finding struct {
 	event.Finding
@@ -82,21 +138,12 @@ func (r *running) verifyFindings(t *testing.T) {
 	}
 	defer conn.Close(context.WithoutCancel(t.Context()))
 	testkit.Eventually(t, 20*time.Second, func() error {
-		rows, err := conn.Query(t.Context(), fiveRules)
-		if err != nil {
-			return err
-		}
-		want, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		if err != nil {
-			return err
-		}
-		got, ids := []string{}, []string{}
+		want, got, ids := violated(t, conn), []string{}, []string{}
 		for id, f := range r.findings(t) {
 			if !f.resolved && f.Transaction.Epoch >= r.since {
 				got, ids = append(got, f.what), append(ids, id)
 			}
 		}
-		slices.Sort(want)
 		slices.Sort(got)
 		if diff := cmp.Diff(want, got); diff != "" {
 			return fmt.Errorf("tables (-) and open findings (+) differ:\n%.3000s", diff)
@@ -136,11 +183,7 @@ func (r *running) findings(t *testing.T) map[string]*finding {
 		}
 		f := &finding{resolved: !opened}
 		decode(t, e.Data, &f.Finding)
-		user := ""
-		if f.UserID != nil {
-			user = *f.UserID
-		}
-		f.what = fmt.Sprint(f.Rule, " ", f.QuestID, " ", user)
+		f.what = f.name()
 		if all[f.Finding.Finding] == nil != opened {
 			t.Errorf("finding %s: %s out of turn", f.Finding.Finding, e.Type)
 		}

@@ -27,6 +27,14 @@ func (r *running) verify(t *testing.T) *streamed {
 	r.settle(t)
 	r.verifyFindings(t)
 	r.halt(t)
+	r.verifyState(t)
+	return verifyStream(t, r.Bus(), r.dsn)
+}
+
+// verifyState compares the state of the checker, which has ended, with the tables,
+// and counts the quests that differ, up to 10.
+func (r *running) verifyState(t *testing.T) int {
+	t.Helper()
 	differences, err := r.Differences(t.Context(), 10)
 	if err != nil {
 		t.Fatal(err)
@@ -34,13 +42,14 @@ func (r *running) verify(t *testing.T) *streamed {
 	if len(differences) > 0 {
 		t.Errorf("the checker's state differs from the tables:\n%s", strings.Join(differences, "\n"))
 	}
-	return verifyStream(t, r.Bus(), r.dsn)
+	return len(differences)
 }
 
 // streamed is what a CDC stream says, read without any of the program's own
 // decoders.
 type streamed struct {
-	t        *testing.T
+	t        failer
+	messages []bus.Message               // all that it was read from
 	rows     map[string]map[int64]string // by entity and id, in a canonical form
 	restated map[string]map[int64]bool   // by the baseline that is being read; nil outside of one
 	known    bool                        // rows are whole: a baseline has ended, and no gap came since
@@ -48,7 +57,7 @@ type streamed struct {
 	seq                    change.Seq
 	epoch, commit, message uint64 // of the newest position
 	open                   bool   // the transaction at commit is not complete
-	messages               int    // of that transaction
+	promised               int    // messages of that transaction
 	// changes of that transaction: messages group them by quest, and a row that
 	// changes quest may come before it goes.
 	changes  []changeRecord
@@ -108,30 +117,52 @@ type changeRecord struct {
 	Omitted   []string        `json:"omitted"`
 }
 
+// failer is the part of a test that is told of faults.
+type failer interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // verifyStream reads the whole CDC stream and fails the test unless it is in
 // order, whole, without anything twice, and amounts to the tables.
 func verifyStream(t *testing.T, b *bus.Conn, dsn string) *streamed {
 	t.Helper()
-	s := &streamed{t: t, rows: map[string]map[int64]string{}}
-	for _, e := range change.Entities {
-		s.rows[e.String()] = map[int64]string{}
+	s := readStream(t, readCDC(t, b))
+	if diff := cmp.Diff(tableRows(t, dsn), s.rows); diff != "" {
+		t.Errorf("tables (-) and stream (+) differ:\n%.4000s", diff)
 	}
+	return s
+}
+
+func readCDC(t *testing.T, b *bus.Conn) (all []bus.Message) {
+	t.Helper()
 	err := b.ConsumeCDC(t.Context(), 0, func(m bus.Message) error {
-		s.seq = m.Seq
-		s.take(m)
+		all = append(all, m)
 		return nil
 	}, bus.OnCaughtUp(func(bus.Seq) error { return errCaughtUp }))
 	if !errors.Is(err, errCaughtUp) {
 		t.Fatal(err)
+	}
+	return all
+}
+
+// readStream plays a stream's messages.
+func readStream(t failer, messages []bus.Message) *streamed {
+	t.Helper()
+	s := &streamed{t: t, messages: messages, rows: map[string]map[int64]string{}}
+	for _, e := range change.Entities {
+		s.rows[e.String()] = map[int64]string{}
+	}
+	for _, m := range messages {
+		s.seq = m.Seq
+		s.take(m)
 	}
 	if s.open {
 		s.fault("the stream ends inside the transaction of %d", s.commit)
 	}
 	if !s.known {
 		s.fault("the stream holds no whole baseline")
-	}
-	if diff := cmp.Diff(tableRows(t, dsn), s.rows); diff != "" {
-		t.Errorf("tables (-) and stream (+) differ:\n%.4000s", diff)
 	}
 	return s
 }
@@ -157,7 +188,7 @@ func (s *streamed) take(m bus.Message) {
 	s.control(&c)
 }
 
-func decode(t *testing.T, data []byte, into any) {
+func decode(t failer, data []byte, into any) {
 	t.Helper()
 	if err := json.Unmarshal(data, into); err != nil {
 		t.Fatalf("decode %s: %v", data, err)
@@ -182,13 +213,13 @@ func (s *streamed) at(epoch uint64, tx *txRecord, snapshot bool) {
 			s.fault("transaction %d begins before %d is complete", tx.CommitLSN, s.commit)
 		}
 		s.transactions++
-		s.message, s.messages, s.changes = 0, tx.Messages, nil
+		s.message, s.promised, s.changes = 0, tx.Messages, nil
 	}
 	if tx.Message != s.message+1 {
 		s.fault("message %d of transaction %d follows %d", tx.Message, tx.CommitLSN, s.message)
 	}
-	if tx.Messages != s.messages {
-		s.fault("transaction %d has %d and %d messages", tx.CommitLSN, tx.Messages, s.messages)
+	if tx.Messages != s.promised {
+		s.fault("transaction %d has %d and %d messages", tx.CommitLSN, tx.Messages, s.promised)
 	}
 	if tx.EndLSN != 0 && tx.EndLSN <= tx.CommitLSN {
 		s.fault("transaction %d ends at %d", tx.CommitLSN, tx.EndLSN)
@@ -274,7 +305,7 @@ func (s *streamed) row(c *changeRecord) {
 	}
 }
 
-func rowID(t *testing.T, row json.RawMessage) int64 {
+func rowID(t failer, row json.RawMessage) int64 {
 	t.Helper()
 	var key struct {
 		ID int64 `json:"id"`
@@ -305,7 +336,7 @@ func (s *streamed) belongs(quest int64, entity string, row json.RawMessage) {
 }
 
 // canonical sorts a row's columns; absent ones are taken from what was before.
-func canonical(t *testing.T, row json.RawMessage, was string, absent []string) string {
+func canonical(t failer, row json.RawMessage, was string, absent []string) string {
 	t.Helper()
 	columns := map[string]any{}
 	if len(row) > 0 {
@@ -320,7 +351,7 @@ func canonical(t *testing.T, row json.RawMessage, was string, absent []string) s
 	}
 	text, err := json.Marshal(columns)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v", err)
 	}
 	return string(text)
 }

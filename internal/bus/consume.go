@@ -59,6 +59,7 @@ type feed struct {
 	caughtUp func(Seq) error
 
 	next    Seq       // the sequence to continue at; 0 is the oldest
+	stored  time.Time // when the message before next was, if one was delivered
 	created time.Time // the stream's identity
 	tail    Seq       // the last sequence at the time of the call
 	foreign bool      // the message before was foreign
@@ -169,7 +170,30 @@ func (f *feed) locate(ctx context.Context) error {
 		}
 	}
 	if !state.Created.Equal(f.created) || f.next > state.Last+1 {
-		return stopError{fmt.Errorf("consume stream %q from message %d: %w", f.stream, f.next, ErrStreamReset)}
+		return f.reset()
+	}
+	return f.recognise(ctx)
+}
+
+func (f *feed) reset() error {
+	return stopError{fmt.Errorf("consume stream %q from message %d: %w", f.stream, f.next, ErrStreamReset)}
+}
+
+// recognise makes sure that the last message delivered is still what it was. A
+// stream that lost its tail may have been written on beyond it since, with other
+// messages at the same sequences.
+func (f *feed) recognise(ctx context.Context) error {
+	if f.stored.IsZero() {
+		return nil
+	}
+	m, err := f.conn.getMessage(ctx, f.stream, getRequest{Seq: uint64(f.next - 1)})
+	switch {
+	case errors.Is(err, ErrNoMessage): // discarded since; that the next one is there is checked as it comes
+		return nil
+	case err != nil:
+		return f.final(err)
+	case !m.Stored.Equal(f.stored):
+		return f.reset()
 	}
 	return nil
 }
@@ -227,7 +251,7 @@ func (f *feed) accept(m jetstream.Msg, delivered uint64) error {
 		return stopError{err}
 	}
 	f.foreign = foreign
-	f.next = seq + 1
+	f.next, f.stored = seq+1, meta.Timestamp
 	return f.checkCaughtUp(meta.NumPending)
 }
 

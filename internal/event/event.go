@@ -115,3 +115,14 @@ func Stamp(m change.Millis) string { return m.Time().Format("2006-01-02T15:04:05
 
 // ms is a length of time on the wire.
 func ms(d time.Duration) int64 { return d.Milliseconds() }
+
+// IDOf reads the id out of an encoded event.
+func IDOf(data []byte) (string, error) {
+	var env struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal(data, &env); err != nil {
+		return "", fmt.Errorf("read event's id: %w", err)
+	}
+	return env.ID, nil
+}

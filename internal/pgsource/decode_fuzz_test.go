@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/peerquest/questwatch/internal/change"
@@ -59,20 +60,28 @@ func raw(t *testing.T) [][]byte {
 // anew.
 func seeds(tb testing.TB) [][]byte {
 	tb.Helper()
-	text, err := os.ReadFile(captured)
+	all, err := readCaptured()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	var all [][]byte
+	return all
+}
+
+// readCaptured reads the file once: fuzzing asks for it very often.
+var readCaptured = sync.OnceValues(func() (all [][]byte, err error) {
+	text, err := os.ReadFile(captured)
+	if err != nil {
+		return nil, err
+	}
 	for line := range strings.Lines(string(text)) {
 		var data []byte
 		if _, err := fmt.Sscanf(line, "%x", &data); err != nil {
-			tb.Fatal(err)
+			return nil, err
 		}
 		all = append(all, data)
 	}
-	return all
-}
+	return all, nil
+})
 
 func testDecoder(tb testing.TB) *decoder {
 	tb.Helper()

@@ -101,6 +101,14 @@ func (m *marks) reached(read change.LSN) *Reading {
 	return r
 }
 
+// drop forgets a reading that an earlier session left: another instance may have
+// marked a later time since.
+func (m *marks) drop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waiting = nil
+}
+
 // published notes a mark that went out.
 func (m *marks) published(r *Reading, now time.Time) {
 	m.mu.Lock()

@@ -110,6 +110,7 @@ func (s *session) open(ctx context.Context) (plan, error) {
 		return plan{}, ErrBusy
 	}
 	s.slot = slot
+	s.marks.drop()
 	if slot.Timeline > 1 { // the first one has no history
 		if s.history, err = s.postgres.History(ctx); err != nil {
 			return plan{}, fmt.Errorf("read the history of the server's log: %w", err)

@@ -19,6 +19,8 @@ type Proxy struct {
 	refuse  bool
 	stalled chan struct{} // closed while traffic flows
 	delay   time.Duration
+	rate    int           // bytes a second; 0 is no limit
+	rated   chan struct{} // closed when rate changes
 	closed  chan struct{}
 }
 
@@ -30,7 +32,7 @@ func NewProxy(target string) (*Proxy, error) {
 	}
 	p := &Proxy{
 		target: target, listener: l, conns: map[net.Conn]struct{}{},
-		stalled: make(chan struct{}), closed: make(chan struct{}),
+		stalled: make(chan struct{}), rated: make(chan struct{}), closed: make(chan struct{}),
 	}
 	close(p.stalled)
 	p.loops.Go(p.accept)
@@ -171,7 +173,7 @@ func (p *Proxy) forward(dst, src net.Conn) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := src.Read(buf)
-		if n > 0 && !p.pass() {
+		if n > 0 && (!p.throttle(n) || !p.pass()) {
 			return
 		}
 		if n > 0 {

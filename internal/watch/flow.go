@@ -107,19 +107,16 @@ func (f *Flow) note(change func(*Status)) {
 
 // watch reads the stream from its beginning with a new checker.
 func (f *Flow) watch(ctx context.Context, self Writer) error {
-	published, some, err := f.events.Last(ctx)
+	published, err := f.events.Published(ctx)
 	if err != nil {
 		return fmt.Errorf("find the last event: %w", err)
+	}
+	if n := len(published.Lost); n > 0 {
+		f.logger.Warn("the stream has lost its end since events of it were published; they will not be published twice", "events", n)
 	}
 	first, last, err := f.cdc.Bounds(ctx)
 	if err != nil {
 		return fmt.Errorf("look at the stream: %w", err)
-	}
-	if some && published.Sequence > uint64(last) {
-		// An event cannot be ahead of its cause: the stream was made anew, and the old
-		// one's positions say nothing of it.
-		f.logger.Warn("the events are ahead of the stream, which must be a new one", "seq", last, "published", published.Sequence)
-		some = false
 	}
 	f.checker = NewChecker(f.rules)
 	caughtUp := last < first
@@ -129,6 +126,7 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 			return err
 		}
 	}
+	var wait paused
 	return f.cdc.Consume(ctx, max(first, 1), func(r change.Record) error {
 		found, err := f.checker.Take(r)
 		if err != nil {
@@ -137,7 +135,10 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 		if w := f.checker.Writer(); w.Epoch > self.Epoch && w.Instance != self.Instance {
 			return ErrDeposed
 		}
-		if err := f.publish(ctx, found, published, some); err != nil {
+		if found, err = wait.hold(ctx, f.cdc, r.Seq, found); err != nil {
+			return err
+		}
+		if err := f.publish(ctx, found, &published); err != nil {
 			return err
 		}
 		if !caughtUp && r.Seq >= last {
@@ -170,34 +171,41 @@ func (f *Flow) progress(seq change.Seq, caughtUp bool) {
 
 // publish sends the events that have not been sent before a restart, and brings
 // the bucket of open findings up to date.
-func (f *Flow) publish(ctx context.Context, found []Found, published event.Position, some bool) error {
+func (f *Flow) publish(ctx context.Context, found []Found, published *Published) error {
 	f.count(found)
-	if some {
-		for len(found) > 0 && !found[0].Position.After(published) {
-			found = found[1:]
-		}
-	}
-	if len(found) == 0 {
-		return nil
-	}
-	out := make([]Outgoing, len(found))
+	var out []Outgoing
+	var fresh []*Found
 	for i := range found {
 		e := &found[i].Event
+		if published.before(found[i].Position) {
+			continue
+		}
+		fresh = append(fresh, &found[i])
+		if published.Lost[e.ID] {
+			continue
+		}
 		data, err := e.Encode(f.rules.Drift.Namespace)
 		if err != nil {
 			return err
 		}
-		out[i] = Outgoing{Subject: e.Subject(f.rules.Drift.Namespace), ID: e.ID, Data: data}
+		out = append(out, Outgoing{Subject: e.Subject(f.rules.Drift.Namespace), ID: e.ID, Data: data})
 	}
-	if err := f.events.Publish(ctx, out); err != nil {
-		return fmt.Errorf("publish events: %w", err)
+	if len(out) > 0 {
+		if err := f.events.Publish(ctx, out); err != nil {
+			return fmt.Errorf("publish events: %w", err)
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
 	}
 	open := f.Status().Open
-	for i := range found {
-		if err := f.keep(ctx, found[i].Transition); err != nil {
+	for _, one := range fresh {
+		if err := f.keep(ctx, one.Transition); err != nil {
 			return err
 		}
-		f.teller.tell(ctx, &found[i], open)
+		if !published.Lost[one.Event.ID] {
+			f.teller.tell(ctx, one, open)
+		}
 	}
 	return nil
 }

@@ -35,6 +35,9 @@ type memory struct {
 
 	failPublish int // the call to Publish that fails; half of its events are stored
 	crashAtPut  int // the call to Put that does not return in time
+	asleepAt    int // the message before which the process stands still for a while
+	asleep      int // events until then
+	uncaused    int // of the newest events, those whose cause is lost
 	crash       context.CancelFunc
 	published   int
 	puts        int
@@ -46,9 +49,13 @@ func (m *memory) Bounds(context.Context) (first, last change.Seq, err error) {
 }
 
 func (m *memory) Consume(ctx context.Context, from change.Seq, fn func(change.Record) error) error {
-	for _, r := range m.records[from-1:] {
+	for i, r := range m.records[from-1:] {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if m.asleepAt > 0 && i+1 == m.asleepAt {
+			m.asleep = len(m.events)
+			time.Sleep(2 * time.Minute)
 		}
 		if err := fn(r); err != nil {
 			return err
@@ -74,14 +81,19 @@ func (m *memory) Publish(ctx context.Context, events []watch.Outgoing) error {
 	return ctx.Err()
 }
 
-func (m *memory) Last(context.Context) (at event.Position, ok bool, err error) {
+func (m *memory) Published(context.Context) (p watch.Published, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.events) == 0 {
-		return at, false, nil
+	p.Lost = map[string]bool{}
+	for i, e := range m.events {
+		if i < len(m.events)-m.uncaused {
+			p.Some = true
+			p.Last, err = event.PositionOf(e.Data)
+		} else {
+			p.Lost[e.ID] = true
+		}
 	}
-	at, err = event.PositionOf(m.events[len(m.events)-1].Data)
-	return at, true, err
+	return p, err
 }
 
 func (m *memory) Put(ctx context.Context, id string, data []byte) error {
@@ -268,19 +280,27 @@ func TestFlowOnAnEmptyStream(t *testing.T) {
 	}
 }
 
-// TestFlowOnANewStream: events of a stream that is gone do not silence the one
-// that took its place.
-func TestFlowOnANewStream(t *testing.T) {
-	m := newMemory(faulty())
-	old := event.Event{ID: "old", Group: "stream", What: "epoch", Data: event.Continuity{Position: event.Position{Sequence: 1 << 40}}}
-	data, err := old.Encode("test")
-	if err != nil {
-		t.Fatal(err)
+// TestFlowOnAStreamThatLostItsEnd: what was found in the part that was lost, and
+// comes again, is not published twice; what was not found yet is published, also
+// at a position before those.
+func TestFlowOnAStreamThatLostItsEnd(t *testing.T) {
+	for uncaused := 1; uncaused <= 5; uncaused++ {
+		m := newMemory(faulty())
+		m.run(t, &bytes.Buffer{})
+		calls := m.published
+		m.uncaused, m.kept = uncaused, map[string][]byte{}
+		flow, _ := m.run(t, &bytes.Buffer{})
+		m.check(t, flow)
+		if m.published != calls {
+			t.Errorf("%d events were lost: published again", uncaused)
+		}
+		// The stream has another end than it had: one event is new.
+		late := m.events[3]
+		m.events = slices.Delete(m.events, 3, 4)
+		if m.run(t, &bytes.Buffer{}); uncaused > 1 && (m.published != calls+1 || m.events[4].ID != late.ID) {
+			t.Errorf("%d events were lost: the one that is new was not published", uncaused)
+		}
 	}
-	m.events = []watch.Outgoing{{ID: old.ID, Subject: "test.events." + faultySubjects[0], Data: data}}
-	flow, _ := m.run(t, &bytes.Buffer{})
-	m.events = m.events[1:]
-	m.check(t, flow)
 }
 
 func TestSuccessorsRecordsAreNotOursToPublish(t *testing.T) {

@@ -26,10 +26,23 @@ type Outgoing struct {
 type Events interface {
 	// Publish stores events in order; one with a known id is stored once.
 	Publish(ctx context.Context, events []Outgoing) error
-	// Last is the position of the newest event of ours; ok is false when there is
-	// none.
-	Last(ctx context.Context) (at event.Position, ok bool, err error)
+	// Published says how far ours have come.
+	Published(ctx context.Context) (Published, error)
 }
+
+// Published is how far the events have come that are stored.
+type Published struct {
+	// Last is the position of the newest one whose cause the CDC stream holds; Some
+	// is false when there is none.
+	Last event.Position
+	Some bool
+	// Lost are the ids of newer ones: the CDC stream lost its end, and with it what
+	// caused them. When that comes again, perhaps at other sequences, so do they.
+	Lost map[string]bool
+}
+
+// before reports whether a position is no later than the last one.
+func (p *Published) before(at event.Position) bool { return p.Some && !at.After(p.Last) }
 
 // Findings holds what is open now, by finding id.
 type Findings interface {

@@ -97,6 +97,9 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	cfg.fitDisk()
 	s, err := newServer(ctx, cfg, lock)
+	if err == nil {
+		err = removeProbes(cfg.Dir)
+	}
 	if err != nil {
 		lock.release()
 		return nil, err
