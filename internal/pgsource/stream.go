@@ -173,6 +173,7 @@ func (st *Stream) copyData(data []byte) error {
 		if err := b.end(); err != nil {
 			return fmt.Errorf("read keepalive: %w", err)
 		}
+		st.frames.lazy = false
 		st.decoder.ready = append(st.decoder.ready, change.Signal{Kind: change.Alive, WALEnd: end, Reply: reply != 0})
 		return nil
 	default:
