@@ -239,11 +239,11 @@ func TestLagFollowsTheServer(t *testing.T) {
 		want(unknown) // nobody knows how it comes back
 		proxy.Refuse(false)
 	}
-	for says1, lag := range map[string]time.Duration{
+	for page, lag := range map[string]time.Duration{
 		`{"sync_interval":8000000000}`: 10 * time.Second, `{"sync_interval":120000000000,"sync_always":true}`: 0,
 		`{"sync_interval":600000000000}`: 750 * time.Second,
 	} {
-		says(says1)
+		says(page)
 		reconnect()
 		want(lag)
 	}
