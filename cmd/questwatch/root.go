@@ -176,6 +176,9 @@ func (s *settings) load(cmd *cobra.Command) (*slog.Logger, error) {
 	if server, err := url.Parse(c.NATS.URL); cmd.Flags().Changed("nats") && err == nil && server.User != nil {
 		logger.Warn("credentials on the command line can be read by every user of this machine; use nats.creds_file, nats.password_file or NATS_URL")
 	}
+	if cmd.Flags().Changed("nats-monitoring") && strings.Contains(c.NATS.Monitoring, "@") {
+		logger.Warn("credentials on the command line can be read by every user of this machine; set nats.monitoring in the file or by QUESTWATCH_NATS_MONITORING")
+	}
 	return logger, nil
 }
 

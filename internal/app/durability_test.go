@@ -160,6 +160,31 @@ func TestDurabilityAlwaysRefusesOtherServers(t *testing.T) {
 	}
 }
 
+// A stream that was written in one way goes on in the other.
+func TestDurabilityCanBeSwitched(t *testing.T) {
+	t.Parallel()
+	dsn := testkit.Database(t, testkit.LoadAudit001)
+	c := syncing(t, dsn)
+	load := startTraffic(t, dsn, 3)
+	var r *running
+	for _, c.Stream.Durability = range []string{"interval", "always", "interval", "always"} {
+		if r != nil {
+			r.stop(t)
+		}
+		r = start(t, c, dsn)
+		r.ready(t)
+		load.more(t, 50)
+	}
+	load.stop()
+	s := r.verify(t)
+	if b, g := s.count("baseline_end"), s.count("gap"); b != 1 || g != 0 {
+		t.Errorf("%d baselines and %d gaps, want 1 and none", b, g)
+	}
+	if n := r.Bus().ForeignMessages(); n != 0 {
+		t.Errorf("%d messages are taken for foreign ones", n)
+	}
+}
+
 // monitor is a monitoring page whose content changes.
 func monitor(t *testing.T) (url string, says func(jetstream string)) {
 	t.Helper()
@@ -214,11 +239,11 @@ func TestLagFollowsTheServer(t *testing.T) {
 		want(unknown) // nobody knows how it comes back
 		proxy.Refuse(false)
 	}
-	for says1, lag := range map[string]time.Duration{
+	for page, lag := range map[string]time.Duration{
 		`{"sync_interval":8000000000}`: 10 * time.Second, `{"sync_interval":120000000000,"sync_always":true}`: 0,
 		`{"sync_interval":600000000000}`: 750 * time.Second,
 	} {
-		says(says1)
+		says(page)
 		reconnect()
 		want(lag)
 	}

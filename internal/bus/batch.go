@@ -26,9 +26,9 @@ const batchBytes = 8 << 20
 // There is never more than one batch under way, and a batch is stored whole or
 // not at all. So a message of somebody else can only stand between two batches,
 // and then the second is refused for its expected sequence, and none follows:
-// no chain of ids is needed to keep holes out. A server that is killed in the
-// middle of a commit may come back with the first messages of the batch alone,
-// which is a prefix too.
+// no chain of ids is needed to keep holes out. A server that runs out of space in
+// the middle of a commit stores the first messages of the batch alone, and does
+// not answer; they are a prefix too.
 type BatchWriter struct {
 	conn  *Conn
 	id    string // unique to this writer: what its batches' ids begin with

@@ -356,6 +356,57 @@ func TestFullStreamLeavesWholeBatches(t *testing.T) {
 	}
 }
 
+// The server runs out of space in the middle of a commit, and then does not answer:
+// what is stored is a prefix of the batch. Whoever goes on learns why it cannot.
+func TestFullServerLeavesPrefixOfBatch(t *testing.T) {
+	s := startServer(t, embedded.Config{MaxStore: 4 << 20, SyncAlways: true})
+	c := connect(t, bus.Config{Options: s.InProcess(), CDCMaxBytes: 3 << 20, Batches: true, AckTimeout: time.Second})
+	if err := c.Setup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	js := raw(t, s)
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"other"}}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if _, err := js.Publish(t.Context(), "other", make([]byte, 1<<20)); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	w := newBatchWriter(t, c, 0)
+	if err := receive(t, flood(t.Context(), c, w, 0)); !errors.Is(err, bus.ErrUncertain) {
+		t.Fatal(err)
+	}
+	n := wantPrefix(t, stored(t, c))
+	if n < int(w.Acked()) || n == 0 {
+		t.Errorf("%d messages are stored, %d acknowledged", n, w.Acked())
+	}
+	err := receive(t, flood(t.Context(), c, newBatchWriter(t, c, bus.Seq(n)), n))
+	if !errors.Is(err, bus.ErrFull) || !errors.Is(err, bus.ErrUncertain) {
+		t.Fatal(err)
+	}
+	advice(t, err)
+	if err := js.DeleteStream(t.Context(), "OTHER"); err != nil {
+		t.Fatal(err)
+	}
+	publishBatches(t, c, newBatchWriter(t, c, bus.Seq(n)), n, 100)
+	if now := wantPrefix(t, stored(t, c)); now != n+100 {
+		t.Errorf("%d messages are stored, want %d", now, n+100)
+	}
+}
+
+// A stream that discards what is old takes batches for ever, also when one is as
+// large as the stream.
+func TestBatchesOnStreamThatDiscards(t *testing.T) {
+	_, c := openBatches(t, bus.Config{CDCMaxBytes: 64 << 10})
+	w := newBatchWriter(t, c, 0)
+	publishBatches(t, c, w, 0, 5000)
+	state, err := c.CDCState(t.Context())
+	if err != nil || state.Last != 5000 || state.First < 2 {
+		t.Errorf("%+v, %v", state, err)
+	}
+}
+
 func TestBatchWriterWithoutStream(t *testing.T) {
 	s := startServer(t, embedded.Config{})
 	c := connect(t, bus.Config{Options: s.InProcess(), Batches: true})

@@ -182,9 +182,7 @@ func fixedDifferences(have, want jetstream.StreamConfig) []string {
 	note("mirror", have.Mirror != nil, false)
 	note("sources", len(have.Sources), 0)
 	note("subject transform", have.SubjectTransform != nil, false)
-	if want.AllowAtomicPublish { // else it only loses what the lag allows for
-		note("persist mode", have.PersistMode, want.PersistMode)
-	}
+	note("persist mode", have.PersistMode, want.PersistMode) // the other one acknowledges before it writes
 	return diff
 }
 
