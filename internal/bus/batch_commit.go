@@ -69,7 +69,7 @@ func (w *BatchWriter) send(b outgoing) {
 	header := nats.Header{jetstream.ExpectedLastSeqHeader: {strconv.FormatUint(uint64(b.last), 10)}}
 	number := make([]string, 1)
 	if len(b.messages) > 1 {
-		header[batchIDHeader] = []string{w.id + "." + strconv.Itoa(b.number)}
+		header[batchIDHeader] = []string{w.name + "." + strconv.Itoa(b.number)}
 		header[batchSeqHeader] = number
 	}
 	commit := w.commitReply(b.number)

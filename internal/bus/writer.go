@@ -2,10 +2,8 @@ package bus
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -16,52 +14,24 @@ import (
 // it guarantees. Publish may be called concurrently; messages are stored in the
 // order in which it assigned sequences.
 type Writer struct {
-	conn  *Conn
-	name  string // unique to this writer: what its message ids begin with
-	turn  chan struct{}
-	note  chan struct{}
-	watch *watcher
-	acks  ackDecoder // used by the subscription's goroutine only
+	window
+	acks ackDecoder // used by the subscription's goroutine only
 
-	// Used under turn only.
-	inbox string
-	msg   nats.Msg // the library does not keep it
+	// Used in turn only.
+	msg nats.Msg // the library does not keep it
 	// The values in msg's header.
 	follows, id, previous []string
 
-	mu       sync.Mutex // guards against publishers, acks, the timer and connection events meeting
-	sub      *nats.Subscription
-	timer    *time.Timer
-	assigned Seq
-	acked    Seq
-	sizes    []int64 // of the messages in flight, by sequence modulo the window
-	bytes    int64
-	progress time.Time // of the last ack, or of the first message in flight
-	waiters  []waiter
-	err      error
-}
-
-// waiter waits until few enough messages and bytes are in flight.
-type waiter struct {
-	messages int
-	bytes    int64
-	ready    chan struct{}
+	sizes []int64 // of the messages in flight, by sequence modulo the window; under mu
 }
 
 // NewWriter makes a writer that continues a stream whose last sequence is last.
 // It sends nothing by itself; Close it in the end.
 func (c *Conn) NewWriter(last Seq) *Writer {
 	w := &Writer{
-		conn: c, name: rand.Text()[:12],
-		turn: make(chan struct{}, 1), note: make(chan struct{}, 1),
-		inbox: c.nc.NewInbox(), follows: make([]string, 1), id: make([]string, 1), previous: make([]string, 1),
-		assigned: last, acked: last, sizes: make([]int64, c.cfg.Window),
+		follows: make([]string, 1), id: make([]string, 1), previous: make([]string, 1), sizes: make([]int64, c.cfg.Window),
 	}
-	w.watch = &watcher{
-		disconnected: func(err error) { w.fail(fmt.Errorf("%w: connection was lost: %w", ErrUncertain, err)) },
-		denied:       w.denied,
-	}
-	c.watch(w.watch)
+	w.open(c, last, "", w.onAck)
 	return w
 }
 
@@ -70,18 +40,10 @@ func (c *Conn) NewWriter(last Seq) *Writer {
 // ErrTooLarge, leave the Writer usable; after any other it is dead. data may
 // be reused when Publish returns.
 func (w *Writer) Publish(ctx context.Context, subject string, data []byte) (Seq, error) {
-	if len(data) > w.conn.MaxPayload() {
-		return 0, w.conn.checkSize(fmt.Sprintf("publish to %q", subject), data)
-	}
-	select {
-	case w.turn <- struct{}{}:
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-	defer func() { <-w.turn }()
-	if err := w.room(ctx, int64(len(data))); err != nil {
+	if err := w.enter(ctx, subject, data); err != nil {
 		return 0, err
 	}
+	defer w.leave()
 	seq, err := w.assign(int64(len(data)))
 	if err != nil {
 		return 0, err
@@ -112,54 +74,6 @@ func (w *Writer) message(seq Seq, subject string, data []byte) *nats.Msg {
 	return &w.msg
 }
 
-// room waits until a message of the size fits into the window. Having waited,
-// it lets a quarter of the window drain: waking up for each ack is slow.
-func (w *Writer) room(ctx context.Context, size int64) error {
-	w.mu.Lock()
-	messages, bytes := w.inFlight()
-	window, windowBytes := w.conn.cfg.Window, w.conn.cfg.WindowBytes
-	if w.err != nil || messages == 0 || messages < window && bytes+size <= windowBytes {
-		defer w.mu.Unlock()
-		return w.err
-	}
-	ready := w.await(min(window-1, window*3/4), max(0, min(windowBytes-size, windowBytes*3/4)))
-	w.mu.Unlock()
-	return w.wait(ctx, ready)
-}
-
-// Flush waits until all messages published before are acknowledged.
-func (w *Writer) Flush(ctx context.Context) error {
-	w.mu.Lock()
-	if messages, _ := w.inFlight(); messages == 0 || w.err != nil {
-		defer w.mu.Unlock()
-		return w.err
-	}
-	ready := w.await(0, 0)
-	w.mu.Unlock()
-	return w.wait(ctx, ready)
-}
-
-func (w *Writer) wait(ctx context.Context, ready <-chan struct{}) error {
-	select {
-	case <-ready:
-		return w.Err()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// await needs mu.
-func (w *Writer) await(messages int, bytes int64) <-chan struct{} {
-	ready := make(chan struct{})
-	w.waiters = append(w.waiters, waiter{messages, bytes, ready})
-	return ready
-}
-
-// inFlight needs mu.
-func (w *Writer) inFlight() (messages int, bytes int64) {
-	return int(w.assigned - w.acked), w.bytes
-}
-
 func (w *Writer) assign(size int64) (Seq, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -176,21 +90,6 @@ func (w *Writer) assign(size int64) (Seq, error) {
 	w.sizes[uint64(w.assigned)%uint64(len(w.sizes))] = size
 	w.bytes += size
 	return w.assigned, nil
-}
-
-// start subscribes to the acks and arms the timer at the first message. It
-// needs mu.
-func (w *Writer) start() error {
-	if w.sub != nil {
-		return nil
-	}
-	sub, err := w.conn.nc.Subscribe(w.inbox, w.onAck)
-	if err != nil {
-		return fmt.Errorf("subscribe to acks: %w", err)
-	}
-	w.sub = sub
-	w.timer = time.AfterFunc(w.conn.cfg.AckTimeout, w.onTimer)
-	return nil
 }
 
 func (w *Writer) onAck(m *nats.Msg) {
@@ -214,94 +113,4 @@ func (w *Writer) onAck(m *nats.Msg) {
 	w.bytes -= w.sizes[uint64(seq)%uint64(len(w.sizes))]
 	w.progress = time.Now()
 	w.wake()
-}
-
-// wake needs mu.
-func (w *Writer) wake() {
-	select {
-	case w.note <- struct{}{}:
-	default:
-	}
-	if len(w.waiters) == 0 {
-		return
-	}
-	messages, bytes := w.inFlight()
-	waiting := w.waiters[:0]
-	for _, x := range w.waiters {
-		if w.err != nil || messages == 0 || messages <= x.messages && bytes <= x.bytes {
-			close(x.ready)
-		} else {
-			waiting = append(waiting, x)
-		}
-	}
-	w.waiters = waiting
-}
-
-func (w *Writer) onTimer() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.err != nil {
-		return
-	}
-	timeout := w.conn.cfg.AckTimeout
-	next := timeout
-	if w.assigned > w.acked {
-		waited := time.Since(w.progress)
-		if waited >= timeout {
-			w.die(fmt.Errorf("await ack of message %d: %w: none for %v", w.acked+1, ErrUncertain, timeout))
-			return
-		}
-		next = timeout - waited
-	}
-	w.timer.Reset(next)
-}
-
-func (w *Writer) denied(p *PermissionError) {
-	prefix := w.conn.names.cdcPrefix
-	if p.Subject == w.inbox || len(p.Subject) > len(prefix) && p.Subject[:len(prefix)] == prefix {
-		w.fail(fmt.Errorf("%w: %w", ErrUncertain, p))
-	}
-}
-
-func (w *Writer) fail(err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.err == nil {
-		w.die(err)
-	}
-}
-
-// die needs mu, and that err is nil so far.
-func (w *Writer) die(err error) {
-	w.err = classify("write to stream "+strconv.Quote(w.conn.names.cdcStream), err)
-	if w.sub != nil {
-		_ = w.sub.Unsubscribe()
-		w.timer.Stop()
-	}
-	w.wake()
-}
-
-// Acked is the last sequence of which this and all before are stored.
-func (w *Writer) Acked() Seq {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.acked
-}
-
-// Notify has a value after Acked grew or the Writer died. One value may stand
-// for many changes.
-func (w *Writer) Notify() <-chan struct{} { return w.note }
-
-// Err says why the Writer is dead, or nil.
-func (w *Writer) Err() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.err
-}
-
-// Close ends the Writer without waiting for acks; Flush does that. It can be
-// called more than once.
-func (w *Writer) Close() {
-	w.conn.unwatch(w.watch)
-	w.fail(ErrClosed)
 }
