@@ -12,5 +12,8 @@
 // What the server may forget, it forgets only by Stream.Status, whose caller
 // decides what is durable. A Stream never confirms anything by itself.
 //
+// What Fit finds out holds for one server: a replication connection that leads to
+// another one is refused.
+//
 // The stream needs REPLICA IDENTITY FULL: the old row must name its quest.
 package pgsource

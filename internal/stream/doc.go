@@ -16,7 +16,9 @@
 // says from where to where, and a baseline follows. Changes that can still be
 // had are streamed before that baseline. A database that stops fitting (a column
 // gone, another publication or replica identity) ends the session; the next one
-// begins when it fits again, with a baseline.
+// begins when it fits again, with a baseline. A server that took over from the one
+// that was streamed is recognised by its timeline: the stream goes on if the new
+// server has all that is in it, and has the slot; else that is a gap too.
 //
 // Time: a progress record says that everything that committed before its time is
 // above it. It never stands inside a transaction.

@@ -54,7 +54,7 @@ type plan struct {
 // from. end is where the server's log ends, history how it came there.
 func decide(t *tail, slot Slot, n Note, history []Switch, end change.LSN) plan {
 	p := plan{from: t.whole}
-	common, onBranch := onBranch(t, n, slot.Timeline, history)
+	common, same := onBranch(t, n, slot.Timeline, history)
 	switch {
 	case t.last == 0:
 		p.baseline = "start"
@@ -64,7 +64,7 @@ func decide(t *tail, slot Slot, n Note, history []Switch, end change.LSN) plan {
 	switch {
 	case n.System != "" && n.System != slot.System:
 		p.gap, p.from = "other_system", 0
-	case !onBranch:
+	case !same:
 		// A standby took over that had not received all, or a backup was restored.
 		p.gap, p.from, p.common = "timeline", 0, common
 	case !slot.Exists:

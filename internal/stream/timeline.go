@@ -4,6 +4,7 @@ import "github.com/peerquest/questwatch/internal/change"
 
 // onBranch reports whether all that the stream holds is in the server's log too. If
 // not, common is the end of what is in both, or 0 where that is not known.
+//
 // A standby that takes over goes on with a timeline of its own, from where the
 // one that it followed had come to, as far as it knew. What the former primary
 // wrote beyond is in the stream and not in the database.
