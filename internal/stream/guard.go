@@ -48,8 +48,8 @@ type Store struct {
 	// limit.
 	Bytes, MaxBytes int64
 	MaxAge          time.Duration
-	// Read is the newest message that the checker has taken, CaughtUp that it has once
-	// been at the stream's end. Reading is false while it does not read.
+	// Read is the newest message that the checker has taken. CaughtUp is false only
+	// while it reads the stream anew, and Reading while it is not its turn to read.
 	Read              change.Seq
 	Reading, CaughtUp bool
 	// Oldest is when the first unread message was stored; zero when all are read.

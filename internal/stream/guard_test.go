@@ -204,6 +204,13 @@ func (a *around) Tell(_ context.Context, subject, id string, data []byte) error 
 	return nil
 }
 
+// told is what was stored so far.
+func (a *around) told() []event.Alarm {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.stored)
+}
+
 func (a *around) set(away bool, kept int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -235,13 +242,13 @@ func TestAlarmsOfAnOutageAreToldAfterIt(t *testing.T) {
 		time.Sleep(time.Minute)
 		where.set(true, 0)
 		time.Sleep(time.Minute)
-		if len(where.stored) != 0 || len(g.Alarms()) != 1 {
-			t.Errorf("stored %+v, raised %+v", where.stored, g.Alarms())
+		if len(where.told()) != 0 || len(g.Alarms()) != 1 {
+			t.Errorf("stored %+v, raised %+v", where.told(), g.Alarms())
 		}
 		where.set(false, 0)
 		time.Sleep(time.Minute)
 		var told []string
-		for _, a := range where.stored {
+		for _, a := range where.told() {
 			word := a.Reason
 			if a.Until != 0 {
 				word += " over"
@@ -253,7 +260,7 @@ func TestAlarmsOfAnOutageAreToldAfterIt(t *testing.T) {
 			t.Fatalf("told %q, want %q", told, want)
 		}
 		for i, minute := range []time.Duration{0, 1, 1, 0} {
-			if since := where.stored[i].Since.Time().Sub(begin); since < minute*time.Minute || since > minute*time.Minute+3*time.Second {
+			if since := where.told()[i].Since.Time().Sub(begin); since < minute*time.Minute || since > minute*time.Minute+3*time.Second {
 				t.Errorf("%s began after %s", told[i], since)
 			}
 		}
@@ -287,8 +294,8 @@ func TestUndecodable(t *testing.T) {
 				t.Errorf("away %t: took %s", away, took)
 			}
 		}
-		if len(where.stored) != 1 || where.stored[0].LSN != 7 || where.stored[0].What != "x" {
-			t.Errorf("stored %+v", where.stored)
+		if len(where.told()) != 1 || where.told()[0].LSN != 7 || where.told()[0].What != "x" {
+			t.Errorf("stored %+v", where.told())
 		}
 		cancel()
 		<-done
@@ -306,16 +313,16 @@ func TestOpenAlarmsAreAdopted(t *testing.T) {
 		go func() { done <- g.Run(ctx) }()
 		flow.enter(standby, ErrBusy)
 		time.Sleep(time.Minute)
-		if len(where.stored) != 0 {
-			t.Errorf("a standby told %+v", where.stored)
+		if len(where.told()) != 0 {
+			t.Errorf("a standby told %+v", where.told())
 		}
 		flow.enter(streaming, nil)
 		time.Sleep(time.Minute)
-		if len(where.stored) != 2 {
-			t.Fatalf("told %+v", where.stored)
+		if len(where.told()) != 2 {
+			t.Fatalf("told %+v", where.told())
 		}
 		for i, want := range where.open {
-			if a := where.stored[i]; a.Reason != want.Reason || a.Since != want.Since || a.Until == 0 {
+			if a := where.told()[i]; a.Reason != want.Reason || a.Since != want.Since || a.Until == 0 {
 				t.Errorf("told %+v, want the end of %+v", a, want)
 			}
 		}
