@@ -63,6 +63,7 @@ same slot stands by and takes over when the first one ends. SIGTERM stops it.`,
 }
 
 func run(cmd *cobra.Command, c config.Config, wait bool, logger *slog.Logger) (err error) {
+	saveMemory()
 	a, err := app.New(cmd.Context(), c, logger)
 	if err != nil {
 		return err

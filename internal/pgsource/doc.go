@@ -4,10 +4,12 @@
 // Guarantees. A Stream gives the transactions that committed at or after its
 // start position, whole, in commit order. Everything that the server sends is
 // either understood, or known to be of no concern, or an error: nothing is
-// skipped because it could not be read. Values are as Postgres's to_json gives
-// them in a UTC session, but for arrays and composite types, which are strings of
-// their text form, and domains that were made since the Stream began, which are
-// too. White space within json stays as it was written.
+// skipped because it could not be read. Values are as package pgjson has them: as
+// Postgres's to_json gives them in a UTC session, byte for byte, but for types with
+// a cast of their own to json, which are strings.
+//
+// A composite type whose attributes are renamed keeps their old names until the
+// next Stream: the log does not tell of it.
 //
 // What the server may forget, it forgets only by Stream.Status, whose caller
 // decides what is durable. A Stream never confirms anything by itself.

@@ -100,6 +100,9 @@ func (d *decoder) changed(r *relation, lsn change.LSN, before, after *tuple) err
 		c.Op, c.Before, c.After, c.Unchanged = change.Update, before.row, after.row, after.unchanged
 		return d.signal(c, after)
 	}
+	if err := after.complete(before); err != nil {
+		return err
+	}
 	c.Moved = true
 	left, came := c, c
 	left.Op, left.Before = change.Delete, before.row

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
@@ -168,6 +169,12 @@ func readMicros(value []byte) (int64, error) {
 		// A column without a time zone, which is UTC's.
 		if t, err := time.Parse("2006-01-02T15:04:05", text); err == nil {
 			return t.UnixMicro(), nil
+		}
+		switch year, _, _ := strings.Cut(text, "-"); {
+		case strings.HasSuffix(text, " BC"):
+			return math.MinInt64, nil
+		case len(year) > 4 && strings.Trim(year, "0123456789") == "":
+			return math.MaxInt64, nil // Postgres knows years up to 294276, and Go's formats none above 9999
 		}
 		return 0, fmt.Errorf("read time: %w", err)
 	}
