@@ -137,6 +137,13 @@ func (r *rig) check() (tally, int) {
 	run.ready(r.t)
 	run.settle(r.t)
 	if r.fault.forgetful {
+		// A bucket that lost its end is put right at the next start.
+		run.halt(r.t)
+		run.verifyState(r.t)
+		run.stop(r.t)
+		run = start(r.t, r.c, r.dsn)
+		run.ready(r.t)
+		run.settle(r.t)
 		run.verifyKept(r.t)
 	} else {
 		run.verifyFindings(r.t)

@@ -30,8 +30,9 @@ type fault struct {
 	settings  func(r *rig)
 	// inject comes in the middle of a round's load, and leaves everything able to run.
 	inject func(r *rig)
-	// forgetful: the events may tell of findings that the stream, having lost its end,
-	// knows nothing of. What is kept as open is right all the same.
+	// forgetful: the server loses the end of its streams, not of all alike. The events
+	// may tell of findings that the CDC stream knows nothing of any more. What is kept
+	// as open is right all the same.
 	forgetful bool
 	// gap says which declared gaps are right; nil: none is, and there is one baseline.
 	gap func(s *streamed, c *controlRecord) bool
@@ -60,10 +61,11 @@ func TestFaults(t *testing.T) {
 	}
 	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt)
 	defer stop()
-	context.AfterFunc(ctx, func() {
+	interrupted := context.AfterFunc(ctx, func() {
 		stop() // a second Ctrl-C ends it at once
 		fmt.Printf("stopping after the rounds that are under way; so far:\n%s", board)
 	})
+	defer interrupted() // the end of the time is none
 	end := time.Now().Add(*faultFor)
 	for pass := uint64(0); ctx.Err() == nil && time.Now().Before(end); pass++ {
 		t.Run(fmt.Sprint("pass", pass+1), func(t *testing.T) {

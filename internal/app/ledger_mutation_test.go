@@ -3,7 +3,6 @@ package app
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -140,7 +139,7 @@ func spoilChange(t *testing.T, messages []bus.Message, i, j int) map[string]spoi
 	}
 	var step stepRecord
 	decode(t, messages[i].Data, &step)
-	if k := j + 1; k < len(step.Changes) && fmt.Sprintf("%s", step.Changes[j].After) != fmt.Sprintf("%s", step.Changes[k].After) {
+	if k := j + 1; k < len(step.Changes) && !bytes.Equal(step.Changes[j].After, step.Changes[k].After) {
 		all["before the one before it"] = spoilt{change(func(c []changeRecord) []changeRecord {
 			c[j].Order, c[k].Order = c[k].Order, c[j].Order
 			return c
