@@ -28,11 +28,13 @@ func (p *postgres) receive(ctx context.Context, slot, end string) (time.Duration
 	return time.Since(start), nil
 }
 
-// Of the raw reader: it lets the socket fill, because a walsender whose reader
-// keeps up is woken, and wakes, for every few rows.
+// Of the raw reader: it stays away until the socket's window has closed, because
+// a walsender whose reader keeps up sends every row by itself.
 const (
 	rawBuffer = 1 << 20
-	rawPause  = 10 * time.Millisecond
+	rawWindow = 400 << 10
+	rawPause  = 20 * time.Millisecond
+	rawEnough = 128 << 10
 )
 
 // read drains a slot with a reader that looks at frames only: what the server can
@@ -58,6 +60,9 @@ func (p *postgres) read(ctx context.Context, slot, end string) (took time.Durati
 		return 0, fmt.Errorf("take over the connection: %w", err)
 	}
 	defer hijacked.Conn.Close()
+	if err := hijacked.Conn.(*net.TCPConn).SetReadBuffer(rawWindow); err != nil {
+		return 0, fmt.Errorf("take over the connection: %w", err)
+	}
 	if err := skim(hijacked.Conn, uint64(until)); err != nil {
 		return 0, err
 	}
@@ -92,7 +97,9 @@ func skim(conn net.Conn, until uint64) error {
 			rest = rest[size:]
 		}
 		have = copy(buffer, rest)
-		time.Sleep(rawPause)
+		if n < rawEnough {
+			time.Sleep(rawPause)
+		}
 	}
 }
 

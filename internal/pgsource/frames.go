@@ -14,18 +14,23 @@ import (
 const (
 	// readBuffer is how much is read at once.
 	readBuffer = 1 << 20
-	// enough is how much a reader that is behind wants to find waiting.
-	enough = 512 << 10
+	// enough is how much a read must bring for more to be waiting.
+	enough = 128 << 10
 	// largest bounds a message; the server allows none of 1 GiB.
 	largest = 1 << 30
 	// headerSize is that of a message: its kind, and its length without the kind.
 	headerSize = 5
 )
 
-// pause is how long a reader that is behind lets the server go on at the most. A
-// server whose reader keeps up wakes it for every few rows, which costs either
-// side more than the rows do.
-const pause = 20 * time.Millisecond
+// A reader that is behind stays away, and then takes all that has come. The
+// walsender writes every row to its socket by itself. While the reader's window is
+// open each is sent by itself, which costs the server as much again as the row
+// does; while it is closed the kernel puts them together. On the machine itself a
+// small window closes soon.
+const (
+	away        = 20 * time.Millisecond
+	localWindow = 400 << 10
+)
 
 // frames reads the server's messages. While a connection is set up it is a reader
 // that gives one message at a time, so that nobody else has read ahead when the
@@ -36,12 +41,31 @@ type frames struct {
 	// silence is how long the server may say nothing before it counts as gone.
 	silence time.Duration
 	// lazy says that there is much to read, and no hurry for its first bytes.
-	lazy  bool
-	water *lowWater
+	lazy bool
+	tcp  bool // else there is no window
 
 	buffer     []byte
 	start, end int // what of buffer has not been given out
 	left       int // bytes of the current message that Read has not given out
+	came       int // by the last read from the network
+}
+
+// stream prepares for reading a stream from a connection that is set up.
+func (f *frames) stream(conn net.Conn, silence time.Duration) error {
+	f.conn, f.silence = conn, silence
+	below := conn
+	if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		below = tls.NetConn()
+	}
+	tcp, ok := below.(*net.TCPConn)
+	f.tcp = ok
+	if !ok {
+		return nil
+	}
+	if peer, ok := tcp.RemoteAddr().(*net.TCPAddr); ok && peer.IP.IsLoopback() {
+		return tcp.SetReadBuffer(localWindow)
+	}
+	return nil
 }
 
 // Read gives bytes of the current message only.
@@ -125,11 +149,8 @@ func (f *frames) fill() error {
 	if f.end == len(f.buffer) {
 		f.shift(readBuffer)
 	}
-	switch {
-	case f.lazy:
-		f.water.wait(enough, pause)
-	case f.water != nil:
-		f.water.end()
+	if f.lazy && f.tcp && f.came < enough {
+		time.Sleep(away)
 	}
 	if f.silence > 0 {
 		if err := f.conn.SetReadDeadline(time.Now().Add(f.silence)); err != nil {
@@ -137,7 +158,7 @@ func (f *frames) fill() error {
 		}
 	}
 	n, err := f.from.Read(f.buffer[f.end:])
-	f.end += n
+	f.end, f.came = f.end+n, n
 	switch {
 	case n > 0:
 		return nil // an error comes again

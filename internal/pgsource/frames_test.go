@@ -29,8 +29,13 @@ func socket(t *testing.T) (here, there net.Conn) {
 	return here, there
 }
 
-func framesOn(conn net.Conn) *frames {
-	return &frames{conn: conn, from: conn, buffer: make([]byte, readBuffer), water: newLowWater(conn), silence: 10 * time.Second}
+func framesOn(t *testing.T, conn net.Conn) *frames {
+	t.Helper()
+	f := &frames{from: conn, buffer: make([]byte, readBuffer)}
+	if err := f.stream(conn, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
 func message(kind byte, body []byte) []byte {
@@ -48,7 +53,7 @@ func send(t *testing.T, conn net.Conn, data ...[]byte) {
 // for.
 func TestFramesGiveOneMessageAtATime(t *testing.T) {
 	here, there := socket(t)
-	f := framesOn(here)
+	f := framesOn(t, here)
 	first, second := message('R', []byte("first")), message('d', []byte("second"))
 	send(t, there, first, second)
 	got := make([]byte, 100)
@@ -65,7 +70,7 @@ func TestFramesGiveOneMessageAtATime(t *testing.T) {
 // Messages come whole, however large, and however the network cuts them.
 func TestFramesOfAnySize(t *testing.T) {
 	here, there := socket(t)
-	f := framesOn(here)
+	f := framesOn(t, here)
 	sizes := []int{0, 1, readBuffer - headerSize, readBuffer, 3 * readBuffer, 7, 2*readBuffer + 1, 100}
 	written := make(chan error, 1)
 	go func() {
@@ -101,7 +106,7 @@ func TestFramesRefuseImpossibleSizes(t *testing.T) {
 	for _, size := range []uint32{0, 3, largest, 1<<32 - 1} {
 		here, there := socket(t)
 		send(t, there, binary.BigEndian.AppendUint32([]byte{'d'}, size))
-		if _, _, err := framesOn(here).next(); err == nil {
+		if _, _, err := framesOn(t, here).next(); err == nil {
 			t.Errorf("a message of %d bytes", size)
 		}
 	}
@@ -111,7 +116,7 @@ func TestFramesCutShort(t *testing.T) {
 	here, there := socket(t)
 	send(t, there, message('d', []byte("whole")), message('d', []byte("cut"))[:6])
 	there.Close()
-	f := framesOn(here)
+	f := framesOn(t, here)
 	if _, body, err := f.next(); err != nil || string(body) != "whole" {
 		t.Fatalf("%q, %v", body, err)
 	}
@@ -122,23 +127,9 @@ func TestFramesCutShort(t *testing.T) {
 
 func TestFramesEndASilentConnection(t *testing.T) {
 	here, _ := socket(t)
-	f := framesOn(here)
+	f := framesOn(t, here)
 	f.silence, f.lazy = 50*time.Millisecond, true
 	if _, _, err := f.next(); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v", err)
-	}
-}
-
-// A reader that was behind gets the first small thing that comes afterwards.
-func TestFramesThatWereLazyStillWake(t *testing.T) {
-	here, there := socket(t)
-	f := framesOn(here)
-	for i := range 20 {
-		f.lazy = true
-		go there.Write(message('k', []byte{byte(i)})) //nolint:errcheck // the reader would tell
-		_, body, err := f.next()
-		if err != nil || len(body) != 1 || body[0] != byte(i) {
-			t.Fatalf("%d: %q, %v", i, body, err)
-		}
 	}
 }
