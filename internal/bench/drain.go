@@ -381,12 +381,12 @@ func (r *rig) measure(ctx context.Context, p *program, nats *testkit.NATS, how s
 	return one, nil
 }
 
-// freeze stops the walsender as soon as the program has one.
+// freeze stops the walsender as soon as the program streams.
 func (r *rig) freeze(ctx context.Context, p *program) (pid int, err error) {
-	err = p.poll(ctx, "it streams", time.Millisecond, func() (bool, error) {
-		pid, err = ask[int](ctx, r.postgres, `SELECT coalesce((SELECT active_pid FROM pg_replication_slots WHERE slot_name = 'drain'), 0)`)
-		return pid != 0, err
-	})
+	if err := p.until(ctx, "it streams", 2*time.Millisecond, func(s state) bool { return s.State == "streaming" }); err != nil {
+		return 0, err
+	}
+	pid, err = ask[int](ctx, r.postgres, `SELECT active_pid FROM pg_replication_slots WHERE slot_name = 'drain'`)
 	if err != nil {
 		return 0, err
 	}

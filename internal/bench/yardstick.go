@@ -32,9 +32,9 @@ func (p *postgres) receive(ctx context.Context, slot, end string) (time.Duration
 // a walsender whose reader keeps up sends every row by itself.
 const (
 	rawBuffer = 1 << 20
-	rawWindow = 400 << 10
+	rawWindow = 128 << 10
 	rawPause  = 20 * time.Millisecond
-	rawEnough = 128 << 10
+	rawEnough = 32 << 10
 )
 
 // read drains a slot with a reader that looks at frames only: what the server can

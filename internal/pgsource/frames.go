@@ -15,7 +15,7 @@ const (
 	// readBuffer is how much is read at once.
 	readBuffer = 1 << 20
 	// enough is how much a read must bring for more to be waiting.
-	enough = 128 << 10
+	enough = 32 << 10
 	// largest bounds a message; the server allows none of 1 GiB.
 	largest = 1 << 30
 	// headerSize is that of a message: its kind, and its length without the kind.
@@ -29,7 +29,7 @@ const (
 // small window closes soon.
 const (
 	away        = 20 * time.Millisecond
-	localWindow = 400 << 10
+	localWindow = 128 << 10
 )
 
 // frames reads the server's messages. While a connection is set up it is a reader
