@@ -75,8 +75,8 @@ func check(o *bench.Options, output string) error {
 	if output != "text" && output != "json" {
 		return fmt.Errorf("--output is %q: want text or json", output)
 	}
-	if o.Rows < 100 || o.Rounds < 1 || o.For <= 0 || o.Rate < 1 {
-		return fmt.Errorf("--rows must be at least 100, --rounds, --for and --rate above 0")
+	if o.Rows < 10_000 || o.Rounds < 1 || o.For <= 0 || o.Rate < 1 {
+		return fmt.Errorf("--rows must be at least 10000, --rounds, --for and --rate above 0")
 	}
 	for _, name := range o.Cases {
 		if !slices.Contains(bench.Cases(), name) {

@@ -52,7 +52,7 @@ same slot stands by and takes over when the first one ends. SIGTERM stops it.`,
 	s.text(cmd, "nats-context", "reach the external NATS server as the nats command's context `NAME` says", func(c *config.Config) *string { return &c.NATS.Context })
 	s.text(cmd, "nats-listen", "where the embedded NATS server listens, `HOST:PORT`", func(c *config.Config) *string { return &c.NATS.Listen })
 	s.text(cmd, "nats-monitoring", "the external NATS server's monitoring `URL`: it says how soon what is acknowledged is on the disk; several with commas between", func(c *config.Config) *string { return &c.NATS.Monitoring })
-	s.text(cmd, "durability", "when NATS writes to the disk `HOW`: interval, or always, before it acknowledges", func(c *config.Config) *string { return &c.Stream.Durability })
+	s.text(cmd, "durability", "when NATS syncs what it stores, `HOW`: interval, or always (before it acknowledges)", func(c *config.Config) *string { return &c.Stream.Durability })
 	complete(cmd, "durability", "interval", "always")
 	s.text(cmd, "http", "where health is served, `HOST:PORT`; empty for nowhere", func(c *config.Config) *string { return &c.HTTP.Listen })
 	s.text(cmd, "namespace", "first part of all stream and subject `NAME`s", func(c *config.Config) *string { return &c.Namespace })

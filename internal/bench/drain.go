@@ -372,6 +372,9 @@ func (r *rig) measure(ctx context.Context, p *program, nats *testkit.NATS, how s
 		return one, err
 	}
 	moved := float64(rows - before)
+	if moved < float64(rows)/2 {
+		return one, fmt.Errorf("%d of %d rows were drained before the clock started: use more rows", before, rows)
+	}
 	one.rate = moved / took.Seconds()
 	for i := range after {
 		cpu := (after[i].cpu - earlier[i].cpu).Seconds()
