@@ -31,6 +31,17 @@
 // as JetStream takes it. Nothing waits for the guard. What it has not told when the
 // process ends is lost, except that log lines have it.
 //
+// Where the time goes (two shared cores, Postgres 15, one approval of five rows a
+// transaction, scripts/bench drain): the server's walsender is what bounds a drain.
+// It costs 13 µs of CPU a row for a reader that keeps up, 7 µs for one that stays
+// away until the socket's window has closed, as pgsource does when it is far
+// behind. Of our own 5 µs a row, JetStream in the process takes about half
+// (a message is parsed, stored and acknowledged by itself), decoding the rows an
+// eighth, making and publishing messages a tenth, the kernel and the runtime the
+// rest. A message for each quest of a transaction and not for each row is what
+// keeps JetStream's share down. With the checker on, it reads and judges for
+// another 3 µs a row.
+//
 // Flow.Run returns when its context ends or when the data cannot be understood; it
 // survives everything else by starting a new session. All its goroutines have
 // ended when it returns.
