@@ -63,6 +63,10 @@ type feed struct {
 	created time.Time // the stream's identity
 	tail    Seq       // the last sequence at the time of the call
 	foreign bool      // the message before was foreign
+	own     handed    // the message before next, if it came from the local tail
+
+	reader *tailReader // nil where there is no local tail
+	batch  []Message
 }
 
 // stopError carries an error that ends the call, as opposed to one that calls
@@ -77,6 +81,10 @@ func (f *feed) run(ctx context.Context, opts []ConsumeOption) error {
 	for _, opt := range opts {
 		opt(f)
 	}
+	if f.cdc && f.conn.cfg.TailBytes > 0 {
+		f.reader = f.conn.tail.join()
+		defer f.conn.tail.leave(f.reader)
+	}
 	retry := retryMin
 	for {
 		before := f.next
@@ -89,6 +97,9 @@ func (f *feed) run(ctx context.Context, opts []ConsumeOption) error {
 			return ctx.Err()
 		case f.conn.nc.IsClosed():
 			return fmt.Errorf("consume stream %q: %w", f.stream, ErrClosed)
+		case errors.Is(err, errTurn):
+			retry = retryMin
+			continue
 		}
 		if f.next != before {
 			retry = retryMin
@@ -114,10 +125,15 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// consume runs one consumer until it breaks.
+// consume reads the local tail where it can, and otherwise runs one consumer until
+// it breaks or the local tail can go on.
 func (f *feed) consume(ctx context.Context) error {
+	proof := f.proof()
 	if err := f.locate(ctx); err != nil {
 		return err
+	}
+	if proof != nil && f.covered() == proof {
+		return f.follow(ctx, proof)
 	}
 	var consumer jetstream.Consumer
 	err := f.conn.admin(ctx, f.stream, func(ctx context.Context) (err error) {
@@ -153,6 +169,9 @@ func (f *feed) consume(ctx context.Context) error {
 		if err := f.accept(m, delivered); err != nil {
 			return err
 		}
+		if f.covered() != nil {
+			return errTurn
+		}
 	}
 }
 
@@ -183,7 +202,7 @@ func (f *feed) reset() error {
 // stream that lost its tail may have been written on beyond it since, with other
 // messages at the same sequences.
 func (f *feed) recognise(ctx context.Context) error {
-	if f.stored.IsZero() {
+	if f.stored.IsZero() && f.own.Seq == 0 {
 		return nil
 	}
 	m, err := f.conn.getMessage(ctx, f.stream, getRequest{Seq: uint64(f.next - 1)})
@@ -192,9 +211,10 @@ func (f *feed) recognise(ctx context.Context) error {
 		return nil
 	case err != nil:
 		return f.final(err)
-	case !m.Stored.Equal(f.stored):
+	case f.own.Seq != 0 && !f.own.is(m), f.own.Seq == 0 && !m.Stored.Equal(f.stored):
 		return f.reset()
 	}
+	f.own, f.stored = handed{}, m.Stored // as the server knows it
 	return nil
 }
 
@@ -251,7 +271,7 @@ func (f *feed) accept(m jetstream.Msg, delivered uint64) error {
 		return stopError{err}
 	}
 	f.foreign = foreign
-	f.next, f.stored = seq+1, meta.Timestamp
+	f.next, f.stored, f.own = seq+1, meta.Timestamp, handed{}
 	return f.checkCaughtUp(meta.NumPending)
 }
 
