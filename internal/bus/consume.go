@@ -220,7 +220,7 @@ func (f *feed) recognise(ctx context.Context) error {
 
 // final ends the call for errors that a new consumer would only meet again.
 func (f *feed) final(err error) error {
-	if !isTransient(err) {
+	if !isTransient(err) && !f.conn.nc.IsClosed() { // which run reports
 		return stopError{classify(fmt.Sprintf("consume stream %q", f.stream), err)}
 	}
 	return err
