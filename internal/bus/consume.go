@@ -35,7 +35,8 @@ func OnCaughtUp(fn func(tail Seq) error) ConsumeOption {
 // the oldest if from is 0, until ctx ends or fn returns an error, and returns
 // that. A from beyond the end is ErrStreamReset, because it must come from a
 // stream that was longer. fn is called from this goroutine, so ctx waits for
-// it. Foreign messages are skipped.
+// it. Foreign messages are skipped. fn may keep a message's data but not change it:
+// other calls have the same.
 func (c *Conn) ConsumeCDC(ctx context.Context, from Seq, fn func(Message) error, opts ...ConsumeOption) error {
 	f := &feed{conn: c, stream: c.names.cdcStream, next: from, cdc: true, deliver: fn}
 	return f.run(ctx, opts)
