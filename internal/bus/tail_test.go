@@ -70,6 +70,15 @@ func followed(t testing.TB, c *bus.Conn, js jetstream.JetStream, w publisher, ne
 	return next
 }
 
+// started is consume, begun: its consumer is in the server.
+func started(t *testing.T, c *bus.Conn, from bus.Seq) (messages <-chan bus.Message, end <-chan error) {
+	t.Helper()
+	ready := make(chan struct{})
+	messages, end = consume(t, c, from, bus.OnCaughtUp(func(bus.Seq) error { close(ready); return nil }))
+	receive(t, ready)
+	return messages, end
+}
+
 func TestOwnWritingIsReadWithoutConsumer(t *testing.T) {
 	for _, batches := range []bool{false, true} {
 		t.Run(fmt.Sprintf("batches=%t", batches), func(t *testing.T) {
@@ -77,8 +86,8 @@ func TestOwnWritingIsReadWithoutConsumer(t *testing.T) {
 			js := raw(t, s)
 			w := newPublisher(c, 0, batches)
 			defer w.Close()
-			ch, _ := consume(t, c, 0)
-			fresh, _ := consume(t, c, bus.New)
+			ch, _ := started(t, c, 0)
+			fresh, _ := started(t, c, bus.New)
 			n := followed(t, c, js, w, 0)
 			wantMessages(t, ch, 0, n)
 			for range 2000 {
@@ -313,7 +322,7 @@ func TestFollowerNoticesRolledBackAndRefilledStream(t *testing.T) {
 			publish(t, c, newWriter(t, c, 0), 0, 5)
 			restart(func() error { return os.CopyFS(old, os.DirFS(store)) })
 
-			arrived, refilled, seen := make(chan bus.Seq), make(chan struct{}), make(chan error, 1)
+			ready, arrived, refilled, seen := make(chan struct{}), make(chan bus.Seq), make(chan struct{}), make(chan error, 1)
 			go func() {
 				known := bus.Seq(0)
 				seen <- c.ConsumeCDC(t.Context(), 0, func(m bus.Message) error {
@@ -326,8 +335,9 @@ func TestFollowerNoticesRolledBackAndRefilledStream(t *testing.T) {
 						<-refilled
 					}
 					return nil
-				})
+				}, bus.OnCaughtUp(func(bus.Seq) error { close(ready); return nil }))
 			}()
+			receive(t, ready)
 			w := newWriter(t, c, 5)
 			n := followed(t, c, raw(t, s), w, 5)
 			if _, err := w.Publish(t.Context(), c.ControlSubject(), []byte("stop here")); err != nil {
@@ -359,7 +369,7 @@ func TestFollowerNoticesRolledBackAndRefilledStream(t *testing.T) {
 func TestIdleFollowerNoticesRecreatedStream(t *testing.T) {
 	s, c := open(t)
 	js := raw(t, s)
-	_, end := consume(t, c, 0)
+	_, end := started(t, c, 0)
 	followed(t, c, js, newWriter(t, c, 0), 0)
 	if err := js.DeleteStream(t.Context(), c.CDCStream()); err != nil {
 		t.Fatal(err)
@@ -382,7 +392,7 @@ func TestFollowerSurvivesRestartOfServer(t *testing.T) {
 	if err := c.Setup(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ch, end := consume(t, c, 0)
+	ch, end := started(t, c, 0)
 	n := 0
 	for range 3 {
 		from := n
