@@ -5,9 +5,9 @@ import (
 	"runtime/debug"
 )
 
-// gcPercent is GOGC for a program that streams. The embedded server keeps what it
-// has written for ten seconds: with Go's own 100 a large transaction would take
-// as much again in garbage.
+// gcPercent is GOGC for a program that streams. The embedded server keeps an
+// index of what it has written lately: with Go's own 100 a large transaction would
+// take as much again in garbage.
 const gcPercent = 30
 
 // saveMemory trades a little processor time for memory, unless GOGC says how.

@@ -76,5 +76,6 @@ func (w *BatchWriter) take(q queued) (Seq, outgoing, error) {
 	w.assigned++
 	w.waiting = append(w.waiting, q)
 	w.bytes += int64(len(q.data))
+	w.conn.tail.add(&w.window, w.assigned, q, true)
 	return w.assigned, w.next(), nil
 }

@@ -162,6 +162,7 @@ func (w *BatchWriter) onCommit(m *nats.Msg) outgoing {
 	}
 	clear(w.sent)
 	w.sent = w.sent[:0]
+	w.conn.tail.ack(&w.window, last, time.Now())
 	w.wake()
 	return w.next()
 }

@@ -16,7 +16,9 @@ type Message struct {
 	Seq     Seq
 	Subject string
 	Data    []byte
-	Stored  time.Time // by the server's clock
+	// Stored is by the server's clock. ConsumeCDC may say when this process was told
+	// that the message is stored, by its own.
+	Stored time.Time
 }
 
 // StreamState is what a stream holds. First is Last+1 when it is empty. A

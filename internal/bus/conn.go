@@ -56,6 +56,10 @@ type Config struct {
 	WindowBytes int64         // and their bytes, 32 MiB by default
 	AckTimeout  time.Duration // without an ack for so long a Writer is dead, 10 s by default
 
+	// TailBytes bounds what is kept in memory of this connection's own writing
+	// while ConsumeCDC runs, 16 MiB by default. Below 0 all is read from the server.
+	TailBytes int64
+
 	Logger *slog.Logger
 }
 
@@ -70,6 +74,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Window, 4096)
 	setDefault(&c.WindowBytes, 32<<20)
 	setDefault(&c.AckTimeout, 10*time.Second)
+	setDefault(&c.TailBytes, 16<<20)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -93,6 +98,7 @@ type Conn struct {
 	findings *Bucket
 	control  *Bucket
 	foreign  atomic.Uint64
+	tail     *localTail
 
 	mu       sync.Mutex // guards against watchers that come and go while the connection fails
 	watchers map[*watcher]struct{}
@@ -115,7 +121,7 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{cfg: cfg, names: ns, log: cfg.Logger, watchers: map[*watcher]struct{}{}}
+	c := &Conn{cfg: cfg, names: ns, log: cfg.Logger, tail: newLocalTail(cfg.TailBytes), watchers: map[*watcher]struct{}{}}
 	c.findings = &Bucket{conn: c, name: ns.findingsBucket}
 	c.control = &Bucket{conn: c, name: ns.controlBucket}
 	if err := c.connect(ctx); err != nil {

@@ -35,7 +35,8 @@ func OnCaughtUp(fn func(tail Seq) error) ConsumeOption {
 // the oldest if from is 0, until ctx ends or fn returns an error, and returns
 // that. A from beyond the end is ErrStreamReset, because it must come from a
 // stream that was longer. fn is called from this goroutine, so ctx waits for
-// it. Foreign messages are skipped.
+// it. Foreign messages are skipped. fn may keep a message's data but not change it:
+// other calls have the same.
 func (c *Conn) ConsumeCDC(ctx context.Context, from Seq, fn func(Message) error, opts ...ConsumeOption) error {
 	f := &feed{conn: c, stream: c.names.cdcStream, next: from, cdc: true, deliver: fn}
 	return f.run(ctx, opts)
@@ -63,6 +64,10 @@ type feed struct {
 	created time.Time // the stream's identity
 	tail    Seq       // the last sequence at the time of the call
 	foreign bool      // the message before was foreign
+	own     handed    // the message before next, if it came from the local tail
+
+	reader *tailReader // nil where there is no local tail
+	batch  []Message
 }
 
 // stopError carries an error that ends the call, as opposed to one that calls
@@ -77,6 +82,10 @@ func (f *feed) run(ctx context.Context, opts []ConsumeOption) error {
 	for _, opt := range opts {
 		opt(f)
 	}
+	if f.cdc && f.conn.cfg.TailBytes > 0 {
+		f.reader = f.conn.tail.join()
+		defer f.conn.tail.leave(f.reader)
+	}
 	retry := retryMin
 	for {
 		before := f.next
@@ -89,6 +98,9 @@ func (f *feed) run(ctx context.Context, opts []ConsumeOption) error {
 			return ctx.Err()
 		case f.conn.nc.IsClosed():
 			return fmt.Errorf("consume stream %q: %w", f.stream, ErrClosed)
+		case errors.Is(err, errTurn):
+			retry = retryMin
+			continue
 		}
 		if f.next != before {
 			retry = retryMin
@@ -114,10 +126,15 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// consume runs one consumer until it breaks.
+// consume reads the local tail where it can, and otherwise runs one consumer until
+// it breaks or the local tail can go on.
 func (f *feed) consume(ctx context.Context) error {
+	proof := f.proof()
 	if err := f.locate(ctx); err != nil {
 		return err
+	}
+	if proof != nil && f.covered() == proof {
+		return f.follow(ctx, proof)
 	}
 	var consumer jetstream.Consumer
 	err := f.conn.admin(ctx, f.stream, func(ctx context.Context) (err error) {
@@ -153,6 +170,9 @@ func (f *feed) consume(ctx context.Context) error {
 		if err := f.accept(m, delivered); err != nil {
 			return err
 		}
+		if f.covered() != nil {
+			return errTurn
+		}
 	}
 }
 
@@ -183,7 +203,7 @@ func (f *feed) reset() error {
 // stream that lost its tail may have been written on beyond it since, with other
 // messages at the same sequences.
 func (f *feed) recognise(ctx context.Context) error {
-	if f.stored.IsZero() {
+	if f.stored.IsZero() && f.own.Seq == 0 {
 		return nil
 	}
 	m, err := f.conn.getMessage(ctx, f.stream, getRequest{Seq: uint64(f.next - 1)})
@@ -192,15 +212,16 @@ func (f *feed) recognise(ctx context.Context) error {
 		return nil
 	case err != nil:
 		return f.final(err)
-	case !m.Stored.Equal(f.stored):
+	case f.own.Seq != 0 && !f.own.is(m), f.own.Seq == 0 && !m.Stored.Equal(f.stored):
 		return f.reset()
 	}
+	f.own, f.stored = handed{}, m.Stored // as the server knows it
 	return nil
 }
 
 // final ends the call for errors that a new consumer would only meet again.
 func (f *feed) final(err error) error {
-	if !isTransient(err) {
+	if !isTransient(err) && !f.conn.nc.IsClosed() { // which run reports
 		return stopError{classify(fmt.Sprintf("consume stream %q", f.stream), err)}
 	}
 	return err
@@ -251,7 +272,7 @@ func (f *feed) accept(m jetstream.Msg, delivered uint64) error {
 		return stopError{err}
 	}
 	f.foreign = foreign
-	f.next, f.stored = seq+1, meta.Timestamp
+	f.next, f.stored, f.own = seq+1, meta.Timestamp, handed{}
 	return f.checkCaughtUp(meta.NumPending)
 }
 

@@ -44,7 +44,18 @@
 // once, one at a time, across reconnects and lost consumers. On the CDC stream
 // a message that is missing ends consumption with a *SeqGapError, and a stream
 // that was recreated or rolled back with ErrStreamReset; nothing is skipped
-// silently. An acknowledged message can be lost by the server in a power
+// silently.
+//
+// What a writer of the same Conn writes, ConsumeCDC takes from memory as soon as it
+// is acknowledged (Config.TailBytes), instead of having the server send it back; the
+// server would keep in memory what is read while it is written. Everything
+// else comes from a consumer in the server: the start, what others wrote, and what a
+// slow consumer has missed. Before the first message from memory, and every few
+// seconds without one, the stream is looked at. One lone message of a BatchWriter has
+// no id: a stream that lost its end and got the very same message again there passes
+// for the old one.
+//
+// An acknowledged message can be lost by the server in a power
 // failure, so positions that outlive a process need more than a sequence.
 //
 // # Events

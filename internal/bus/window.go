@@ -138,6 +138,7 @@ func (w *window) start() error {
 	}
 	w.sub = sub
 	w.timer = time.AfterFunc(w.conn.cfg.AckTimeout, w.onTimer)
+	w.conn.tail.begin(w)
 	return nil
 }
 
@@ -199,6 +200,7 @@ func (w *window) fail(err error) {
 func (w *window) die(err error) {
 	w.err = classify("write to stream "+strconv.Quote(w.conn.names.cdcStream), err)
 	w.dead.Store(true)
+	w.conn.tail.end(w)
 	if w.sub != nil {
 		_ = w.sub.Unsubscribe()
 		w.timer.Stop()

@@ -44,7 +44,7 @@ func (w *Writer) Publish(ctx context.Context, subject string, data []byte) (Seq,
 		return 0, err
 	}
 	defer w.leave()
-	seq, err := w.assign(int64(len(data)))
+	seq, err := w.assign(subject, data)
 	if err != nil {
 		return 0, err
 	}
@@ -74,7 +74,7 @@ func (w *Writer) message(seq Seq, subject string, data []byte) *nats.Msg {
 	return &w.msg
 }
 
-func (w *Writer) assign(size int64) (Seq, error) {
+func (w *Writer) assign(subject string, data []byte) (Seq, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil {
@@ -87,8 +87,9 @@ func (w *Writer) assign(size int64) (Seq, error) {
 		w.progress = time.Now()
 	}
 	w.assigned++
-	w.sizes[uint64(w.assigned)%uint64(len(w.sizes))] = size
-	w.bytes += size
+	w.sizes[uint64(w.assigned)%uint64(len(w.sizes))] = int64(len(data))
+	w.bytes += int64(len(data))
+	w.conn.tail.add(&w.window, w.assigned, queued{subject, data}, false)
 	return w.assigned, nil
 }
 
@@ -112,5 +113,6 @@ func (w *Writer) onAck(m *nats.Msg) {
 	w.acked = seq
 	w.bytes -= w.sizes[uint64(seq)%uint64(len(w.sizes))]
 	w.progress = time.Now()
+	w.conn.tail.ack(&w.window, seq, w.progress)
 	w.wake()
 }
