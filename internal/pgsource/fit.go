@@ -56,17 +56,13 @@ func (n *names) wanted(e change.Entity, column string) string {
 	return n.needsOf[e][i].what
 }
 
-// checkColumns looks whether a table has the columns that must be there, in the
-// log too, and whether the rules can read them.
-func (s *Source) checkColumns(ctx context.Context, conn *pgx.Conn, e change.Entity, names []string, oids []uint32, generated []string) error {
+// checkColumns looks whether a table has the columns that must be there, and
+// whether the rules can read them.
+func (s *Source) checkColumns(ctx context.Context, conn *pgx.Conn, e change.Entity, names []string, oids []uint32) error {
 	var missing []string
 	for _, c := range s.names.columnsOf[e] {
 		if !slices.Contains(names, c) {
 			missing = append(missing, c)
-		}
-		if slices.Contains(generated, c) {
-			return hint.Setup(fmt.Errorf("its column %s is generated, and the log does not have it", c),
-				"ALTER TABLE %s ALTER COLUMN %s DROP EXPRESSION", s.quoted(e), quote(c))
 		}
 	}
 	if len(missing) > 0 {

@@ -37,8 +37,8 @@ func (s *Source) checkGenerated(ctx context.Context, conn *pgx.Conn, version int
 	t.publishGenerated = version >= generatedVersion && len(stored) > 0
 	for _, c := range s.names.columnsOf[t.entity] {
 		if version < generatedVersion && slices.Contains(stored, c) {
-			return hint.Setup(fmt.Errorf("column %s is generated: this server does not stream it", c),
-				"Postgres 18 does; or name an ordinary column under tables.%s.columns in the configuration", t.entity)
+			return hint.Setup(fmt.Errorf("its column %s is generated, and the log does not have it", c),
+				"ALTER TABLE %s ALTER COLUMN %s DROP EXPRESSION; or name an ordinary column under tables.%s.columns in the configuration; or use Postgres 18", s.quoted(t.entity), quote(c), t.entity)
 		}
 	}
 	return nil

@@ -139,7 +139,7 @@ func (s *Source) checkTable(ctx context.Context, conn *pgx.Conn, e change.Entity
 	schema, name := change.SplitTable(s.names.tableOf[e])
 	t.entity = e
 	var kind string
-	var names, generated []string
+	var names []string
 	var oids []uint32
 	var readable, hidden bool
 	err = conn.QueryRow(ctx, `
@@ -147,11 +147,10 @@ func (s *Source) checkTable(ctx context.Context, conn *pgx.Conn, e change.Entity
 		       has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'),
 		       row_security_active(c.oid),
 		       array(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum),
-		       array(SELECT atttypid FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum),
-		       array(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND attgenerated <> '')
+		       array(SELECT atttypid FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum)
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE n.nspname = $1 AND c.relname = $2`, schema, name).
-		Scan(&t.oid, &kind, &t.identity, &t.owned, &readable, &hidden, &names, &oids, &generated)
+		Scan(&t.oid, &kind, &t.identity, &t.owned, &readable, &hidden, &names, &oids)
 	setting := "tables." + e.String()
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -162,7 +161,7 @@ func (s *Source) checkTable(ctx context.Context, conn *pgx.Conn, e change.Entity
 	case kind != "r":
 		return t, hint.Setup(errors.New("it is not an ordinary table"), "views, foreign and partitioned tables cannot be streamed")
 	}
-	if err := s.checkColumns(ctx, conn, e, names, oids, generated); err != nil {
+	if err := s.checkColumns(ctx, conn, e, names, oids); err != nil {
 		return t, err
 	}
 	if !readable {
