@@ -42,7 +42,8 @@ type frames struct {
 	silence time.Duration
 	// lazy says that there is much to read, and no hurry for its first bytes.
 	lazy bool
-	tcp  bool // else there is no window
+	tcp  *net.TCPConn // nil where there is no window
+	near bool         // the server is on this machine, and the window is as it was
 
 	buffer     []byte
 	start, end int // what of buffer has not been given out
@@ -51,20 +52,28 @@ type frames struct {
 }
 
 // stream prepares for reading a stream from a connection that is set up.
-func (f *frames) stream(conn net.Conn, silence time.Duration) error {
+func (f *frames) stream(conn net.Conn, silence time.Duration) {
 	f.conn, f.silence = conn, silence
 	below := conn
 	if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		below = tls.NetConn()
 	}
-	tcp, ok := below.(*net.TCPConn)
-	f.tcp = ok
-	if !ok {
-		return nil
+	f.tcp, _ = below.(*net.TCPConn)
+	if f.tcp != nil {
+		peer, ok := f.tcp.RemoteAddr().(*net.TCPAddr)
+		f.near = ok && peer.IP.IsLoopback()
 	}
-	if peer, ok := tcp.RemoteAddr().(*net.TCPAddr); ok && peer.IP.IsLoopback() {
-		return tcp.SetReadBuffer(localWindow)
+}
+
+// stayAway lets the server go on for a while.
+func (f *frames) stayAway() error {
+	if f.near {
+		f.near = false
+		if err := f.tcp.SetReadBuffer(localWindow); err != nil {
+			return err
+		}
 	}
+	time.Sleep(away)
 	return nil
 }
 
@@ -149,8 +158,10 @@ func (f *frames) fill() error {
 	if f.end == len(f.buffer) {
 		f.shift(readBuffer)
 	}
-	if f.lazy && f.tcp && f.came < enough {
-		time.Sleep(away)
+	if f.lazy && f.tcp != nil && f.came < enough {
+		if err := f.stayAway(); err != nil {
+			return err
+		}
 	}
 	if f.silence > 0 {
 		if err := f.conn.SetReadDeadline(time.Now().Add(f.silence)); err != nil {

@@ -67,10 +67,7 @@ func (s *Source) newStream(ctx context.Context, conn *pgconn.PgConn, next uint64
 		return nil, fmt.Errorf("take over the replication connection: %w", err)
 	}
 	st := &Stream{conn: raw.Conn, frames: raw.CustomData[framesKey].(*frames)}
-	if err := st.frames.stream(raw.Conn, 3*s.config.SenderTimeout); err != nil {
-		raw.Conn.Close()
-		return nil, fmt.Errorf("take over the replication connection: %w", err)
-	}
+	st.frames.stream(raw.Conn, 3*s.config.SenderTimeout)
 	st.next.Store(next)
 	st.decoder = newDecoder(&s.names, st.xid64)
 	ctx, st.cancel = context.WithCancel(ctx)
