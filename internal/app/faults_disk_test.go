@@ -3,7 +3,6 @@ package app
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,36 +28,11 @@ func smallDisk(t *testing.T, dir string) {
 	})
 }
 
-// fillDisk writes a file until its disk is full, and returns what removes it.
-func fillDisk(t *testing.T, dir string) func() {
-	t.Helper()
-	path := filepath.Join(dir, "filler")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for size := 1 << 20; size > 0; {
-		_, err := f.Write(make([]byte, size))
-		switch {
-		case errors.Is(err, syscall.ENOSPC):
-			size /= 2
-		case err != nil:
-			t.Fatal(err)
-		}
-	}
-	return func() {
-		if err := os.Remove(path); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
 // diskFull fills the disk of an external server, and when there is space again
 // restarts it: it does not come round by itself.
 func diskFull(r *rig) {
 	noticed := logged(r, "no space left on device")
-	empty := fillDisk(r.t, r.disk)
+	empty := testkit.FillDisk(r.t, r.disk)
 	testkit.Eventually(r.t, 30*time.Second, func() error {
 		if logged(r, "no space left on device") == noticed {
 			return errors.New("the server has not noticed that its disk is full")
