@@ -41,6 +41,8 @@ type Checker struct {
 	blind bool
 	// reading is true between the two ends of a baseline.
 	reading bool
+	// inside is true in the middle of a transaction.
+	inside bool
 	// touched lists the quests of a transaction that is streamed as it comes, in the
 	// order in which it touched them, and among knows them: there can be very many.
 	// emptied says that it truncated a table.
@@ -118,6 +120,7 @@ func (c *Checker) take(r change.Record) error {
 }
 
 func (c *Checker) apply(seq change.Seq, s *change.Step) error {
+	c.inside = !s.Source.Snapshot && !s.Transaction.Whole()
 	if s.Source.Snapshot && !c.reading {
 		return nil // the rest of a baseline whose beginning is gone
 	}
@@ -193,6 +196,7 @@ func (c *Checker) next(seq change.Seq) event.Position {
 
 func (c *Checker) control(seq change.Seq, r *change.Control) error {
 	c.seen = max(c.seen, r.Time)
+	c.inside = within(c.inside, r)
 	if e, ok := event.OfControl(r, max(c.seen, c.tracker.Now()), c.next(seq)); ok {
 		c.found = append(c.found, Found{Event: e, Position: c.next(seq)})
 	}
@@ -219,6 +223,19 @@ func (c *Checker) control(seq change.Seq, r *change.Control) error {
 	case change.Message:
 	}
 	return nil
+}
+
+// within reports whether a record leaves the reader in the middle of a transaction,
+// where was says whether it was in one before.
+func within(was bool, r *change.Control) bool {
+	switch r.Kind {
+	case change.Truncate, change.SchemaChanged, change.Message:
+		return r.Transaction != nil && !r.Transaction.Whole()
+	case change.Epoch, change.Gap:
+		return was // another writer goes on with the transaction, or a baseline follows
+	case change.Progress, change.BaselineBegin, change.BaselineEnd, change.TxEnd:
+	}
+	return false
 }
 
 func (c *Checker) mark(seq change.Seq, at change.Millis) {
