@@ -34,8 +34,8 @@ func tracked(t *testing.T, origin drift.Origin) (*drift.Tracker, []drift.Transit
 		ID: 754, CommitLSN: 24023400, EndLSN: 24023448, Time: 1782912152000, Message: 1, Messages: 1,
 	}}
 	tracker.Judge(nil, 42, &quest.Quest{ID: 42, Title: "Paint \"the\" fence <&>"}, []rule.Violation{
-		{Rule: rule.MissingParticipant, Cause: rule.ApprovalFailed, User: a, Application: 7, Suggested: a},
-		{Rule: rule.Unassigned, Cause: rule.Released, Participants: []int64{3, 4}, Suggested: a},
+		{Rule: rule.MissingParticipant, Cause: rule.ApprovalFailed, Severity: rule.Critical, User: a, Application: 7, Suggested: a},
+		{Rule: rule.Unassigned, Cause: rule.Released, Severity: rule.Info, Participants: []int64{3, 4}, Suggested: a},
 	}, where)
 	tracker.Baselined(where, 3)
 	return tracker, tracker.Mark(nil, 1782912155250)

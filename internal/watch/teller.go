@@ -48,7 +48,30 @@ func (t *teller) tell(ctx context.Context, f *Found, open map[rule.Rule]int) {
 			"open", total(open))
 	case event.Continuity:
 		t.continuity(ctx, f.Event.What, &data)
+	case event.Approval:
+		t.approval(ctx, f.Event.What, &data)
+	case event.Regression:
+		t.logger.LogAttrs(ctx, levelOf(data.Severity), "status regressed", slog.Int64("quest", data.QuestID), slog.String("title", data.QuestTitle),
+			slog.String("from", data.From), slog.String("to", data.To), slog.Uint64("xid", data.Transaction.ID),
+			slog.String("lsn", data.Transaction.CommitLSN.String()), slog.String("committed", event.Stamp(data.Transaction.Time)))
 	}
+}
+
+// approval tells of what no finding does: one that failed silently has its own line.
+func (t *teller) approval(ctx context.Context, what string, a *event.Approval) {
+	if a.Reason == event.Silent {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("reason", string(a.Reason)), slog.Int64("quest", a.QuestID), slog.String("title", a.QuestTitle),
+		slog.String("user", t.name(ctx, a.UserID)), slog.Int64("application", a.ApplicationID),
+	}
+	if a.Error != "" {
+		attrs = append(attrs, slog.String("error", a.Error))
+	}
+	attrs = append(attrs, slog.Uint64("xid", a.Transaction.ID), slog.String("lsn", a.Transaction.CommitLSN.String()),
+		slog.String("committed", event.Stamp(a.Transaction.Time)))
+	t.logger.LogAttrs(ctx, levelOf(a.Severity), "approval "+what, attrs...)
 }
 
 // caughtUp says what is open at a start: what was found before is not told again.
@@ -139,8 +162,8 @@ func (t *teller) transition(ctx context.Context, tr *drift.Transition) {
 	}
 	level, message, tx := slog.LevelInfo, "drift resolved", tr.By.Transaction
 	if tr.What == drift.Opened {
-		level, message, tx = levelOf(v.Severity()), "drift opened: "+rule.Actual(v), finding.Where.Transaction
-		attrs = append(attrs, slog.String("severity", v.Severity().String()), slog.String("origin", string(finding.Where.Origin)))
+		level, message, tx = levelOf(v.Severity), "drift opened: "+rule.Actual(v), finding.Where.Transaction
+		attrs = append(attrs, slog.String("severity", v.Severity.String()), slog.String("origin", string(finding.Where.Origin)))
 	} else {
 		attrs = append(attrs, slog.String("reason", string(tr.Reason)),
 			slog.String("after", (time.Duration(tr.At-finding.Due)*time.Millisecond).String()))
