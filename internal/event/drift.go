@@ -23,10 +23,10 @@ type Finding struct {
 	ApplicationID  *int64        `json:"application_id"`
 	ParticipantIDs []int64       `json:"participant_ids"`
 	// ApplicationIDs are those of a quest that does not exist.
-	ApplicationIDs []int64       `json:"application_ids,omitempty"`
-	SuggestedUser  *string       `json:"suggested_user_id"`
-	Expected       string        `json:"expected"`
-	Actual         string        `json:"actual"`
+	ApplicationIDs []int64 `json:"application_ids,omitempty"`
+	SuggestedUser  *string `json:"suggested_user_id"`
+	Expected       string  `json:"expected"`
+	Actual         string  `json:"actual"`
 	// Transaction is the one that began the violation.
 	Transaction Transaction `json:"transaction"`
 	SuspectedAt string      `json:"suspected_at"`
