@@ -24,9 +24,14 @@ type teller struct {
 	known  map[string]string
 	// quiet is until when names are not asked for, after that failed.
 	quiet time.Time
+	// refusal is when a refused report was told last: whoever sends them must not
+	// fill the log.
+	refusal time.Time
 }
 
 const (
+	refusalEvery = time.Minute
+
 	nameTimeout = time.Second
 	nameQuiet   = 30 * time.Second
 	namesKept   = 10_000
@@ -72,6 +77,16 @@ func (t *teller) approval(ctx context.Context, what string, a *event.Approval) {
 	attrs = append(attrs, slog.Uint64("xid", a.Transaction.ID), slog.String("lsn", a.Transaction.CommitLSN.String()),
 		slog.String("committed", event.Stamp(a.Transaction.Time)))
 	t.logger.LogAttrs(ctx, levelOf(a.Severity), "approval "+what, attrs...)
+}
+
+// refused tells that reports were not believed, now and then. What they said is
+// not repeated.
+func (t *teller) refused(r Refused) {
+	if time.Since(t.refusal) < refusalEvery {
+		return
+	}
+	t.refusal = time.Now()
+	t.logger.Warn("a message that reports a failed approval was not believed", "why", r.Why, "lsn", r.LSN.String(), "refused", r.Reports)
 }
 
 // caughtUp says what is open at a start: what was found before is not told again.
