@@ -134,7 +134,7 @@ func (c *Checker) apply(seq change.Seq, s *change.Step) error {
 	default:
 		where := drift.Where{Epoch: s.Source.Epoch, Transaction: s.Transaction, Origin: drift.FromStream}
 		c.judge(s.QuestID, q, where)
-		c.tell(seq)
+		c.tell(seq, 0)
 		c.turned(seq, q, c.state.Turns(), where)
 	}
 	return nil
@@ -157,9 +157,9 @@ func (c *Checker) judgeAll(where drift.Where) {
 	c.tracker.Baselined(where, c.state.Len())
 }
 
-// tell makes events of the transitions gathered.
-func (c *Checker) tell(seq change.Seq) {
-	for i := range c.transitions {
+// tell makes events of the transitions gathered, from the nth on.
+func (c *Checker) tell(seq change.Seq, n int) {
+	for i := n; i < len(c.transitions); i++ {
 		t := &c.transitions[i]
 		at := c.next(seq)
 		c.found = append(c.found, Found{Event: event.OfTransition(t, at), Position: at, Transition: t})
@@ -223,7 +223,7 @@ func (c *Checker) mark(seq change.Seq, at change.Millis) {
 		return
 	}
 	c.transitions = c.tracker.Mark(c.transitions, at)
-	c.tell(seq)
+	c.tell(seq, 0)
 	if s := c.tracker.Summary(); s != nil {
 		position := c.next(seq)
 		c.found = append(c.found, Found{Event: event.OfSummary(s, position), Position: position})
@@ -241,7 +241,7 @@ func (c *Checker) baselined(seq change.Seq, r *change.Control) {
 		Epoch: r.Source.Epoch, Origin: drift.FromBaseline,
 		Transaction: change.Transaction{CommitLSN: r.LSN - 1, EndLSN: r.LSN, Time: r.Time},
 	})
-	c.tell(seq)
+	c.tell(seq, 0)
 }
 
 // ended judges the quests of a transaction that was streamed as it came. What
@@ -257,14 +257,13 @@ func (c *Checker) ended(seq change.Seq, r *change.Control) {
 	if tx.emptied {
 		where.Origin = drift.FromBaseline
 		c.judgeAll(where)
-		c.tell(seq)
+		c.tell(seq, 0)
 		return
 	}
 	for _, id := range tx.touched {
-		q := c.state.Quest(id)
+		q, n := c.state.Quest(id), len(c.transitions)
 		c.judge(id, q, where)
-		c.tell(seq)
-		c.transitions = c.transitions[:0]
+		c.tell(seq, n)
 		c.turned(seq, q, tx.turns(q), where)
 	}
 }
