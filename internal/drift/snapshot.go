@@ -83,17 +83,24 @@ func appendEntry(b []byte, e *entry) []byte {
 	b = append(b, byte(e.phase))
 	b = pack.AppendText(b, e.Violation.Rule.String())
 	b = pack.AppendText(b, e.Violation.Cause)
+	b = pack.AppendText(b, e.Violation.Severity.String())
 	b = pack.AppendText(b, e.User)
 	b = pack.AppendText(b, e.Suggested)
 	b = pack.AppendText(b, e.Title)
 	b = binary.AppendVarint(b, e.Violation.Application)
-	b = binary.AppendUvarint(b, uint64(len(e.Violation.Participants)))
-	for _, id := range e.Violation.Participants {
-		b = binary.AppendVarint(b, id)
-	}
+	b = appendIDs(b, e.Violation.Applications)
+	b = appendIDs(b, e.Violation.Participants)
 	b = appendWhere(b, &e.Where)
 	b = binary.AppendVarint(b, int64(e.Since))
 	return binary.AppendVarint(b, int64(e.Due))
+}
+
+func appendIDs(b []byte, ids []int64) []byte {
+	b = binary.AppendUvarint(b, uint64(len(ids)))
+	for _, id := range ids {
+		b = binary.AppendVarint(b, id)
+	}
+	return b
 }
 
 func appendWhere(b []byte, w *Where) []byte {
@@ -167,22 +174,34 @@ func (r *reader) entry() *entry {
 	if r.Flag() {
 		e.phase = open
 	}
-	which, err := rule.Parse(r.Text(maxWord))
-	if err != nil {
-		r.Fail()
-	}
 	v := &e.Violation
-	v.Rule, v.Cause = which, rule.Cause(r.Text(maxWord))
+	r.outcome(v)
 	e.User, v.User = r.person()
 	e.Suggested, v.Suggested = r.person()
 	e.Title = r.Text(maxText)
-	v.Application = r.Int()
-	for n := r.Uint(); n > 0 && r.Err() == nil; n-- {
-		v.Participants = append(v.Participants, r.Int())
-	}
+	v.Application, v.Applications, v.Participants = r.Int(), r.ids(), r.ids()
 	e.Where = r.where()
 	e.Since, e.Due = change.Millis(r.Int()), change.Millis(r.Int())
 	return e
+}
+
+// outcome reads a rule, a cause that it can have, and a severity.
+func (r *reader) outcome(v *rule.Violation) {
+	which, cause, severity := r.Text(maxWord), rule.Cause(r.Text(maxWord)), r.Text(maxWord)
+	i := slices.IndexFunc(rule.Outcomes[:], func(o rule.Outcome) bool { return o.Rule.String() == which && o.Cause == cause })
+	how, err := rule.ParseSeverity(severity)
+	if i < 0 || err != nil {
+		r.Fail()
+		return
+	}
+	v.Rule, v.Cause, v.Severity = rule.Outcomes[i].Rule, cause, how
+}
+
+func (r *reader) ids() (ids []int64) {
+	for n := r.Uint(); n > 0 && r.Err() == nil; n-- {
+		ids = append(ids, r.Int())
+	}
+	return ids
 }
 
 // person is an id that the state knows, or nobody.

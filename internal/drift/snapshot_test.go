@@ -96,12 +96,15 @@ func full(t fataler) []byte {
 	where := drift.Where{Epoch: 3, Origin: drift.FromStream, Transaction: change.Transaction{ID: 4, CommitLSN: 5, EndLSN: 6, Time: 7, Message: 1, Messages: 2}}
 	tracker.Mark(nil, 1000)
 	tracker.Judge(nil, -5, &quest.Quest{ID: -5, Exists: true, Title: "Ünder"}, []rule.Violation{
-		{Rule: rule.OpenWithParticipants, Cause: rule.Released, Participants: []int64{7, -8, 9}},
-		{Rule: rule.Unassigned, Cause: rule.AssignmentLost, Participants: []int64{7}, Suggested: 2},
-		{Rule: rule.MissingParticipant, Cause: rule.ApprovalFailed, User: 1, Application: 12, Suggested: 1},
+		{Rule: rule.OpenWithParticipants, Cause: rule.Released, Severity: rule.Info, Participants: []int64{7, -8, 9}},
+		{Rule: rule.Unassigned, Cause: rule.AssignmentLost, Severity: rule.Warning, Participants: []int64{7}, Suggested: 2},
+		{Rule: rule.MissingParticipant, Cause: rule.ApprovalFailed, Severity: rule.Critical, User: 1, Application: 12, Suggested: 1},
 	}, where)
 	where.Origin = drift.FromBaseline
-	tracker.Judge(nil, 1<<40, &quest.Quest{ID: 1 << 40, Exists: true}, []rule.Violation{{Rule: rule.OrphanParticipant, Cause: rule.Unknown, User: 3}}, where)
+	tracker.Judge(nil, 1<<40, &quest.Quest{ID: 1 << 40, Exists: true}, []rule.Violation{
+		{Rule: rule.OrphanParticipant, Cause: rule.Unknown, Severity: rule.Critical, User: 3},
+		{Rule: rule.DanglingReference, Cause: rule.QuestMissing, Severity: rule.Warning, Applications: []int64{3, 4}},
+	}, where)
 	tracker.Baselined(where, 2)
 	return written(t, tracker)
 }
@@ -158,7 +161,7 @@ func TestSnapshotKnowsAllFields(t *testing.T) {
 	}{
 		{drift.Tracker{}, "config users now quests waiting summary known"}, // config, users: given; known: scratch
 		{drift.Finding{}, "ID Quest Title User Violation Suggested Where Since Due"},
-		{rule.Violation{}, "Rule Cause User Application Participants Suggested"},
+		{rule.Violation{}, "Rule Cause Severity User Application Applications Participants Suggested"},
 		{drift.Where{}, "Epoch Transaction Origin"},
 		{change.Transaction{}, "ID CommitLSN EndLSN Time Message Messages"},
 		{drift.Summary{}, "Where At Quests ByRule BySeverity"}, // the two counts are made when it is due
@@ -179,7 +182,7 @@ func BenchmarkSnapshot(b *testing.B) {
 			tracker := drift.NewTracker(drift.Config{Namespace: "test"}, newUsers())
 			for i := range int64(n) {
 				tracker.Judge(nil, i, &quest.Quest{ID: i, Exists: true, Title: "A title"}, []rule.Violation{
-					{Rule: rule.MissingParticipant, Cause: rule.ApprovalFailed, User: 1, Application: 12, Suggested: 1},
+					{Rule: rule.MissingParticipant, Cause: rule.ApprovalFailed, Severity: rule.Critical, User: 1, Application: 12, Suggested: 1},
 				}, drift.Where{Origin: drift.FromStream})
 			}
 			tracker.Mark(nil, 1<<40)

@@ -92,6 +92,18 @@ func (q *Quest) HasApproved(u User) bool {
 	})
 }
 
+// IsPending reports whether an application is there and pending.
+func (q *Quest) IsPending(application int64) bool {
+	i, found := q.findApplication(application)
+	return found && q.Applications[i].Status == Pending
+}
+
+// IsOf reports whether an application is there and the person's.
+func (q *Quest) IsOf(application int64, u User) bool {
+	i, found := q.findApplication(application)
+	return found && q.Applications[i].User == u
+}
+
 // Departed reports whether the person left after the last approval.
 func (q *Quest) Departed(u User) bool {
 	_, found := q.findDeparture(u)

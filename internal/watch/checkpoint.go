@@ -16,6 +16,7 @@ import (
 	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/pack"
 	"github.com/peerquest/questwatch/internal/quest"
+	"github.com/peerquest/questwatch/internal/rule"
 )
 
 // A checkpoint's form: the magic, the version, and in frames the header, what the
@@ -72,13 +73,25 @@ func digestOf(r *change.Record) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// Depends has a hash for each part of the rules that shapes a state.
-func (r Rules) Depends() (map[string]string, error) {
-	parts := map[string]any{"tables": r.Schema, "statuses": r.Statuses}
-	r.Schema, r.Statuses = change.Schema{}, quest.Statuses{}
-	parts["rules"] = r
+// Depends has a hash for each part of the rules: all of them shape a state.
+func (r *Rules) Depends() (map[string]string, error) {
+	judged := struct {
+		Drift      drift.Config
+		Ways       rule.Ways
+		Deleted    bool
+		Off        []rule.Rule
+		Severities []rule.Severity
+	}{Drift: r.Drift, Ways: r.Ways, Deleted: r.Policy.Deleted}
+	for _, one := range rule.All {
+		if r.Policy.IsOff(one) {
+			judged.Off = append(judged.Off, one)
+		}
+	}
+	for _, o := range rule.Outcomes {
+		judged.Severities = append(judged.Severities, r.Policy.Severity(o.Rule, o.Cause))
+	}
 	all := map[string]string{}
-	for name, part := range parts {
+	for name, part := range map[string]any{"tables": r.Schema, "statuses": r.Statuses, "rules": judged} {
 		data, err := json.Marshal(part)
 		if err != nil {
 			return nil, fmt.Errorf("encode the configured %s: %w", name, err)
@@ -102,7 +115,7 @@ type Snapshot struct {
 // Snapshot is the checker as it is now; false in the middle of a baseline or of a
 // transaction, when there is none. It costs nothing to take.
 func (c *Checker) Snapshot() (*Snapshot, bool) {
-	if c.reading || c.inside || len(c.touched) > 0 || c.emptied {
+	if c.reading || c.inside || len(c.large.touched) > 0 || c.large.emptied {
 		return nil, false
 	}
 	return &Snapshot{
