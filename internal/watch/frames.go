@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 )
 
 // A checkpoint is cut into frames. Each has a checksum over its number and its bytes,
@@ -29,7 +30,7 @@ type frameWriter struct {
 }
 
 func newFrameWriter(out io.Writer) *frameWriter {
-	return &frameWriter{out: out, buffer: make([]byte, frameHeader, frameHeader+frameSize)}
+	return &frameWriter{out: out, buffer: make([]byte, frameHeader)}
 }
 
 func (w *frameWriter) Write(p []byte) (n int, err error) {
@@ -82,7 +83,7 @@ type frameReader struct {
 }
 
 func newFrameReader(in io.Reader) *frameReader {
-	return &frameReader{in: in, buffer: make([]byte, frameSize)}
+	return &frameReader{in: in}
 }
 
 func (r *frameReader) Read(p []byte) (int, error) {
@@ -106,6 +107,7 @@ func (r *frameReader) next() error {
 	if size > frameSize {
 		return fmt.Errorf("%w: frame %d has no length", ErrDamaged, r.number)
 	}
+	r.buffer = slices.Grow(r.buffer[:0], int(size))
 	frame := r.buffer[:size]
 	if _, err := io.ReadFull(r.in, frame); err != nil {
 		return cutShort(err)
