@@ -1,6 +1,6 @@
 // Package bus is the program's side of NATS JetStream: the CDC stream with its
-// one writer, the events stream, and two key-value buckets. Connect makes no
-// stream; Setup does, or checks them.
+// one writer, the events stream, two key-value buckets, and an object store.
+// Connect makes no stream; Setup does, or checks them.
 //
 // # Writing the CDC stream
 //
@@ -64,6 +64,13 @@
 // ends unless trying is futile. An event's id makes that idempotent within the
 // stream's duplicate window (ten minutes). PublishEvents keeps the order of
 // its events, among which those of others may come.
+//
+// # Objects
+//
+// An object counts from the moment at which all of it is stored, and what is read of
+// one is checked at its end. Neither side keeps an object in memory, whatever its
+// size, and no more than a megabyte of one is under way. Another client can copy
+// chunks into the store as it can events: an object that it spoils is damaged.
 //
 // # Failure and shutdown
 //
