@@ -2,21 +2,16 @@ package watch
 
 import (
 	"bufio"
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/drift"
-	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/pack"
 	"github.com/peerquest/questwatch/internal/quest"
-	"github.com/peerquest/questwatch/internal/rule"
 )
 
 // A checkpoint's form: the magic, the version, and in frames the header, what the
@@ -27,80 +22,6 @@ const (
 	checkpointVersion = 1
 	maxHeader         = 64 << 10
 )
-
-// Header says which message of which stream a checkpoint was taken behind, and what
-// its state depends on.
-type Header struct {
-	Namespace string `json:"namespace"`
-	Anchor    Anchor `json:"anchor"`
-	// Events are those that had been published by then.
-	Events EventsMark `json:"events"`
-	// Depends has a hash for each part of the configuration that shapes the state.
-	Depends map[string]string `json:"depends"`
-	Quests  int               `json:"quests"`
-	Taken   time.Time         `json:"taken"`
-}
-
-// Anchor is a message of the stream in a form in which it can be recognised. The
-// sequence is not enough, nor the position that the message carries: a stream that
-// was made anew counts from 1, and one that lost its end may hold the same
-// transaction at the same place, behind other marks.
-type Anchor struct {
-	// Created is when the stream was.
-	Created time.Time  `json:"created"`
-	Seq     change.Seq `json:"sequence"`
-	// Stored is when the message was, by the server's clock, and Digest a hash of it.
-	Stored time.Time `json:"stored"`
-	Digest string    `json:"digest"`
-}
-
-// EventsMark is how far the events had come.
-type EventsMark struct {
-	// Created is when their stream was.
-	Created time.Time `json:"created"`
-	// Last is the position of the checker's newest one; Some is false where there was
-	// none. Seq is the sequence of that one, or of a newer one.
-	Last event.Position `json:"last"`
-	Some bool           `json:"some"`
-	Seq  change.Seq     `json:"sequence"`
-}
-
-// digestOf is a hash of a message. A step has in it when it was handed to JetStream.
-func digestOf(r *change.Record) string {
-	h := sha256.New()
-	_, _ = io.WriteString(h, r.Subject+"\x00") // hashes take everything
-	_, _ = h.Write(r.Data)
-	return hex.EncodeToString(h.Sum(nil)[:16])
-}
-
-// Depends has a hash for each part of the rules: all of them shape a state.
-func (r *Rules) Depends() (map[string]string, error) {
-	judged := struct {
-		Drift      drift.Config
-		Ways       rule.Ways
-		Deleted    bool
-		Off        []rule.Rule
-		Severities []rule.Severity
-	}{Drift: r.Drift, Ways: r.Ways, Deleted: r.Policy.Deleted}
-	for _, one := range rule.All {
-		if r.Policy.IsOff(one) {
-			judged.Off = append(judged.Off, one)
-		}
-	}
-	for _, o := range rule.Outcomes {
-		judged.Severities = append(judged.Severities, r.Policy.Severity(o.Rule, o.Cause))
-	}
-	all := map[string]string{}
-	for name, part := range map[string]any{"tables": r.Schema, "statuses": r.Statuses, "rules": judged} {
-		data, err := json.Marshal(part)
-		if err != nil {
-			return nil, fmt.Errorf("encode the configured %s: %w", name, err)
-		}
-		sum := sha256.Sum256(data)
-		all[name] = hex.EncodeToString(sum[:8])
-	}
-	return all, nil
-}
 
 // Snapshot is a Checker as it was between two messages. It may be written by another
 // goroutine while the checker goes on.
@@ -179,7 +100,7 @@ func OpenCheckpoint(r io.Reader) (*Checkpoint, error) {
 		return nil, unusable(fmt.Errorf("%w: it does not begin as a checkpoint", ErrDamaged))
 	}
 	if v := binary.BigEndian.Uint32(start[len(checkpointMagic):]); v != checkpointVersion {
-		return nil, fmt.Errorf("%w: it is of version %d, and this program's are of version %d", ErrUnusable, v, checkpointVersion)
+		return nil, refuse("it is of version %d, and this program's are of version %d", v, checkpointVersion)
 	}
 	c := &Checkpoint{in: bufio.NewReaderSize(newFrameReader(r), 64<<10)}
 	in := pack.NewReader(c.in)
@@ -229,10 +150,18 @@ func (c *Checkpoint) Checker(rules Rules) (*Checker, error) {
 // configuration are what they are.
 var ErrUnusable = errors.New("checkpoint cannot be used")
 
+// refusal is an ErrUnusable that says nothing but the reason.
+type refusal struct{ error }
+
+func (refusal) Is(target error) bool { return target == ErrUnusable }
+func (r refusal) Unwrap() error      { return r.error }
+
+func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
+
 // unusable tells damage from trouble in reading.
 func unusable(err error) error {
 	if errors.Is(err, ErrDamaged) || errors.Is(err, pack.ErrDamaged) || errors.Is(err, quest.ErrDamaged) {
-		return fmt.Errorf("%w: %w", ErrUnusable, err)
+		return refusal{err}
 	}
 	return err
 }

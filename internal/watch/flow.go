@@ -26,6 +26,7 @@ type Flow struct {
 	findings Findings
 	teller   *teller
 	logger   *slog.Logger
+	keeping  Keeping
 	checker  *Checker
 
 	mu     sync.Mutex // Status is read while Run writes it
@@ -45,6 +46,8 @@ type Status struct {
 	Open map[rule.Rule]int
 	// Refused counts the application's reports that were not believed.
 	Refused Refused
+	// Checkpoint is the newest one.
+	Checkpoint CheckpointStatus
 	// Err is what the last attempt ended with.
 	Err string
 }
@@ -53,8 +56,19 @@ type Status struct {
 func New(rules Rules, cdc CDC, events Events, findings Findings, names Names, logger *slog.Logger) *Flow {
 	return &Flow{
 		rules: rules, cdc: cdc, events: events, findings: findings, logger: logger,
-		teller: newTeller(names, rules.Schema, logger),
+		teller: newTeller(names, rules.Schema, logger), keeping: Keeping{Baseline: func(change.Seq) {}},
 	}
+}
+
+// Keep has checkpoints kept, or says that none are; it is called before Run.
+func (f *Flow) Keep(k Keeping) {
+	if k.Messages == 0 {
+		k.Messages = defaultMessages
+	}
+	if k.Baseline == nil {
+		k.Baseline = func(change.Seq) {}
+	}
+	f.keeping = k
 }
 
 // Status is a copy of how far the flow has come.
@@ -107,7 +121,8 @@ func (f *Flow) note(change func(*Status)) {
 	change(&f.status)
 }
 
-// watch reads the stream from its beginning with a new checker.
+// watch reads the stream from the newest checkpoint that can be used, or from its
+// beginning.
 func (f *Flow) watch(ctx context.Context, self Writer) error {
 	published, err := f.events.Published(ctx)
 	if err != nil {
@@ -120,23 +135,34 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 	if err != nil {
 		return fmt.Errorf("look at the stream: %w", err)
 	}
-	f.checker = NewChecker(f.rules)
-	caughtUp := last < first
-	f.note(func(s *Status) { s.CaughtUp, s.Open = caughtUp, nil })
+	from, events, err := f.begin(ctx, first, &published)
+	if err != nil {
+		return err
+	}
+	if self.deposed(f.checker.Writer()) {
+		return ErrDeposed
+	}
+	caughtUp := last < from
+	f.note(func(s *Status) {
+		s.Read, s.CaughtUp, s.Known, s.Now = from-1, caughtUp, f.checker.Known(), f.checker.Now()
+		s.Open = countOpen(f.checker.Open())
+	})
 	if caughtUp {
 		if err := f.arrive(ctx, last); err != nil {
 			return err
 		}
 	}
 	var wait paused
-	return f.cdc.Consume(ctx, max(first, 1), func(r change.Record) error {
+	keep := f.newKeeper(ctx, events)
+	err = f.cdc.Consume(ctx, from, func(r change.Record) error {
 		found, err := f.checker.Take(r)
 		if err != nil {
 			return err
 		}
-		if w := f.checker.Writer(); w.Epoch > self.Epoch && w.Instance != self.Instance {
+		if self.deposed(f.checker.Writer()) {
 			return ErrDeposed
 		}
+		keep.found(found)
 		if found, err = wait.hold(ctx, f.cdc, r.Seq, found); err != nil {
 			return err
 		}
@@ -150,9 +176,33 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 			}
 		}
 		f.progress(r.Seq, caughtUp)
+		if !wait.holds() {
+			keep.after(r, caughtUp)
+		}
 		return nil
 	})
+	keep.end(ctx.Err() != nil)
+	return err
 }
+
+// begin makes the checker and says from where it reads on.
+func (f *Flow) begin(ctx context.Context, first change.Seq, published *Published) (from change.Seq, events EventsMark, err error) {
+	from, events, err = f.load(ctx, first, published)
+	if err != nil {
+		return 0, events, err
+	}
+	if from != 0 {
+		f.keeping.Baseline(0)
+		return from, events, nil
+	}
+	f.checker, from = NewChecker(f.rules), max(first, 1)
+	f.note(func(s *Status) { s.Checkpoint = CheckpointStatus{} })
+	f.keeping.Baseline(from)
+	return from, events, nil
+}
+
+// deposed reports whether another instance has begun to write the stream.
+func (w Writer) deposed(by Writer) bool { return by.Epoch > w.Epoch && by.Instance != w.Instance }
 
 // arrive is called once a start, when the stream has been read up to where it
 // ended then.
@@ -237,6 +287,15 @@ func (f *Flow) count(found []Found) {
 		}
 		s.Open = open
 	})
+}
+
+// countOpen counts findings by rule.
+func countOpen(findings []drift.Finding) map[rule.Rule]int {
+	open := map[rule.Rule]int{}
+	for i := range findings {
+		open[findings[i].Violation.Rule]++
+	}
+	return open
 }
 
 // keep puts an opened finding into the bucket, and takes a resolved one out.
