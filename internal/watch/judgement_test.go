@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -21,7 +22,7 @@ import (
 
 // defaultRules are the rules as they come.
 func defaultRules() watch.Rules {
-	return watch.Rules{Schema: change.PeerQuest(), Statuses: quest.PeerQuest(), Drift: drift.Config{Namespace: "test"}}
+	return watch.Rules{Schema: change.PeerQuest(), Statuses: quest.PeerQuest(), Ways: rule.DefaultWays(), Drift: drift.Config{Namespace: "test"}}
 }
 
 // written is a chronicle's configuration for some rules.
@@ -37,7 +38,7 @@ func written(rules *watch.Rules) chronicle.Config {
 		},
 	}
 	for _, r := range rule.All {
-		if !rules.Off[r] {
+		if !rules.Policy.IsOff(r) {
 			c.Rules = append(c.Rules, r.String())
 		}
 	}
@@ -47,8 +48,16 @@ func written(rules *watch.Rules) chronicle.Config {
 // toldOf is what a checker says, in a chronicle's words.
 func toldOf(found []watch.Found) (all []chronicle.Told) {
 	for i := range found {
-		if s, ok := found[i].Event.Data.(event.Baseline); ok {
-			all = append(all, chronicle.Told{What: "baseline", At: chronicle.Millis(found[i].Event.Time), Count: s.Findings})
+		told := chronicle.Told{What: found[i].Event.What, Reason: found[i].Event.Detail, At: chronicle.Millis(found[i].Event.Time)}
+		switch data := found[i].Event.Data.(type) {
+		case event.Baseline:
+			all = append(all, chronicle.Told{What: "baseline", At: told.At, Count: data.Findings})
+		case event.Approval:
+			told.Finding = chronicle.Finding{Severity: data.Severity.String(), Quest: data.QuestID, User: data.UserID}
+			all = append(all, told)
+		case event.Regression:
+			told.Finding = chronicle.Finding{Severity: data.Severity.String(), Quest: data.QuestID}
+			all = append(all, told)
 		}
 		t := found[i].Transition
 		if t == nil {
@@ -56,7 +65,7 @@ func toldOf(found []watch.Found) (all []chronicle.Told) {
 		}
 		f := &t.Finding
 		all = append(all, chronicle.Told{What: string(t.What), At: chronicle.Millis(t.At), Reason: string(t.Reason), Finding: chronicle.Finding{
-			Rule: f.Violation.Rule.String(), Cause: string(f.Violation.Cause), Severity: f.Violation.Severity().String(),
+			Rule: f.Violation.Rule.String(), Cause: string(f.Violation.Cause), Severity: f.Violation.Severity.String(),
 			Quest: f.Quest, User: f.User, FromBaseline: f.Where.Origin == drift.FromBaseline, XID: f.Where.Transaction.ID,
 			CommitLSN: uint64(f.Where.Transaction.CommitLSN), Epoch: f.Where.Epoch,
 			Since: chronicle.Millis(f.Since), Due: chronicle.Millis(f.Due),
@@ -98,6 +107,12 @@ func judged(dice chronicle.Dice, rules watch.Rules, c chronicle.Config, hear fun
 		}
 		for _, t := range got {
 			hear(t)
+			if os.Getenv("DEBUG") != "" && t.Finding.Severity != "info" && t.What == "opened" && os.Getenv("FAULTS") == "" {
+				fmt.Println(t, seq, r.Seq)
+				for _, l := range history[t.Finding.Quest] {
+					fmt.Println(l)
+				}
+			}
 		}
 		return nil
 	})

@@ -27,8 +27,12 @@ func wire(seq change.Seq, m *chronicle.Message) change.Record {
 		Kind: change.Kind(m.Kind), Source: source, LSN: change.LSN(m.LSN), Time: change.Millis(m.Time),
 		Reason: m.Reason, Entities: m.Entities, Instance: "us",
 	}
-	if m.Kind == chronicle.TxEnd || m.Kind == chronicle.Truncate {
+	switch m.Kind {
+	case chronicle.TxEnd, chronicle.Truncate:
 		c.Transaction = tx
+	case chronicle.Report:
+		c.Transaction, c.Prefix = tx, change.ReportPrefix
+		c.Content = fmt.Sprintf(`{"quest_id":%d,"application_id":%d,"user_id":%q}`, m.Quest, m.Failed.ID, m.Failed.User)
 	}
 	data, err := change.AppendControl(nil, &c)
 	if err != nil {

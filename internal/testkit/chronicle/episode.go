@@ -82,7 +82,7 @@ func (w *world) emptyAll() error {
 	tx := Transaction{ID: w.xid, CommitLSN: w.lsn, EndLSN: w.lsn + 48, Time: w.now0()}
 	w.lsn += 56
 	w.due = nil
-	if err := w.streamed(tx, nil, nil, []string{Quest, Application, Participant}); err != nil {
+	if err := w.streamed(tx, nil, []string{Quest, Application, Participant}); err != nil {
 		return err
 	}
 	clear(w.lives)

@@ -12,8 +12,8 @@ type leave struct{ rule, user, cause, severity string }
 func faults() []workflow {
 	return []workflow{
 		{
-			name: "approval fails, silently", can: canApprove,
-			write: func(s *script) { s.approveRow(s.choose(pickPending(s))) },
+			name: "approval fails, silently", can: func(l *life) bool { return canApprove(l) && len(newPending(l)) > 0 },
+			write: func(s *script) { s.approveRow(s.choose(pick(s.dice, newPending(s.life)))) },
 			leaves: func(s *script) []leave {
 				return []leave{{MissingParticipant, s.chosen.User, approvalFailed, "critical"}}
 			},
@@ -121,11 +121,11 @@ func faults() []workflow {
 			},
 			write: func(s *script) {
 				user := s.choose(Row{User: pick(s.dice, s.approvedActive())}).User
-				s.save(Participant, idOf(s.parts, user, joined), dropped)
+				s.save(Participant, s.activeRow(user), dropped)
 				s.left(user)
 			},
 			leaves: func(s *script) []leave {
-				found := []leave{{ApprovedButDropped, s.chosen.User, unknown, "info"}}
+				found := []leave{{ApprovedButDropped, s.chosen.User, droppedOut, "info"}}
 				if s.quest.User == s.chosen.User {
 					found = append(found, leave{AssigneeNotParticipant, s.chosen.User, assigneeLeft, "info"})
 				}
@@ -138,12 +138,13 @@ func faults() []workflow {
 			},
 			write: func(s *script) {
 				user := s.choose(Row{User: s.quest.User}).User
-				s.remove(Participant, idOf(s.parts, user, joined)).because(MissingParticipant, user, departed)
+				s.remove(Participant, s.activeRow(user)).because(MissingParticipant, user, departed)
+				s.left(user)
 			},
 			leaves: func(s *script) []leave {
 				return []leave{
-					{MissingParticipant, s.chosen.User, departed, "info"}, {IdleInProgress, "", unknown, "info"},
-					{AssigneeNotParticipant, s.chosen.User, unknown, "warning"},
+					{MissingParticipant, s.chosen.User, departed, "info"}, {IdleInProgress, "", idle, "info"},
+					{AssigneeNotParticipant, s.chosen.User, assigneeLeft, "info"},
 				}
 			},
 		},
@@ -159,24 +160,62 @@ func faults() []workflow {
 			name: "assigned to a stranger", can: func(l *life) bool { return l.is(inProgress) && l.takesPart(l.quest.User) },
 			write: func(s *script) {
 				user := s.choose(Row{User: s.stranger()}).User
-				s.assign(user).because(AssigneeNotParticipant, user, neverJoined)
+				s.assign(user)
 			},
-			leaves: func(s *script) []leave { return []leave{{AssigneeNotParticipant, s.chosen.User, neverJoined, "warning"}} },
+			leaves: func(s *script) []leave {
+				return []leave{{AssigneeNotParticipant, s.chosen.User, neverJoined, "warning"}}
+			},
 		},
 		{
-			name: "completion forgets who takes part", can: func(l *life) bool { return l.is(inProgress) && hasApprovedActive(l) },
-			write: func(s *script) { s.setStatus(completed) },
-			leaves: func(s *script) (found []leave) {
-				for _, u := range s.active() {
-					found = append(found, leave{ActiveAfterCompletion, u, unknown, "info"})
+			name: "completion forgets who takes part", can: func(l *life) bool { return l.is(inProgress) && len(usersWith(l.parts, joined)) > 0 },
+			write:  func(s *script) { s.setStatus(completed) },
+			leaves: func(*script) []leave { return []leave{{ActiveAfterCompletion, "", unfinished, "info"}} },
+		},
+		{
+			name: "approval taken back", can: func(l *life) bool { return canApprove(l) && len(newPending(l)) > 0 }, always: apart,
+			write: func(s *script) {
+				a := s.choose(pick(s.dice, newPending(s.life)))
+				s.approveRow(a).save(Application, a.ID, pending).because(OrphanParticipant, a.User, revoked).after(soon + Millis(s.dice.IntN(3)) - 1)
+			},
+		},
+		{
+			name: "approval taken back soon", can: func(l *life) bool { return canApprove(l) && len(newPending(l)) > 0 }, always: apart,
+			write: func(s *script) {
+				a := s.choose(pick(s.dice, newPending(s.life)))
+				s.approveRow(a).save(Application, a.ID, pending).because(OrphanParticipant, a.User, revoked)
+			},
+		},
+		{
+			name: "approval undone by a stale save", can: hasOneApproval,
+			write: func(s *script) {
+				user := s.choose(Row{User: pick(s.dice, oneApproval(s.life))}).User
+				s.save(Application, idOf(s.apps, user, approved), pending).because(OrphanParticipant, user, revoked)
+			},
+			leaves: func(s *script) []leave { return []leave{{OrphanParticipant, s.chosen.User, revoked, "warning"}} },
+		},
+		{
+			name: "status goes back", can: func(l *life) bool { return l.is(inProgress) && l.takesPart(l.quest.User) },
+			write:  func(s *script) { s.setStatus(open) },
+			leaves: func(*script) []leave { return []leave{{OpenWithParticipants, "", statusLost, "warning"}} },
+		},
+		{
+			name: "completion undone", can: func(l *life) bool { return l.is(completed) && l.takesPart(l.quest.User) && len(l.why) > 0 },
+			write: func(s *script) { s.setStatus(inProgress) },
+		},
+		{
+			name: "approval rolled back and reported", can: canApprove, always: apart,
+			write: func(s *script) {
+				a := s.choose(pickPending(s))
+				if s.dice.IntN(4) == 0 {
+					a.User = s.stranger() // nobody believes it
 				}
-				return found
+				s.pieces = append(s.pieces, piece{report: &a})
 			},
 		},
 		{
 			name: "quest deleted under its rows", can: func(l *life) bool { return l.quest != nil && len(l.apps) > 0 },
 			write:  func(s *script) { s.write((*tables).deleteQuest) },
-			leaves: func(*script) []leave { return []leave{{DanglingReference, "", unknown, "warning"}} },
+			leaves: func(*script) []leave { return []leave{{DanglingReference, "", questMissing, "warning"}} },
 		},
 	}
 }
@@ -221,14 +260,16 @@ func newPending(l *life) []Row {
 
 // neverApproved are those who wait, and applied once only.
 func neverApproved(l *life) []Row {
-	return pendingRows(l, func(u string) bool { return rowsOf(l.parts, u) == 0 && rowsOf(l.apps, u) == 1 })
+	return pendingRows(l, func(u string) bool {
+		return rowsOf(l.parts, u) == 0 && rowsOf(l.apps, u) == 1 && l.why[key{OrphanParticipant, u}] == ""
+	})
 }
 
 // repair puts right, in one transaction, what is wrong at warning or above.
 func repair(s *script) {
 	var wrong []key
 	for k, cause := range s.explained() {
-		if rank(severityOf(k.rule, cause)) > 1 {
+		if rank(severityOf(cause)) > 1 {
 			wrong = append(wrong, k)
 		}
 	}
@@ -256,7 +297,7 @@ func mend(s *script, k key) {
 			s.assign("")
 		}
 	case DuplicateParticipant:
-		s.remove(Participant, idOf(s.parts, k.user, joined))
+		s.remove(Participant, s.activeRow(k.user))
 	case DanglingReference:
 		for _, a := range s.apps {
 			s.remove(Application, a.ID)

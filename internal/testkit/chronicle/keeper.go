@@ -1,5 +1,7 @@
 package chronicle
 
+import "fmt"
+
 // violation is something that is wrong, from when on, and whether it has been told.
 type violation struct {
 	Finding
@@ -21,7 +23,7 @@ type keeper struct {
 	now     Millis
 	waiting []*violation
 	summary *summary
-	counts  map[Told]int // of opened, by rule, cause and severity
+	counts  map[string]int // of what is told, by rule, cause and severity
 }
 
 // summary is of a baseline, when it is due.
@@ -39,8 +41,9 @@ func (k *keeper) judge(l *life, at where) (told []Told) {
 	found := l.explained()
 	for key, v := range l.standing {
 		cause, still := found[key]
-		graver := still && rank(severityOf(key.rule, cause)) > rank(v.Severity)
-		if still && !graver {
+		graver := still && rank(severityOf(cause)) > rank(v.Severity)
+		unseen := at.baseline && !v.open && cause != v.Cause // it ended and began again where nobody looked
+		if still && !graver && !unseen {
 			continue
 		}
 		delete(l.standing, key)
@@ -54,12 +57,12 @@ func (k *keeper) judge(l *life, at where) (told []Told) {
 			continue
 		}
 		v := &violation{Finding: Finding{
-			Rule: key.rule, Cause: cause, Severity: severityOf(key.rule, cause), Quest: l.id, User: key.user,
+			Rule: key.rule, Cause: cause, Severity: severityOf(cause), Quest: l.id, User: key.user,
 			FromBaseline: at.baseline, XID: at.xid, CommitLSN: at.lsn, Epoch: at.epoch, Since: now, Due: now + k.grace(key.rule),
 		}}
 		l.standing[key] = v
 		if v.Due == v.Since && !at.baseline {
-			told = append(told, k.open(v))
+			told = append(told, k.open(v)...)
 		} else {
 			k.waiting = append(k.waiting, v)
 		}
@@ -79,10 +82,24 @@ func reason(l *life, at where, graver bool) string {
 	return "healed"
 }
 
-func (k *keeper) open(v *violation) Told {
+func (k *keeper) open(v *violation) []Told {
 	v.open = true
-	k.counts[Told{Finding: Finding{Rule: v.Rule, Cause: v.Cause, Severity: v.Severity}}]++
-	return Told{What: "opened", At: v.Due, Finding: v.Finding}
+	k.count(v.Rule, v.Cause, v.Severity)
+	told := []Told{{What: "opened", At: v.Due, Finding: v.Finding}}
+	if v.Cause == approvalFailed {
+		told = append(told, k.event("failed", "silent", v.Severity, v.Due, v.Quest, v.User))
+	}
+	return told
+}
+
+// event is what is told that is no finding.
+func (k *keeper) event(what, reason, severity string, at Millis, quest int64, user string) Told {
+	k.count(what, reason, severity)
+	return Told{What: what, Reason: reason, At: at, Finding: Finding{Severity: severity, Quest: quest, User: user}}
+}
+
+func (k *keeper) count(what, why, severity string) {
+	k.counts[fmt.Sprint(what, " ", why, " ", severity)]++
 }
 
 // mark moves stream time on.
@@ -96,7 +113,7 @@ func (k *keeper) mark(at Millis, lives map[int64]*life) (told []Told) {
 		switch {
 		case v.over:
 		case v.Due <= k.now:
-			told = append(told, k.open(v))
+			told = append(told, k.open(v)...)
 		default:
 			waiting = append(waiting, v)
 		}

@@ -6,6 +6,8 @@ type life struct {
 	// why says why a rule is violated, or will have been once it is.
 	why      map[key]string
 	standing map[key]*violation
+	// approvals are those that the stream has seen, by application.
+	approvals map[int64]approval
 
 	queue []piece // what the workflow under way has yet to commit
 	next  Millis  // when the next piece is due, or the next workflow
@@ -21,7 +23,7 @@ type life struct {
 }
 
 func newLife(id int64) *life {
-	return &life{tables: &tables{id: id}, why: map[key]string{}, standing: map[key]*violation{}}
+	return &life{tables: &tables{id: id}, why: map[key]string{}, standing: map[key]*violation{}, approvals: map[int64]approval{}}
 }
 
 // explain takes in what a piece explains; "" takes an explanation back.
@@ -60,8 +62,8 @@ func (l *life) explained() map[key]string {
 
 // wounded reports whether something is wrong at warning or above.
 func (l *life) wounded() bool {
-	for k, cause := range l.explained() {
-		if rank(severityOf(k.rule, cause)) > 1 {
+	for _, cause := range l.explained() {
+		if rank(severityOf(cause)) > 1 {
 			return true
 		}
 	}

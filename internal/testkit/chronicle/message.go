@@ -38,6 +38,8 @@ const (
 	BaselineEnd   Kind = "baseline_end"
 	TxEnd         Kind = "tx_end"
 	Truncate      Kind = "truncate"
+	// Report is a logical message of the application: an approval failed and was rolled back.
+	Report Kind = "message"
 )
 
 // Transaction is as a stream's message tells it.
@@ -65,6 +67,8 @@ type Message struct {
 	Reason string
 	// Entities: Truncate.
 	Entities []string
+	// Failed: Report, the application that it speaks of.
+	Failed Row
 }
 
 // Finding is something that is wrong with a quest.
@@ -79,14 +83,15 @@ type Finding struct {
 	Since, Due Millis
 }
 
-// Told is what a checker has to say. What is opened or resolved of a finding, or baseline: the summary of one, with
-// the number of its findings.
+// Told is what a checker has to say.
 type Told struct {
+	// What is opened or resolved, of a finding; baseline, the summary of one; failed or reset, of an approval;
+	// regressed, of a quest's status.
 	What    string
 	At      Millis
-	Finding Finding
-	Reason  string // resolved: why
-	Count   int    // baseline
+	Finding Finding // of all but baseline; its quest, person and severity alone where it is no finding that is told of
+	Reason  string  // of all but opened and baseline
+	Count   int     // of baseline: how many findings it has
 }
 
 // Dice decides everything. *rand.Rand is one, and so are a property test's draws.

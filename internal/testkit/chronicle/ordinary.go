@@ -52,7 +52,8 @@ func ordinary() []workflow {
 		{name: "kick", weight: 6, can: hasApprovedActive, write: func(s *script) { kick(s, pick(s.dice, s.approvedActive())) }, delicate: true},
 		{name: "leave", weight: 6, can: hasApprovedActive, write: func(s *script) { leaveQuest(s, pick(s.dice, s.approvedActive())) }, delicate: true},
 		{name: "reject who has left", weight: 1, can: func(l *life) bool { return l.there() && len(l.departed()) > 0 }, write: func(s *script) {
-			s.save(Application, idOf(s.apps, pick(s.dice, s.departed()), approved), rejected)
+			user := pick(s.dice, s.departed())
+			s.save(Application, idOf(s.apps, user, approved), rejected).because(OrphanParticipant, user, revoked)
 		}},
 		{name: "put back who has left", weight: 1, can: func(l *life) bool {
 			return l.there() && len(l.departed()) > 0 && (l.fresh() || l.is(inProgress))
@@ -66,7 +67,7 @@ func ordinary() []workflow {
 		}, delicate: true},
 		{name: "assign again", weight: 3, can: func(l *life) bool { return l.is(open) && l.quest.User == "" && len(l.active()) > 0 }, write: func(s *script) {
 			user := pick(s.dice, s.active())
-			s.saveQuest(func(q *Row) { q.User, q.Status = user, inProgress }).newcomer()
+			s.assign(user).setStatus(inProgress)
 		}},
 		{name: "complete", weight: 5, can: func(l *life) bool { return l.is(inProgress) && l.quest.User != "" && len(l.active()) > 0 }, write: complete, always: apart},
 		{name: "edit", weight: 2, can: (*life).there, write: func(s *script) { s.saveQuest(func(*Row) {}) }},
@@ -161,7 +162,7 @@ func kick(s *script, user string) {
 	if id := idOf(s.apps, user, approved); id != 0 {
 		s.save(Application, id, kicked).because(OrphanParticipant, user, revoked)
 	}
-	s.save(Participant, idOf(s.parts, user, joined), dropped)
+	s.save(Participant, s.activeRow(user), dropped)
 	s.left(user)
 	if len(s.active()) == 1 {
 		s.reopen()
@@ -178,7 +179,7 @@ func (s *script) left(user string) {
 // leaveQuest deletes the participant and lets the application stand. Whoever is left is assigned, or nobody is, or the
 // one who left still is.
 func leaveQuest(s *script, user string) {
-	s.remove(Participant, idOf(s.parts, user, joined)).because(MissingParticipant, user, departed)
+	s.remove(Participant, s.activeRow(user)).because(MissingParticipant, user, departed)
 	s.left(user)
 	others := slices.DeleteFunc(s.active(), func(u string) bool { return u == user })
 	switch {

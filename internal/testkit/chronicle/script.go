@@ -11,6 +11,8 @@ type piece struct {
 	writes []func(t *tables) Change
 	// why says what its writes explain, whether it is violated by them or later.
 	why map[key]string
+	// report is the application that is reported to have failed, instead of any writes.
+	report *Row
 }
 
 // apply carries out the piece's writes.
@@ -50,6 +52,12 @@ func (s *script) saveQuest(set func(q *Row)) *script {
 	return s.write(func(t *tables) Change { return t.saveQuest(set) })
 }
 
+// after makes the last write come after so long.
+func (s *script) after(pause Millis) *script {
+	s.pieces[len(s.pieces)-1].pause = pause
+	return s
+}
+
 func (s *script) setStatus(status string) *script {
 	return s.saveQuest(func(q *Row) { q.Status = status })
 }
@@ -57,7 +65,7 @@ func (s *script) setStatus(status string) *script {
 func (s *script) assign(user string) *script {
 	s.saveQuest(func(q *Row) { q.User = user })
 	if user != "" {
-		s.newcomer()
+		s.newcomer().because(AssigneeNotParticipant, user, neverJoined)
 	}
 	return s
 }
@@ -116,6 +124,9 @@ func (s *script) together() {
 // paced gives the pieces pauses: nothing that begins and ends on the way lasts longer than limit.
 func (s *script) paced(limit Millis) []piece {
 	for i := range s.pieces {
+		if s.pieces[i].pause > 0 {
+			return s.pieces // it says so itself
+		}
 		if i > 0 {
 			s.pieces[i].pause = []Millis{
 				0, 1, Millis(s.dice.IntN(50)), Millis(s.dice.IntN(800)), Millis(s.dice.IntN(int(limit) + 1)), limit,
@@ -147,7 +158,7 @@ func (s *script) longest() (longest Millis) {
 			}
 		}
 		for k, cause := range after {
-			if before[k] == "" || rank(severityOf(k.rule, cause)) > rank(severityOf(k.rule, before[k])) {
+			if before[k] == "" || rank(severityOf(cause)) > rank(severityOf(before[k])) {
 				began[k] = now
 			}
 		}

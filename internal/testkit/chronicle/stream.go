@@ -35,17 +35,11 @@ func (w *world) emit(m *Message, told []Told) error {
 // commit commits the next piece of each quest, as one transaction.
 func (w *world) commit(acting []*life) error {
 	w.tally.Transactions++
-	changes := make([][]Change, len(acting))
+	writes := make([]written, len(acting))
 	for i, l := range acting {
 		p := &l.queue[0]
 		l.queue = l.queue[1:]
-		changes[i] = p.apply(l.tables)
-		if w.losing {
-			l.forget(p)
-			l.blurred = true
-		} else {
-			l.explain(p)
-		}
+		writes[i] = w.carryOut(l, p)
 		w.lives[l.id] = l
 	}
 	if w.losing {
@@ -61,25 +55,53 @@ func (w *world) commit(acting []*life) error {
 		tx.Time -= w.between(0, w.Jitter)
 	}
 	if w.one(10) {
-		return w.streamed(tx, acting, changes, nil)
+		return w.streamed(tx, writes, nil)
 	}
-	return w.held(tx, acting, changes)
+	return w.held(tx, writes)
+}
+
+// written is what a transaction did to a quest.
+type written struct {
+	*life
+	changes []Change
+	was     string // the quest's status before
+}
+
+func (w *world) carryOut(l *life, p *piece) written {
+	done := written{life: l}
+	if l.quest != nil {
+		done.was = l.quest.Status
+	}
+	done.changes = p.apply(l.tables)
+	if w.losing {
+		l.forget(p)
+		l.blurred = true
+		done.unsee()
+	} else {
+		l.explain(p)
+	}
+	return done
 }
 
 // held tells a transaction with one message for each quest.
-func (w *world) held(tx Transaction, acting []*life, changes [][]Change) error {
-	tx.Messages = len(acting)
-	for i, l := range acting {
+func (w *world) held(tx Transaction, writes []written) error {
+	tx.Messages = len(writes)
+	for i := range writes {
 		if err := w.restartInside(i > 0); err != nil {
 			return err
 		}
 		tx.Message = i + 1
-		m := &Message{Kind: Step, Transaction: tx, Quest: l.id, Changes: changes[i]}
-		if err := w.emit(m, w.judge(l, w.after(&tx))); err != nil {
+		m := &Message{Kind: Step, Transaction: tx, Quest: writes[i].id, Changes: writes[i].changes}
+		if err := w.emit(m, w.judgeWritten(&writes[i], w.after(&tx))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (w *world) judgeWritten(d *written, at where) []Told {
+	told := w.judge(d.life, at)
+	return append(told, w.turned(d, at)...)
 }
 
 func (w *world) after(tx *Transaction) where {
@@ -87,24 +109,22 @@ func (w *world) after(tx *Transaction) where {
 }
 
 // streamed tells a transaction as it comes, its quests' rows in stretches of any length, and its end.
-func (w *world) streamed(tx Transaction, acting []*life, changes [][]Change, emptied []string) error {
+func (w *world) streamed(tx Transaction, writes []written, emptied []string) error {
 	end := tx.EndLSN
 	tx.EndLSN, tx.Messages = 0, 0
-	for left := len(acting); left > 0; {
-		i := w.dice.IntN(len(acting))
-		for len(changes[i]) == 0 {
-			i = (i + 1) % len(acting)
-		}
-		n := 1 + w.dice.IntN(len(changes[i]))
+	left := slices.Clone(writes)
+	for len(left) > 0 {
+		i := w.dice.IntN(len(left))
+		n := 1 + w.dice.IntN(len(left[i].changes))
 		if err := w.restartInside(tx.Message > 0); err != nil {
 			return err
 		}
 		tx.Message++
-		if err := w.emit(&Message{Kind: Step, Transaction: tx, Quest: acting[i].id, Changes: changes[i][:n]}, nil); err != nil {
+		if err := w.emit(&Message{Kind: Step, Transaction: tx, Quest: left[i].id, Changes: left[i].changes[:n]}, nil); err != nil {
 			return err
 		}
-		if changes[i] = changes[i][n:]; len(changes[i]) == 0 {
-			left--
+		if left[i].changes = left[i].changes[n:]; len(left[i].changes) == 0 {
+			left = slices.Delete(left, i, i+1)
 		}
 	}
 	var told []Told
@@ -125,8 +145,8 @@ func (w *world) streamed(tx Transaction, acting []*life, changes [][]Change, emp
 	if emptied != nil {
 		told = w.judgeAll(w.lives, w.after(&tx))
 	}
-	for _, l := range acting {
-		told = append(told, w.judge(l, w.after(&tx))...)
+	for i := range writes {
+		told = append(told, w.judgeWritten(&writes[i], w.after(&tx))...)
 	}
 	return w.emit(&Message{Kind: TxEnd, Transaction: tx}, told)
 }

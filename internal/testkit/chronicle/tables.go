@@ -81,6 +81,16 @@ func (t *tables) active() (users []string) {
 	return users
 }
 
+// activeRow is the id of the person's last row that has not dropped out.
+func (t *tables) activeRow(user string) (id int64) {
+	for _, p := range t.parts {
+		if p.User == user && p.Status != dropped {
+			id = p.ID
+		}
+	}
+	return id
+}
+
 func (t *tables) takesPart(user string) bool { return slices.Contains(t.active(), user) }
 
 // approvedActive lists those who take part with an approved application.

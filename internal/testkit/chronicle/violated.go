@@ -45,7 +45,7 @@ func (t *tables) violated() map[key]bool {
 		}
 		set(p.Status != dropped && !t.hasApproved(p.User), OrphanParticipant, p.User)
 		set(rowsOf(t.parts, p.User) > 1, DuplicateParticipant, p.User)
-		set(t.quest.Status == completed && (p.Status == joined || p.Status == "in_progress"), ActiveAfterCompletion, p.User)
+		set(t.quest.Status == completed && p.Status == joined, ActiveAfterCompletion, "")
 	}
 	assigned := t.quest.User
 	set(actives > 0 && t.quest.Status == open, OpenWithParticipants, "")
@@ -67,19 +67,19 @@ const (
 	duplicated     = "duplicated"
 	assigneeLeft   = "assignee_left"
 	neverJoined    = "never_joined"
+	idle           = "idle"
+	droppedOut     = "dropped_out"
+	unfinished     = "unfinished"
+	questMissing   = "quest_missing"
 	unknown        = "unknown"
 )
 
 // severityOf is how much a violation matters.
-func severityOf(rule, cause string) string {
-	switch rule {
-	case IdleInProgress, ApprovedButDropped, ActiveAfterCompletion:
-		return "info"
-	}
+func severityOf(cause string) string {
 	switch cause {
 	case approvalFailed:
 		return "critical"
-	case departed, directJoin, released, assigneeLeft:
+	case departed, directJoin, released, assigneeLeft, idle, droppedOut, unfinished:
 		return "info"
 	}
 	return "warning"
@@ -109,6 +109,14 @@ func (t *tables) unexplained(k key) string {
 		return assignmentLost
 	case DuplicateParticipant:
 		return duplicated
+	case IdleInProgress:
+		return idle
+	case ApprovedButDropped:
+		return droppedOut
+	case ActiveAfterCompletion:
+		return unfinished
+	case DanglingReference:
+		return questMissing
 	}
 	return unknown
 }

@@ -33,8 +33,9 @@ type Tally struct {
 	Transactions        int
 	Messages            int
 	Virtual             Millis
-	// Findings counts those that must be opened, as "rule cause severity".
-	Findings map[string]int
+	// Told counts the findings that must be opened, as "rule cause severity", and the events that are none, as "what
+	// reason severity".
+	Told map[string]int
 }
 
 // Play plays a chronicle: hear gets each message and what must be told after it, in no order.
@@ -42,17 +43,15 @@ func Play(dice Dice, c Config, hear func(*Message, []Told) error) (Tally, error)
 	w := &world{
 		Config: c, dice: dice, hear: hear, ordinary: ordinary(), faults: faults(),
 		lives:  map[int64]*life{},
-		keeper: keeper{grace: c.Grace, judged: map[string]bool{}, counts: map[Told]int{}},
+		keeper: keeper{grace: c.Grace, judged: map[string]bool{}, counts: map[string]int{}},
 		stream: stream{lsn: 1000, clock: 1_782_912_000_000, epoch: 1},
-		tally:  Tally{Workflows: map[string]int{}, Episodes: map[string]int{}, Findings: map[string]int{}},
+		tally:  Tally{Workflows: map[string]int{}, Episodes: map[string]int{}},
 	}
 	for _, r := range c.Rules {
 		w.judged[r] = true
 	}
 	err := w.run()
-	for k, n := range w.counts {
-		w.tally.Findings[fmt.Sprintf("%s %s %s", k.Finding.Rule, k.Finding.Cause, k.Finding.Severity)] = n
-	}
+	w.tally.Told = w.counts
 	w.tally.Virtual = w.real
 	return w.tally, err
 }
@@ -65,7 +64,6 @@ type world struct {
 	dice             Dice
 	hear             func(*Message, []Told) error
 	ordinary, faults []workflow
-	faulty           int // how many faults there were
 	lives            map[int64]*life
 	due              queue
 	ids              int64
@@ -99,6 +97,11 @@ func (w *world) run() error {
 	w.nextMark, w.nextEpisode = w.real, w.real+w.EpisodeEvery
 	for len(w.due) > 0 {
 		if err := w.pass(); err != nil {
+			return err
+		}
+	}
+	if w.losing {
+		if err := w.baseline("slot_lost"); err != nil {
 			return err
 		}
 	}
@@ -138,18 +141,28 @@ func (w *world) act() error {
 	if w.one(12) {
 		n += w.dice.IntN(4)
 	}
+	if len(w.due) == 0 {
+		return nil
+	}
 	w.real = max(w.real, w.due[0].next)
 	for len(acting) < n && len(w.due) > 0 && w.due[0].next <= w.real+50 {
 		l := heap.Pop(&w.due).(*life)
 		if len(l.queue) == 0 && !w.begin(l) {
 			continue // it has come to its end
 		}
+		if l.queue[0].report != nil { // nothing that others could be part of
+			if len(acting) > 0 {
+				heap.Push(&w.due, l)
+				break
+			}
+			n = 1
+		}
 		acting = append(acting, l)
 	}
 	if len(acting) == 0 {
 		return nil
 	}
-	if err := w.commit(acting); err != nil {
+	if err := w.commitOrReport(acting); err != nil {
 		return err
 	}
 	for _, l := range acting {
@@ -158,6 +171,15 @@ func (w *world) act() error {
 		}
 	}
 	return nil
+}
+
+func (w *world) commitOrReport(acting []*life) error {
+	if l := acting[0]; l.queue[0].report != nil {
+		failed := *l.queue[0].report
+		l.queue = l.queue[1:]
+		return w.report(l, failed)
+	}
+	return w.commit(acting)
 }
 
 // carryOn says when a quest's next piece is due, or its next workflow.
@@ -251,13 +273,8 @@ func (w *world) choose(l *life) *workflow {
 	case l.wounded():
 		return w.chooseHurt(l)
 	case w.Faults && w.one(3):
-		// They take turns, so that each has its share.
-		for i := range w.faults {
-			f := &w.faults[(w.faulty+i)%len(w.faults)]
-			if f.can(l) {
-				w.faulty += i + 1
-				return f
-			}
+		if f := w.chooseFault(l); f != nil {
+			return f
 		}
 	}
 	var can []*workflow
@@ -274,6 +291,17 @@ func (w *world) choose(l *life) *workflow {
 		return nil
 	}
 	return pick(w.dice, can)
+}
+
+// chooseFault is what goes wrong with a quest: of what can, what did so least often.
+func (w *world) chooseFault(l *life) (rarest *workflow) {
+	for i := range w.faults {
+		f := &w.faults[i]
+		if f.can(l) && (rarest == nil || w.tally.Workflows[f.name] < w.tally.Workflows[rarest.name]) {
+			rarest = f
+		}
+	}
+	return rarest
 }
 
 // fragile: what is written now is lost, or about to be, and must be found right all the same.
@@ -301,13 +329,13 @@ func (l *life) checkLeaves() error {
 	after := l.explained()
 	for _, leave := range l.leaves {
 		k := key{leave.rule, leave.user}
-		if after[k] != leave.cause || severityOf(leave.rule, leave.cause) != leave.severity {
+		if after[k] != leave.cause || severityOf(leave.cause) != leave.severity {
 			return fmt.Errorf("%q on quest %d should leave %v, and left %v", l.doing, l.id, leave, after)
 		}
 		delete(after, k)
 	}
 	for k, cause := range after {
-		if l.before[k] != cause && rank(severityOf(k.rule, cause)) > 1 && l.sound {
+		if l.before[k] != cause && rank(severityOf(cause)) > 1 && l.sound {
 			return fmt.Errorf("%q on quest %d left %v: %s", l.doing, l.id, k, cause)
 		}
 	}
