@@ -101,7 +101,9 @@ func judged(dice chronicle.Dice, rules watch.Rules, c chronicle.Config, hear fun
 		if diff := gocmp.Diff(inOrder(want), inOrder(got)); diff != "" {
 			q := int64(0)
 			for _, t := range append(want, got...) {
-				q = t.Finding.Quest
+				if !slices.Contains(want, t) || !slices.Contains(got, t) {
+					q = t.Finding.Quest
+				}
 			}
 			return fmt.Errorf("after message %d (-want +got):\n%s\nquest:\n%s\nstream:\n%s\n%s", seq, diff, strings.Join(history[q], "\n"), strings.Join(history[0], "\n"), r.Data)
 		}

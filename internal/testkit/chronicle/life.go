@@ -6,8 +6,13 @@ type life struct {
 	// why says why a rule is violated, or will have been once it is.
 	why      map[key]string
 	standing map[key]*violation
+	// revoked are the applications of which the stream has seen an approval being taken back.
+	revoked map[int64]bool
 	// approvals are those that the stream has seen, by application.
 	approvals map[int64]approval
+	// seen is what the stream saw last, where it has lost something since: what explains the keys in lost.
+	seen *tables
+	lost []key
 
 	queue []piece // what the workflow under way has yet to commit
 	next  Millis  // when the next piece is due, or the next workflow
@@ -23,24 +28,31 @@ type life struct {
 }
 
 func newLife(id int64) *life {
-	return &life{tables: &tables{id: id}, why: map[key]string{}, standing: map[key]*violation{}, approvals: map[int64]approval{}}
+	return &life{tables: &tables{id: id}, why: map[key]string{}, standing: map[key]*violation{}, revoked: map[int64]bool{}, approvals: map[int64]approval{}}
 }
 
-// explain takes in what a piece explains; "" takes an explanation back.
-func (l *life) explain(p *piece) {
+// explain takes in what a piece did and explains; "" takes an explanation back.
+func (l *life) explain(p *piece, changes []Change) {
+	for _, c := range changes {
+		if c.Entity == Application && c.Before != nil && c.After != nil && (c.Before.Status == approved) != (c.After.Status == approved) {
+			l.revoked[c.After.ID] = c.Before.Status == approved
+		}
+	}
 	for k, cause := range p.why {
+		l.why[k] = cause
 		if cause == "" {
-			delete(l.why, k)
-		} else {
-			l.why[k] = cause
+			l.unexplain(k)
 		}
 	}
 }
 
-// forget is explain for a piece that the stream has lost.
-func (l *life) forget(p *piece) {
-	for k := range p.why {
-		delete(l.why, k)
+// unexplain leaves of an explanation what another application of the person explains.
+func (l *life) unexplain(k key) {
+	delete(l.why, k)
+	for _, a := range l.apps {
+		if k == (key{OrphanParticipant, a.User}) && l.revoked[a.ID] {
+			l.why[k] = revoked
+		}
 	}
 }
 

@@ -90,11 +90,7 @@ func (s *script) remove(entity string, id int64) *script {
 
 // approveRow approves an application.
 func (s *script) approveRow(a Row) *script {
-	s.save(Application, a.ID, approved).because(MissingParticipant, a.User, approvalFailed)
-	if rowsOf(s.apps, a.User) == 1 {
-		s.because(OrphanParticipant, a.User, "")
-	}
-	return s
+	return s.save(Application, a.ID, approved).because(MissingParticipant, a.User, approvalFailed).because(OrphanParticipant, a.User, "")
 }
 
 // join makes the person a participant, with a row of their own or the one that is there.
@@ -143,13 +139,12 @@ func (s *script) paced(limit Millis) []piece {
 
 // longest is how long the longest violation lasts that begins and ends on the way.
 func (s *script) longest() (longest Millis) {
-	dry := &life{tables: s.clone(), why: maps.Clone(s.why)}
+	dry := &life{tables: s.clone(), why: maps.Clone(s.why), revoked: maps.Clone(s.revoked)}
 	began, now := map[key]Millis{}, Millis(0)
 	before := dry.explained()
 	for i := range s.pieces {
 		now += s.pieces[i].pause
-		s.pieces[i].apply(dry.tables)
-		dry.explain(&s.pieces[i])
+		dry.explain(&s.pieces[i], s.pieces[i].apply(dry.tables))
 		after := dry.explained()
 		for k := range before {
 			if at, ok := began[k]; ok && after[k] == "" {

@@ -72,13 +72,18 @@ func (w *world) carryOut(l *life, p *piece) written {
 	if l.quest != nil {
 		done.was = l.quest.Status
 	}
-	done.changes = p.apply(l.tables)
-	if w.losing {
-		l.forget(p)
-		l.blurred = true
-		done.unsee()
-	} else {
-		l.explain(p)
+	if !w.losing {
+		done.changes = p.apply(l.tables)
+		l.explain(p, done.changes)
+		return done
+	}
+	if l.seen == nil {
+		l.seen = l.clone()
+	}
+	p.apply(l.tables)
+	l.blurred = true
+	for k := range p.why {
+		l.lost = append(l.lost, k)
 	}
 	return done
 }
@@ -219,6 +224,9 @@ func (w *world) baseline(why string) error {
 	}
 	if err := w.rows(len(w.lives)); err != nil {
 		return err
+	}
+	for _, l := range w.lives {
+		l.restated(!w.known)
 	}
 	w.known = true
 	at := where{epoch: w.epoch, lsn: w.lsn - 1, time: w.now0()}

@@ -9,11 +9,12 @@ type approval struct {
 // soon is within which time an approval that is taken back has failed.
 const soon = 60_000
 
-// unsee forgets what the stream has lost: nobody saw it.
-func (d *written) unsee() {
-	for _, c := range d.changes {
-		if c.Entity == Application && c.After != nil {
-			delete(d.approvals, c.After.ID)
+// meet notes of which approvals a participant has come.
+func (l *life) meet() {
+	for _, r := range l.apps {
+		if a, seen := l.approvals[r.ID]; seen && rowsOf(l.parts, r.User) > 0 {
+			a.met = true
+			l.approvals[r.ID] = a
 		}
 	}
 }
@@ -49,12 +50,7 @@ func (k *keeper) turned(d *written, at where) (told []Told) {
 			tell("reset", "late", "info", c.After.User)
 		}
 	}
-	for i := range d.apps {
-		if a, seen := d.approvals[d.apps[i].ID]; seen && rowsOf(d.parts, d.apps[i].User) > 0 {
-			a.met = true
-			d.approvals[d.apps[i].ID] = a
-		}
-	}
+	d.meet()
 	if d.quest == nil {
 		return told
 	}
