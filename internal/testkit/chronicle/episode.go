@@ -1,6 +1,9 @@
 package chronicle
 
-import "container/heap"
+import (
+	"container/heap"
+	"slices"
+)
 
 // episode is something that happens to the stream, and not to a quest.
 func (w *world) episode() error {
@@ -43,7 +46,7 @@ func (w *world) episode() error {
 		w.aboutToLose = true
 	case "emptied":
 		if w.one(4) {
-			return w.emptyAll()
+			return w.empty()
 		}
 		w.tally.Episodes[name]--
 	}
@@ -75,19 +78,68 @@ func (w *world) idle(d Millis) {
 	heap.Init(&w.due)
 }
 
-// emptyAll empties the three tables, which ends all lives.
-func (w *world) emptyAll() error {
+// empty empties all three tables or, where things go wrong, one of them. What was under way does not go on.
+func (w *world) empty() error {
+	tables := []string{Quest, Application, Participant}
+	if w.Faults && w.one(2) {
+		tables = []string{pick(w.dice, tables)}
+	}
 	w.xid++
 	w.lsn += 8
 	tx := Transaction{ID: w.xid, CommitLSN: w.lsn, EndLSN: w.lsn + 48, Time: w.now0()}
 	w.lsn += 56
-	w.due = nil
-	if err := w.streamed(tx, nil, []string{Quest, Application, Participant}); err != nil {
+	for _, l := range w.due {
+		l.queue, l.before = nil, nil
+	}
+	if err := w.streamed(tx, nil, tables); err != nil {
 		return err
 	}
-	clear(w.lives)
-	for range w.Quests {
+	w.bury()
+	w.due = slices.DeleteFunc(w.due, func(l *life) bool { return l.steps > 0 && w.lives[l.id] == nil })
+	heap.Init(&w.due)
+	for len(w.due) < w.Quests && w.tally.Begun < w.Workflows {
 		w.bear()
 	}
 	return nil
+}
+
+// empty removes its rows of some tables. Nobody left by it, and no approval failed by it.
+func (l *life) empty(entities []string) {
+	for _, e := range entities {
+		switch e {
+		case Quest:
+			l.quest = nil
+		case Application:
+			l.withdrawAll()
+		case Participant:
+			for _, p := range l.parts {
+				delete(l.why, key{MissingParticipant, p.User})
+			}
+			for _, a := range l.apps {
+				if rowsOf(l.parts, a.User) > 0 {
+					delete(l.approvals, a.ID)
+				}
+			}
+			if l.quest != nil && l.takesPart(l.quest.User) {
+				delete(l.why, key{AssigneeNotParticipant, l.quest.User})
+			}
+			l.parts = nil
+		}
+	}
+}
+
+// withdrawAll removes the applications. The approved ones are taken back by it, and no others explain anything any more.
+func (l *life) withdrawAll() {
+	for _, u := range usersWith(l.apps, approved) {
+		l.withdrawn[u] = true
+	}
+	for _, a := range l.apps {
+		delete(l.revoked, a.ID)
+		if k := (key{OrphanParticipant, a.User}); l.withdrawn[a.User] {
+			l.why[k] = revoked
+		} else if l.why[k] == revoked {
+			delete(l.why, k)
+		}
+	}
+	l.apps = nil
 }

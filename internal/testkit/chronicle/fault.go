@@ -265,7 +265,7 @@ func neverApproved(l *life) []Row {
 	})
 }
 
-// repair puts right, in one transaction, what is wrong at warning or above.
+// repair puts one thing right that is wrong at warning or above.
 func repair(s *script) {
 	var wrong []key
 	for k, cause := range s.explained() {
@@ -274,9 +274,7 @@ func repair(s *script) {
 		}
 	}
 	slices.SortFunc(wrong, func(a, b key) int { return cmp.Or(cmp.Compare(a.rule, b.rule), cmp.Compare(a.user, b.user)) })
-	for _, k := range wrong {
-		mend(s, k)
-	}
+	mend(s, pick(s.dice, wrong))
 }
 
 func mend(s *script, k key) {

@@ -8,6 +8,8 @@ type life struct {
 	standing map[key]*violation
 	// revoked are the applications of which the stream has seen an approval being taken back.
 	revoked map[int64]bool
+	// withdrawn are the people of whom it saw an approved application being deleted.
+	withdrawn map[string]bool
 	// approvals are those that the stream has seen, by application.
 	approvals map[int64]approval
 	// seen is what the stream saw last, where it has lost something since: what explains the keys in lost.
@@ -28,7 +30,7 @@ type life struct {
 }
 
 func newLife(id int64) *life {
-	return &life{tables: &tables{id: id}, why: map[key]string{}, standing: map[key]*violation{}, revoked: map[int64]bool{}, approvals: map[int64]approval{}}
+	return &life{tables: &tables{id: id}, why: map[key]string{}, standing: map[key]*violation{}, revoked: map[int64]bool{}, withdrawn: map[string]bool{}, approvals: map[int64]approval{}}
 }
 
 // explain takes in what a piece did and explains; "" takes an explanation back.
@@ -36,6 +38,10 @@ func (l *life) explain(p *piece, changes []Change) {
 	for _, c := range changes {
 		if c.Entity == Application && c.Before != nil && c.After != nil && (c.Before.Status == approved) != (c.After.Status == approved) {
 			l.revoked[c.After.ID] = c.Before.Status == approved
+			delete(l.withdrawn, c.After.User)
+		}
+		if c.Entity == Application && c.After == nil && c.Before.Status == approved {
+			l.withdrawn[c.Before.User] = true
 		}
 	}
 	for k, cause := range p.why {
@@ -53,6 +59,9 @@ func (l *life) unexplain(k key) {
 		if k == (key{OrphanParticipant, a.User}) && l.revoked[a.ID] {
 			l.why[k] = revoked
 		}
+	}
+	if k.rule == OrphanParticipant && l.withdrawn[k.user] {
+		l.why[k] = revoked
 	}
 }
 
@@ -85,16 +94,3 @@ func (l *life) wounded() bool {
 // gone reports whether nothing is left of it.
 func (l *life) gone() bool { return l.quest == nil && len(l.apps)+len(l.parts) == 0 }
 
-// empty removes its rows of some tables.
-func (l *life) empty(entities []string) {
-	for _, e := range entities {
-		switch e {
-		case Quest:
-			l.quest = nil
-		case Application:
-			l.apps = nil
-		case Participant:
-			l.parts = nil
-		}
-	}
-}

@@ -8,7 +8,13 @@ func (l *life) restated(missed bool) {
 	if l.seen != nil {
 		for _, r := range l.apps {
 			l.reconsider(r)
+			if r.Status == approved && !l.seen.approved(r.ID) {
+				delete(l.withdrawn, r.User)
+			}
 		}
+	}
+	if l.seen != nil { // whatever came may be somebody new
+		l.lost = append(l.lost, key{OpenWithParticipants, ""}, key{Unassigned, ""})
 	}
 	for _, k := range l.lost {
 		if !l.stillTrue(k) {

@@ -139,7 +139,7 @@ func (s *script) paced(limit Millis) []piece {
 
 // longest is how long the longest violation lasts that begins and ends on the way.
 func (s *script) longest() (longest Millis) {
-	dry := &life{tables: s.clone(), why: maps.Clone(s.why), revoked: maps.Clone(s.revoked)}
+	dry := &life{tables: s.clone(), why: maps.Clone(s.why), revoked: maps.Clone(s.revoked), withdrawn: maps.Clone(s.withdrawn)}
 	began, now := map[key]Millis{}, Millis(0)
 	before := dry.explained()
 	for i := range s.pieces {
