@@ -21,7 +21,7 @@ func wire(seq change.Seq, m *chronicle.Message) change.Record {
 				Op: change.Op(c.Op), Entity: entities[c.Entity], Before: wireRow(c.Entity, c.Before), After: wireRow(c.Entity, c.After),
 			})
 		}
-		return change.Record{Seq: seq, Subject: fmt.Sprintf("test.cdc.%d.%d", m.Quest%parts, m.Quest), Data: change.AppendStep(nil, &s)}
+		return change.Record{Seq: seq, Subject: fmt.Sprintf("test.cdc.%d.%d", partOfQuest(m.Quest), m.Quest), Data: change.AppendStep(nil, &s)}
 	}
 	c := change.Control{
 		Kind: change.Kind(m.Kind), Source: source, LSN: change.LSN(m.LSN), Time: change.Millis(m.Time),

@@ -5,6 +5,11 @@ import (
 	"slices"
 )
 
+// Episodes names what happens to the stream.
+func Episodes() []string {
+	return []string{"lag", "restart", "restart inside", "idle", "clock back", "baseline", "gap", "emptied"}
+}
+
 // episode is something that happens to the stream, and not to a quest.
 func (w *world) episode() error {
 	switch {
@@ -23,8 +28,10 @@ func (w *world) episode() error {
 		}
 		return nil
 	}
-	names := []string{"lag", "restart", "restart inside", "idle", "clock back", "baseline", "gap", "emptied"}
-	name := names[w.dice.IntN(len(names))]
+	name := pick(w.dice, Episodes())
+	if name == "emptied" && !w.one(4) { // it ends much
+		name = "lag"
+	}
 	w.tally.Episodes[name]++
 	switch name {
 	case "lag":
@@ -45,10 +52,7 @@ func (w *world) episode() error {
 	case "gap":
 		w.aboutToLose = true
 	case "emptied":
-		if w.one(4) {
-			return w.empty()
-		}
-		w.tally.Episodes[name]--
+		return w.empty()
 	}
 	return nil
 }

@@ -203,6 +203,13 @@ func faults() []workflow {
 			write: func(s *script) { s.setStatus(inProgress) },
 		},
 		{
+			name: "completed quest opened again", can: func(l *life) bool {
+				return l.is(completed) && l.takesPart(l.quest.User)
+			},
+			write:  func(s *script) { s.setStatus(open) },
+			leaves: func(*script) []leave { return []leave{{OpenWithParticipants, "", statusLost, "warning"}} },
+		},
+		{
 			name: "approval rolled back and reported", can: canApprove, always: apart,
 			write: func(s *script) {
 				a := s.choose(pickPending(s))

@@ -41,16 +41,16 @@ func hasApprovedActive(l *life) bool {
 // ordinary are the workflows that leave nothing wrong above info.
 func ordinary() []workflow {
 	return []workflow{
-		{name: "apply", weight: 12, can: func(l *life) bool { return l.there() && len(l.apps) < 8 && l.quest.Status != completed }, write: apply},
-		{name: "approve", weight: 20, can: canApprove, write: func(s *script) { approve(s, pickPending(s)) }},
+		{name: "apply", weight: 8, can: func(l *life) bool { return l.there() && len(l.apps) < 8 && l.quest.Status != completed }, write: apply},
+		{name: "approve", weight: 24, can: canApprove, write: func(s *script) { approve(s, pickPending(s)) }},
 		{name: "approve two at once", weight: 4, can: func(l *life) bool {
 			return canApprove(l) && len(usersWith(l.apps, pending)) > 1
 		}, write: approveTwo, always: apart},
-		{name: "reject", weight: 3, can: func(l *life) bool { return l.there() && len(usersWith(l.apps, pending)) > 0 }, write: func(s *script) {
+		{name: "reject", weight: 2, can: func(l *life) bool { return l.there() && len(usersWith(l.apps, pending)) > 0 }, write: func(s *script) {
 			s.save(Application, pickPending(s).ID, rejected)
 		}},
-		{name: "kick", weight: 6, can: hasApprovedActive, write: func(s *script) { kick(s, pick(s.dice, s.approvedActive())) }, delicate: true},
-		{name: "leave", weight: 6, can: hasApprovedActive, write: func(s *script) { leaveQuest(s, pick(s.dice, s.approvedActive())) }, delicate: true},
+		{name: "kick", weight: 8, can: hasApprovedActive, write: func(s *script) { kick(s, pick(s.dice, s.approvedActive())) }, delicate: true},
+		{name: "leave", weight: 8, can: hasApprovedActive, write: func(s *script) { leaveQuest(s, pick(s.dice, s.approvedActive())) }, delicate: true},
 		{name: "reject who has left", weight: 1, can: func(l *life) bool { return l.there() && len(l.departed()) > 0 }, write: func(s *script) {
 			user := pick(s.dice, s.departed())
 			s.save(Application, idOf(s.apps, user, approved), rejected).because(OrphanParticipant, user, revoked)
@@ -58,21 +58,21 @@ func ordinary() []workflow {
 		{name: "put back who has left", weight: 1, can: func(l *life) bool {
 			return l.there() && len(l.departed()) > 0 && (l.fresh() || l.is(inProgress))
 		}, write: putBack, always: inOne},
-		{name: "join a quest under way", weight: 1, can: func(l *life) bool { return l.is(inProgress) }, write: func(s *script) {
+		{name: "join a quest under way", weight: 2, can: func(l *life) bool { return l.is(inProgress) }, write: func(s *script) {
 			user := s.stranger()
 			s.join(user).because(OrphanParticipant, user, directJoin).assign(user)
 		}, always: apart, delicate: true},
-		{name: "unassign", weight: 1, can: func(l *life) bool { return l.is(inProgress) && l.quest.User != "" && len(l.active()) > 0 }, write: func(s *script) {
+		{name: "unassign", weight: 2, can: func(l *life) bool { return l.is(inProgress) && l.quest.User != "" && len(l.active()) > 0 }, write: func(s *script) {
 			s.reopen().because(Unassigned, "", released).because(OpenWithParticipants, "", released)
 		}, delicate: true},
 		{name: "assign again", weight: 3, can: func(l *life) bool { return l.is(open) && l.quest.User == "" && len(l.active()) > 0 }, write: func(s *script) {
 			user := pick(s.dice, s.active())
 			s.assign(user).setStatus(inProgress)
 		}},
-		{name: "complete", weight: 5, can: func(l *life) bool { return l.is(inProgress) && l.quest.User != "" && len(l.active()) > 0 }, write: complete, always: apart},
-		{name: "edit", weight: 2, can: (*life).there, write: func(s *script) { s.saveQuest(func(*Row) {}) }},
+		{name: "complete", weight: 4, can: func(l *life) bool { return l.is(inProgress) && l.quest.User != "" && len(l.active()) > 0 }, write: complete, always: apart},
+		{name: "edit", weight: 1, can: (*life).there, write: func(s *script) { s.saveQuest(func(*Row) {}) }},
 		{name: "delete softly", weight: 1, can: (*life).there, write: func(s *script) { s.saveQuest(func(q *Row) { q.Deleted = true }) }},
-		{name: "restore", weight: 4, can: func(l *life) bool { return l.quest != nil && l.quest.Deleted }, write: func(s *script) {
+		{name: "restore", weight: 6, can: func(l *life) bool { return l.quest != nil && l.quest.Deleted }, write: func(s *script) {
 			s.saveQuest(func(q *Row) { q.Deleted = false })
 		}},
 		{name: "delete", weight: 1, can: func(l *life) bool { return l.quest != nil }, write: hardDelete, always: inOne},

@@ -56,6 +56,19 @@ func Play(dice Dice, c Config, hear func(*Message, []Told) error) (Tally, error)
 	return w.tally, err
 }
 
+// Ordinary names the workflows that leave nothing wrong above info.
+func Ordinary() []string { return names(ordinary()) }
+
+// Faults names what goes wrong.
+func Faults() []string { return names(faults()) }
+
+func names(all []workflow) (list []string) {
+	for _, f := range all {
+		list = append(list, f.name)
+	}
+	return list
+}
+
 // world is everything at one moment.
 type world struct {
 	Config
