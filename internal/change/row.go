@@ -9,14 +9,39 @@ type Row []byte
 // Each calls fn for each column in order, with the value's JSON text. The
 // arguments are valid during the call only. It stops at the first error.
 func (r Row) Each(fn func(column, value []byte) error) error {
-	s := scanner{data: r}
-	err := s.object(func(key []byte) error {
+	i, opens := 0, byte('{')
+	for i < len(r) && r[i] == opens {
+		middle, end := column(r, i+1)
+		if end == lost {
+			break
+		}
+		if err := fn(r[i+2:middle-1], r[middle+1:end]); err != nil {
+			return fmt.Errorf("read row: %w", err)
+		}
+		i, opens = end, ','
+	}
+	if i == len(r)-1 && r[i] == '}' && i > 0 {
+		return nil
+	}
+	return r.rest(i, fn)
+}
+
+// rest goes on at i, where Each met something unusual or wrong.
+func (r Row) rest(i int, fn func(column, value []byte) error) error {
+	s := scanner{data: r, pos: i}
+	field := func(key []byte) error {
 		value, err := s.raw()
 		if err != nil {
 			return err
 		}
 		return fn(key, value)
-	})
+	}
+	var err error
+	if i == 0 {
+		err = s.object(field)
+	} else {
+		err = s.members(field)
+	}
 	if err != nil {
 		return fmt.Errorf("read row: %w", err)
 	}

@@ -1,0 +1,96 @@
+package change
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// The functions here look at eight bytes of the text at a time: most of a step
+// is digits and short words, and a branch for every byte is what takes the time.
+
+const (
+	everyByte = 0x0101010101010101
+	highBits  = 0x80 * everyByte
+)
+
+// plain is the index of the first byte at or after i that ends a string's plain
+// text: a quote, a backslash, a control character or one beyond ASCII. It is
+// len(data) when there is none.
+func plain(data []byte, i int) int {
+	for ; len(data)-i >= 8; i += 8 {
+		word := binary.LittleEndian.Uint64(data[i:])
+		quote, backslash := word^('"'*everyByte), word^('\\'*everyByte)
+		// A subtraction sets the high bit of the first byte that is too small. It may
+		// borrow from bytes behind that one, never from those before it.
+		found := ((quote - everyByte) | (backslash - everyByte) | (word - ' '*everyByte) | word) & highBits
+		if found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	for i < len(data) && data[i] >= ' ' && data[i] < 0x80 && data[i] != '"' && data[i] != '\\' {
+		i++
+	}
+	return i
+}
+
+// digits is the index of the first byte at or after i that is no digit.
+func digits(data []byte, i int) int {
+	for ; len(data)-i >= 8; i += 8 {
+		if found := notDigits(binary.LittleEndian.Uint64(data[i:]) ^ ('0' * everyByte)); found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	for i < len(data) && data[i]-'0' <= 9 {
+		i++
+	}
+	return i
+}
+
+// notDigits sets the high bit of the first byte above 9, and perhaps of some
+// behind it.
+func notDigits(word uint64) uint64 { return ((word + 0x76*everyByte) | word) & highBits }
+
+// powers are those of ten.
+var powers = [...]uint64{1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000}
+
+// natural reads an integer of 0 or more that fits into an int64. It gives up,
+// with lost, at other numbers and where there is none.
+func natural(data []byte, i int) (n uint64, end int) {
+	if i == lost {
+		return 0, lost
+	}
+	start := i
+	for len(data)-i >= 8 && i-start <= 8 {
+		word := binary.LittleEndian.Uint64(data[i:]) ^ ('0' * everyByte)
+		count := bits.TrailingZeros64(notDigits(word)) / 8
+		n = n*powers[count] + eightDigits(word<<(64-8*count))
+		i += count
+		if count < 8 {
+			return n, whole(data, start, i)
+		}
+	}
+	for ; i < len(data) && data[i]-'0' <= 9; i++ {
+		if i-start >= 18 {
+			return 0, lost
+		}
+		n = n*10 + uint64(data[i]-'0')
+	}
+	return n, whole(data, start, i)
+}
+
+// whole is end unless the digits from start to there are none, or begin with a
+// zero too many.
+func whole(data []byte, start, end int) int {
+	if end == start || data[start] == '0' && end > start+1 {
+		return lost
+	}
+	return end
+}
+
+// eightDigits is the number whose decimal digits are the bytes of the word, the
+// first one lowest.
+func eightDigits(word uint64) uint64 {
+	const even = 0x000000ff000000ff
+	word = word*10 + word>>8 // every other byte is now a pair's value
+	return ((word&even)*(100+(1_000_000<<32)) + (word>>16&even)*(1+(10_000<<32))) >> 32
+}
