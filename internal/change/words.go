@@ -17,13 +17,8 @@ const (
 // text: a quote, a backslash, a control character or one beyond ASCII. It is
 // len(data) when there is none.
 func plain(data []byte, i int) int {
-	for ; len(data)-i >= 8; i += 8 {
-		word := binary.LittleEndian.Uint64(data[i:])
-		quote, backslash := word^('"'*everyByte), word^('\\'*everyByte)
-		// A subtraction sets the high bit of the first byte that is too small. It may
-		// borrow from bytes behind that one, never from those before it.
-		found := ((quote - everyByte) | (backslash - everyByte) | (word - ' '*everyByte) | word) & highBits
-		if found != 0 {
+	for ; i <= len(data)-8; i += 8 {
+		if found := special(binary.LittleEndian.Uint64(data[i : i+8])); found != 0 {
 			return i + bits.TrailingZeros64(found)/8
 		}
 	}
@@ -33,10 +28,17 @@ func plain(data []byte, i int) int {
 	return i
 }
 
+// special sets the high bit of the first byte that is not plain, and perhaps of
+// some behind it: a subtraction makes a byte that is too small borrow. With its
+// second bit turned, a quote is a space, and all below a space stay there.
+func special(word uint64) uint64 {
+	return (((word ^ 2*everyByte) - 0x21*everyByte) | ((word ^ '\\'*everyByte) - everyByte) | word) & highBits
+}
+
 // digits is the index of the first byte at or after i that is no digit.
 func digits(data []byte, i int) int {
-	for ; len(data)-i >= 8; i += 8 {
-		if found := notDigits(binary.LittleEndian.Uint64(data[i:]) ^ ('0' * everyByte)); found != 0 {
+	for ; i <= len(data)-8; i += 8 {
+		if found := notDigits(binary.LittleEndian.Uint64(data[i:i+8]) ^ ('0' * everyByte)); found != 0 {
 			return i + bits.TrailingZeros64(found)/8
 		}
 	}
@@ -60,8 +62,8 @@ func natural(data []byte, i int) (n uint64, end int) {
 		return 0, lost
 	}
 	start := i
-	for len(data)-i >= 8 && i-start <= 8 {
-		word := binary.LittleEndian.Uint64(data[i:]) ^ ('0' * everyByte)
+	for i <= len(data)-8 && i-start <= 8 {
+		word := binary.LittleEndian.Uint64(data[i:i+8]) ^ ('0' * everyByte)
 		count := bits.TrailingZeros64(notDigits(word)) / 8
 		n = n*powers[count] + eightDigits(word<<(64-8*count))
 		i += count
