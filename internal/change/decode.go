@@ -106,6 +106,11 @@ func (d *Decoder) Step(data []byte, s *Step) error {
 		return nil
 	}
 	*s = Step{Changes: s.Changes[:0]}
+	return d.scan(data, s)
+}
+
+// scan reads a step in any form.
+func (d *Decoder) scan(data []byte, s *Step) error {
 	sc := scanner{data: data}
 	var have fields
 	err := sc.object(func(key []byte) (err error) {
