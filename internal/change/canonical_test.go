@@ -108,6 +108,20 @@ func TestEveryByteBothWays(t *testing.T) {
 	}
 }
 
+// TestDepthBothWays: the limit of what may nest is the same.
+func TestDepthBothWays(t *testing.T) {
+	taken := 0
+	for depth := 990; depth < 1010; depth++ {
+		nest := strings.Repeat("[", depth) + strings.Repeat("]", depth)
+		if bothWays(t, new(change.Decoder), []byte(replaced(t, `"before":{"id":7`, `"before":{"id":`+nest))) {
+			taken++
+		}
+	}
+	if taken == 0 || taken == 20 {
+		t.Errorf("%d of the 20 depths were taken", taken)
+	}
+}
+
 // edit changes a text in one place, mostly with what JSON and the wire form know.
 func edit(t *rapid.T, data []byte) []byte {
 	from := rapid.IntRange(0, len(data)).Draw(t, "from")

@@ -30,9 +30,10 @@ func plain(data []byte, i int) int {
 
 // special sets the high bit of the first byte that is not plain, and perhaps of
 // some behind it: a subtraction makes a byte that is too small borrow. With its
-// second bit turned, a quote is a space, and all below a space stay there.
+// second bit turned, a quote is a space, and all below a space stay there. A byte
+// beyond ASCII keeps its high bit through one of the two subtractions at least.
 func special(word uint64) uint64 {
-	return (((word ^ 2*everyByte) - 0x21*everyByte) | ((word ^ '\\'*everyByte) - everyByte) | word) & highBits
+	return (((word ^ 2*everyByte) - 0x21*everyByte) | ((word ^ '\\'*everyByte) - everyByte)) & highBits
 }
 
 // digits is the index of the first byte at or after i that is no digit.
