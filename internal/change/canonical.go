@@ -216,6 +216,8 @@ func value(data []byte, i int) int {
 		if end := digits(data, i); end < len(data) && (data[end] == ',' || data[end] == '}') {
 			return end
 		}
+	case c <= ' ':
+		return lost // space is no part of a value
 	case c == 'n':
 		return literal(data, i, "null")
 	case c == 't':

@@ -168,6 +168,7 @@ func TestDecodingAllocatesNothing(t *testing.T) {
 func FuzzRowBothWays(f *testing.F) {
 	f.Add([]byte(`{"id":7,"title":"a \"b\" \u00e9\/","n":-1.5e3,"x":[null,{"y":true}],"id":8}`))
 	f.Add([]byte(`{"id":7,"title":"abcdefgh" ,"n":12345678901234567890}`))
+	f.Add([]byte(`{"id": 7,"n" :8, "m":9}`))
 	f.Add([]byte(`{"status":"approved","reviewed_at":null,"a":01,}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		gather := func(each func(func(column, value []byte) error) error) (read []string, failed bool) {
