@@ -84,11 +84,7 @@ type standing struct {
 }
 
 func readAsState(c *change.Change) (r standing, err error) {
-	row := c.After
-	if c.Op == change.Delete {
-		row = c.Before
-	}
-	err = row.Each(func(column, value []byte) (err error) {
+	err = c.Each(func(column, value []byte) (err error) {
 		if change.Null(value) {
 			return nil
 		}

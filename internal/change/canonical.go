@@ -120,8 +120,8 @@ func (d *Decoder) canonicalChange(data []byte, i int, c *Change) int {
 	if follows(data, i, `,"moved":true`) {
 		c.Moved, i = true, i+len(`,"moved":true`)
 	}
-	c.Before, i = canonicalRow(data, literal(data, i, `,"before":`))
-	c.After, i = canonicalRow(data, literal(data, i, `,"after":`))
+	c.Before, i = c.canonicalRow(data, literal(data, i, `,"before":`))
+	c.After, i = c.canonicalRow(data, literal(data, i, `,"after":`))
 	if i != lost && c.check() != nil {
 		return lost
 	}
@@ -169,25 +169,27 @@ func (d *Decoder) canonicalNames(data []byte, i int, key string) (names []string
 	return scanned(data, i+len(key), d.nameList)
 }
 
-func canonicalRow(data []byte, i int) (Row, int) {
+// canonicalRow reads a row, and keeps where its columns are: Each wants those of
+// the last row.
+func (c *Change) canonicalRow(data []byte, i int) (Row, int) {
 	if end := literal(data, i, `null`); end != lost {
 		return nil, end
 	}
-	start, opens := i, byte('{')
+	start, opens, middle := i, byte('{'), 0
+	c.columns = columns{}
 	for uint(i) < uint(len(data)) && data[i] == opens {
-		if _, i = column(data, i+1); i == lost {
-			break
+		if middle, i = column(data, i+1); i == lost {
+			return nil, lost
 		}
+		c.columns.note(middle-start, i-start)
 		opens = ','
 	}
-	if i == start {
-		return nil, lost // {} is left to the scanner
+	end := literal(data, i, `}`)
+	if end == lost || i == start {
+		return nil, lost // a row without columns is left to the scanner
 	}
-	i = literal(data, i, `}`)
-	if i == lost {
-		return nil, lost
-	}
-	return data[start:i:i], i
+	c.columns.of = &data[start]
+	return data[start:end:end], end
 }
 
 // column reads a column's name and value: the colon between them is at middle.

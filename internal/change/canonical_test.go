@@ -30,10 +30,30 @@ func bothWays(t interface{ Fatalf(string, ...any) }, d *change.Decoder, data []b
 	if len(slow.Changes) == 0 {
 		fast.Changes, slow.Changes = nil, nil
 	}
+	for i := range fast.Changes {
+		c := &fast.Changes[i]
+		known := columnsOf(c.Each)
+		c.Forget()
+		if walked := columnsOf(c.Each); !slices.Equal(known, walked) {
+			t.Fatalf("columns are known as %q, and are %q in %q", known, walked, data)
+		}
+	}
 	if !reflect.DeepEqual(slow, fast) {
 		t.Fatalf("read (-scanner +canonical):\n%s\nin %q", cmp.Diff(slow, fast), data)
 	}
 	return true
+}
+
+// columnsOf lists columns and values, and the error at the end if there is one.
+func columnsOf(each func(func(column, value []byte) error) error) (read []string) {
+	err := each(func(column, value []byte) error {
+		read = append(read, string(column), string(value))
+		return nil
+	})
+	if err != nil {
+		read = append(read, "error")
+	}
+	return read
 }
 
 // genUsual is a step such as a database gives: numbers of less than 19 digits,
@@ -171,19 +191,72 @@ func FuzzRowBothWays(f *testing.F) {
 	f.Add([]byte(`{"id": 7,"n" :8, "m":9}`))
 	f.Add([]byte(`{"status":"approved","reviewed_at":null,"a":01,}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		gather := func(each func(func(column, value []byte) error) error) (read []string, failed bool) {
-			err := each(func(column, value []byte) error {
-				read = append(read, string(column), string(value))
-				return nil
-			})
-			return read, err != nil
-		}
-		fast, fastFailed := gather(change.Row(data).Each)
-		slow, slowFailed := gather(change.Row(data).EachScanned)
-		if diff := cmp.Diff(slow, fast); diff != "" || fastFailed != slowFailed {
-			t.Errorf("failed %v, the scanner %v; read (-scanner +each):\n%s", fastFailed, slowFailed, diff)
+		fast, slow := columnsOf(change.Row(data).Each), columnsOf(change.Row(data).EachScanned)
+		if diff := cmp.Diff(slow, fast); diff != "" {
+			t.Errorf("read (-scanner +each):\n%s", diff)
 		}
 	})
+}
+
+// TestKnownColumnsAreTheRows: what the decoder found is used for the row that it
+// was found in, and for no other.
+func TestKnownColumnsAreTheRows(t *testing.T) {
+	var d change.Decoder
+	var s change.Step
+	if err := d.Step(approval(), &s); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range s.Changes {
+		if !c.Knows() {
+			t.Fatalf("columns of %s are not known", c.After)
+		}
+		for _, row := range []change.Row{
+			nil,
+			{},
+			c.After[:1], c.After[:len(c.After)-1], slices.Clone(c.After), c.Before, s.Changes[0].Before,
+			change.Row(`{"id":5}`),
+		} {
+			changed := c
+			changed.After = row
+			if got, want := columnsOf(changed.Each), columnsOf(row.Each); changed.Knows() || !slices.Equal(got, want) {
+				t.Errorf("columns of %q are %q, want %q", row, got, want)
+			}
+		}
+		if c.Op == change.Update {
+			c.Op, c.After = change.Delete, nil
+			if got, want := columnsOf(c.Each), columnsOf(c.Before.Each); c.Knows() || !slices.Equal(got, want) {
+				t.Errorf("columns of %q are %q, want %q", c.Before, got, want)
+			}
+		}
+	}
+}
+
+// TestUnusualRowsAreWalked: wide rows, long ones, those of a step in another form.
+func TestUnusualRowsAreWalked(t *testing.T) {
+	long := strings.Repeat("x", 1<<16)
+	for name, c := range map[string]struct {
+		row, space string
+		known      bool
+	}{
+		"one column":    {`{"id":7}`, "", true},
+		"eight columns": {`{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8}`, "", true},
+		"nine columns":  {`{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9}`, "", false},
+		"long":          {`{"a":"` + long + `","b":2}`, "", false},
+		"long at first": {`{"a":"` + long + `","b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9}`, "", false},
+		"just fitting":  {`{"a":"` + long[:1<<16-20] + `","b":2}`, "", true},
+		"no column":     {`{}`, "", false},
+		"white space":   {`{"id":7}`, " ", false},
+	} {
+		var d change.Decoder
+		var s change.Step
+		if err := d.Step([]byte(c.space+replaced(t, `{"id":3,"quest_id":42,"status":"joined"}`, c.row)), &s); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		got, want := columnsOf(s.Changes[1].Each), columnsOf(change.Row(c.row).EachScanned)
+		if !slices.Equal(got, want) || s.Changes[1].Knows() != c.known {
+			t.Errorf("%s: known %v, columns %.100q, want %.100q", name, s.Changes[1].Knows(), got, want)
+		}
+	}
 }
 
 // TestEightAtATime compares the functions that look at eight bytes with loops,

@@ -25,3 +25,9 @@ func (d *Decoder) Scan(data []byte, s *Step) error {
 
 // EachScanned is Each, the slow way.
 func (r Row) EachScanned(fn func(column, value []byte) error) error { return r.rest(0, fn) }
+
+// Forget makes Each look for the columns anew.
+func (c *Change) Forget() { c.columns = columns{} }
+
+// Knows tells whether Each needs not look for the columns.
+func (c *Change) Knows() bool { return c.columns.are(c.row()) }
