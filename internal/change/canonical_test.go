@@ -263,11 +263,12 @@ func TestUnusualRowsAreWalked(t *testing.T) {
 // for every byte at every place of a word.
 func TestEightAtATime(t *testing.T) {
 	for b := range 256 {
-		for before := range 18 {
+		for before := range 20 {
 			for after := range 10 {
 				text := append(bytes.Repeat([]byte("7"), before), byte(b))
 				text = append(text, bytes.Repeat([]byte{byte(b), '"', '3'}, after)...)
 				checkWords(t, text)
+				checkWords(t, append([]byte("0"), text...))
 			}
 		}
 	}

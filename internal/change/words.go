@@ -54,7 +54,7 @@ func digits(data []byte, i int) int {
 func notDigits(word uint64) uint64 { return ((word + 0x76*everyByte) | word) & highBits }
 
 // powers are those of ten.
-var powers = [...]uint64{1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000}
+var powers = [8]uint64{1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000}
 
 // natural reads an integer of 0 or more that fits into an int64. It gives up,
 // with lost, at other numbers and where there is none.
@@ -62,32 +62,39 @@ func natural(data []byte, i int) (n uint64, end int) {
 	if i == lost {
 		return 0, lost
 	}
-	start := i
-	for i <= len(data)-8 && i-start <= 8 {
-		word := binary.LittleEndian.Uint64(data[i:i+8]) ^ ('0' * everyByte)
-		count := bits.TrailingZeros64(notDigits(word)) / 8
-		n = n*powers[count] + eightDigits(word<<(64-8*count))
-		i += count
-		if count < 8 {
-			return n, whole(data, start, i)
-		}
+	rest := data[i:]
+	if len(rest) < 16 {
+		return naturalByByte(data, i)
 	}
+	word := binary.LittleEndian.Uint64(rest) ^ ('0' * everyByte)
+	count := bits.TrailingZeros64(notDigits(word)) / 8
+	if count < 8 {
+		if count == 0 || rest[0] == '0' && count > 1 {
+			return 0, lost
+		}
+		return eightDigits(word << (64 - 8*count)), i + count
+	}
+	next := binary.LittleEndian.Uint64(rest[8:]) ^ ('0' * everyByte)
+	count = bits.TrailingZeros64(notDigits(next)) / 8
+	if count == 8 || rest[0] == '0' {
+		return naturalByByte(data, i)
+	}
+	return eightDigits(word)*powers[count&7] + eightDigits(next<<(64-8*count)), i + 8 + count
+}
+
+// naturalByByte is natural for long numbers and near the end of the data.
+func naturalByByte(data []byte, i int) (n uint64, end int) {
+	start := i
 	for ; i < len(data) && data[i]-'0' <= 9; i++ {
 		if i-start >= 18 {
 			return 0, lost
 		}
 		n = n*10 + uint64(data[i]-'0')
 	}
-	return n, whole(data, start, i)
-}
-
-// whole is end unless the digits from start to there are none, or begin with a
-// zero too many.
-func whole(data []byte, start, end int) int {
-	if end == start || data[start] == '0' && end > start+1 {
-		return lost
+	if i == start || data[start] == '0' && i > start+1 {
+		return 0, lost
 	}
-	return end
+	return n, i
 }
 
 // eightDigits is the number whose decimal digits are the bytes of the word, the
