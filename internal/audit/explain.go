@@ -13,7 +13,7 @@ import (
 func detailOf(c *remedy.Case, s *step, compat bool) string {
 	text := about(c, s, compat)
 	if !compat {
-		text += fmt.Sprintf(" [cause %s, %s]", s.violation.Cause, s.violation.Severity())
+		text += fmt.Sprintf(" [cause %s, %s]", s.violation.Cause, s.violation.Severity)
 	}
 	if s.leftAlone != "" {
 		text += "; " + s.leftAlone

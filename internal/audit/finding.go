@@ -67,7 +67,7 @@ func (a *auditor) recordOf(c *remedy.Case, s *step) record {
 		UserID: idOf(c, v.User), Username: nameOf(c, v.User),
 		Expected: rule.Expected(v.Rule), Detail: detailOf(c, s, a.cfg.Compat),
 	}
-	r.notes = notes{Severity: v.Severity(), Action: s.plan.Action, Writes: describe(c, s.plan.Writes)}
+	r.notes = notes{Severity: v.Severity, Action: s.plan.Action, Writes: describe(c, s.plan.Writes)}
 	if v.Application != 0 {
 		r.finding.ApplicationID = &v.Application
 		r.notes.Reviewed = timesOf(c, v.Application).Reviewed

@@ -23,10 +23,10 @@ func Original(dst []Violation, q *quest.Quest) []Violation {
 	}
 	if actives := q.Actives(); actives > 0 {
 		if q.Status == quest.Open {
-			dst = append(dst, Violation{Rule: OpenWithParticipants, Participants: activeIDs(q, actives)})
+			dst = append(dst, Violation{Rule: OpenWithParticipants, Participants: participantIDs(q, actives, anyActive)})
 		}
 		if q.Assigned == 0 {
-			dst = append(dst, Violation{Rule: Unassigned, Participants: activeIDs(q, actives), Suggested: q.Earliest().User})
+			dst = append(dst, Violation{Rule: Unassigned, Participants: participantIDs(q, actives, anyActive), Suggested: q.Earliest().User})
 		}
 	}
 	start := len(dst)
