@@ -19,6 +19,8 @@ type Message struct {
 	// Stored is by the server's clock. ConsumeCDC may say when this process was told
 	// that the message is stored, by its own.
 	Stored time.Time
+	// ID is an event's id, from ReadEventIDs only.
+	ID string
 }
 
 // StreamState is what a stream holds. First is Last+1 when it is empty. A
@@ -95,6 +97,7 @@ func (c *Conn) CDCTail(ctx context.Context) (last Seq, tail Message, err error) 
 type getRequest struct {
 	Seq     uint64 `json:"seq,omitempty"`
 	LastFor string `json:"last_by_subj,omitempty"`
+	NextFor string `json:"next_by_subj,omitempty"` // from Seq on
 }
 
 type getResponse struct {
