@@ -8,16 +8,16 @@ import (
 )
 
 var cases = map[string]string{
-	"Paint the fence":      "Paint the fence",
+	"Paint the fence":        "Paint the fence",
 	"Zaun streichen: ÄÖß 塗装": "Zaun streichen: ÄÖß 塗装",
-	"a\x1b[31mred\x1b[0m":  `a\x1b[31mred\x1b[0m`,
-	"two\nlines\ttab\r":    `two\x0alines\x09tab\x0d`,
-	"c1 \u009b2J":          `c1 \x9b2J`,
-	"left\u202eright":      `left\u202eright`,
-	"zero\u200bwidth":      `zero\u200bwidth`,
-	"tag \U000e0041":       `tag \ue0041`,
-	"bad \xff byte":        "bad \ufffd byte",
-	"no-break\u00a0space":  `no-break\xa0space`,
+	"a\x1b[31mred\x1b[0m":    `a\x1b[31mred\x1b[0m`,
+	"two\nlines\ttab\r":      `two\x0alines\x09tab\x0d`,
+	"c1 \u009b2J":            `c1 \x9b2J`,
+	"left\u202eright":        `left\u202eright`,
+	"zero\u200bwidth":        `zero\u200bwidth`,
+	"tag \U000e0041":         `tag \ue0041`,
+	"bad \xff byte":          "bad \ufffd byte",
+	"no-break\u00a0space":    `no-break\xa0space`,
 }
 
 func TestClean(t *testing.T) {
