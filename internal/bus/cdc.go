@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 // Message is a stored message.
@@ -47,6 +49,9 @@ func (c *Conn) streamState(ctx context.Context, name string) (StreamState, error
 		stream, err = c.js.Stream(ctx, name)
 		return err
 	})
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		err = hint.Wrap(err, "questwatch run makes it: name the namespace and the NATS server that it is run with")
+	}
 	if err != nil {
 		return StreamState{}, classify(fmt.Sprintf("read state of stream %q", name), err)
 	}

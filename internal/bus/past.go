@@ -5,10 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/peerquest/questwatch/internal/hint"
 )
 
 // readPatience is how long a read of the past waits for the next message. Somebody
@@ -69,9 +65,6 @@ func upTo(last Seq, fn func(Message) error) func(Message) error {
 // read runs a feed up to what is stored now.
 func (c *Conn) read(ctx context.Context, f *feed) error {
 	f.conn = c
-	if err := c.wantsStream(ctx, f.stream); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stalled := time.AfterFunc(readPatience, func() { cancel(errStall) })
@@ -87,15 +80,6 @@ func (c *Conn) read(ctx context.Context, f *feed) error {
 		return nil
 	case errors.Is(context.Cause(ctx), errStall):
 		return fmt.Errorf("read stream %q: %w", f.stream, errStall)
-	}
-	return err
-}
-
-// wantsStream says what to do where nobody ever wrote.
-func (c *Conn) wantsStream(ctx context.Context, name string) error {
-	_, err := c.streamState(ctx, name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return hint.Wrap(err, "questwatch run makes it: name the namespace and the NATS server that it was run with")
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/drift"
+	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/terminal"
 )
 
@@ -294,20 +295,23 @@ func (p *printer) life() {
 	if t := f.ResolvedBy; t != nil {
 		text += " by " + called(t.ID, t.Epoch)
 	}
-	p.line("%s (%s)", text, reason(f.Reason))
+	p.line("%s (%s)", text, reason(f))
 }
 
-func reason(r drift.Reason) string {
-	switch r {
+func reason(f *event.Finding) string {
+	switch f.Reason {
 	case drift.CauseChanged:
 		return "a graver cause took its place, as a finding of its own"
 	case drift.Restated:
+		if f.ResolvedBy != nil && f.ResolvedBy.ID != 0 {
+			return "a table was emptied"
+		}
 		return "which does not show it any more"
 	case drift.QuestGone:
 		return "the quest was deleted"
 	case drift.Healed:
 	}
-	return string(r)
+	return string(f.Reason)
 }
 
 // spaced is a stamp of an event as people read it.

@@ -108,11 +108,11 @@ var reasons = map[Cause]func(*Facts) string{
 	Released: func(f *Facts) string {
 		return fmt.Sprintf("the assignee was cleared%s while somebody took part", at(f.Cleared))
 	},
-	StatusLost: func(*Facts) string {
-		return "nothing in the history explains it, so the change of status was lost"
+	StatusLost: func(f *Facts) string {
+		return f.so("nothing in the history explains it", "the change of status was lost")
 	},
-	AssignmentLost: func(*Facts) string {
-		return "nobody cleared the assignee on purpose, so the assignment was lost"
+	AssignmentLost: func(f *Facts) string {
+		return f.so("the history does not show the assignee cleared", "the assignment was lost")
 	},
 	Duplicated: func(f *Facts) string {
 		return "the person was added more than once" + lastly(f.Joined)
@@ -120,6 +120,14 @@ var reasons = map[Cause]func(*Facts) string{
 	Unknown: func(*Facts) string {
 		return "the history does not tell how that came about"
 	},
+}
+
+// so concludes from the silence of the history, where it would have told.
+func (f *Facts) so(silence, conclusion string) string {
+	if f.Baseline != "" {
+		return silence
+	}
+	return silence + ", so " + conclusion
 }
 
 func inParens(ids []int64) string {
