@@ -32,6 +32,9 @@ func TestGoldenReports(t *testing.T) {
 		{"compat_user", audit.Config{Compat: true, User: "student2"}},
 		{"compat_dry_run", audit.Config{Compat: true, Fix: true, DryRun: true}},
 		{"compat_fix", audit.Config{Compat: true, Fix: true}},
+		{"native", audit.Config{}},
+		{"native_user", audit.Config{User: "admin"}},
+		{"native_fix", audit.Config{Fix: true, IncludeUnknown: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
