@@ -141,13 +141,15 @@ func (p *phases) missing(c *remedy.Case, all []rule.Violation) []step {
 }
 
 // inScope leaves what the run is about: of one person, the pairs that are theirs
-// and, of a quest where they have a participant row of any status, all of it. Of a
-// quest that does not exist an application counts as well.
+// and, of a quest where they have a participant row of any status, all of it. The
+// original stopped there: being the assignee counts as well, and an application
+// for a quest that does not exist.
 func (p *phases) inScope(c *remedy.Case, q *quest.Quest, all []rule.Violation) []rule.Violation {
 	if p.userID == "" {
 		return all
 	}
 	involved := slices.ContainsFunc(q.Participants, func(r quest.Participant) bool { return p.isUser(c, r.User) }) ||
+		!p.cfg.Compat && q.Assigned != 0 && p.isUser(c, q.Assigned) ||
 		!q.Exists && slices.ContainsFunc(q.Applications, func(a quest.Application) bool { return p.isUser(c, a.User) })
 	return slices.DeleteFunc(all, func(v rule.Violation) bool {
 		if v.User == 0 {

@@ -108,7 +108,7 @@ func TestWhoseFindings(t *testing.T) {
 	t.Parallel()
 	db := everyRule(t)
 	for name, want := range map[string]map[string]int64{
-		"admin":    {"assignee_not_participant": 2},
+		"admin":    {"open_with_participants": 1, "assignee_not_participant": 2},
 		"student2": {"missing_participant": 2, "unassigned": 1, "assignee_not_participant": 1, "idle_in_progress": 1, "approved_but_dropped": 1, "dangling_reference": 1},
 	} {
 		r := run(t, db, audit.Config{User: name})
