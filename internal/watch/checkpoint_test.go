@@ -80,45 +80,52 @@ func between(t fataler, records []change.Record) (all []bool) {
 func TestCheckpointsChangeNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := genStory(t)
-		uncut, cut := watch.NewChecker(testRules()), watch.NewChecker(testRules())
-		everywhere := rapid.Bool().Draw(t, "everywhere")
-		allowed := between(t, d.records)
-		var events []string
-		for i, r := range d.records {
-			found, err := cut.Take(r)
-			if err != nil {
-				t.Fatalf("%v", err)
-			}
-			for j := range found {
-				events = append(events, encode(t, &found[j]))
-			}
-			if _, err := uncut.Take(r); err != nil {
-				t.Fatalf("%v", err)
-			}
-			data, ok := writeCheckpoint(t, cut)
-			if ok != allowed[i] {
-				t.Fatalf("behind message %d, %s, a checkpoint is to be had: %v", r.Seq, r.Data, ok)
-			}
-			if !ok {
-				continue
-			}
-			if !everywhere && rapid.IntRange(0, 5).Draw(t, "cut") != 0 {
-				continue
-			}
-			if same, _ := writeCheckpoint(t, uncut); !bytes.Equal(data, same) {
-				t.Fatalf("behind message %d it is\n%q, uncut\n%q", r.Seq, data, same)
-			}
-			if cut, err = readCheckpoint(data); err != nil {
-				t.Fatalf("behind message %d: %v", r.Seq, err)
-			}
-		}
-		if diff := cmp.Diff(d.events, events); diff != "" {
+		if diff := cmp.Diff(d.events, readCut(t, d.records, rapid.SampledFrom([]int{1, 5}).Draw(t, "cut every"))); diff != "" {
 			t.Fatalf("events (-uncut +cut):\n%s", diff)
 		}
-		if cut.Writer() != uncut.Writer() || cut.Known() != uncut.Known() || cut.Now() != uncut.Now() {
-			t.Fatalf("%+v %v %v, uncut %+v %v %v", cut.Writer(), cut.Known(), cut.Now(), uncut.Writer(), uncut.Known(), uncut.Now())
+	})
+}
+
+// TestCheckpointsOfWholeStreams does the same with streams that have everything in
+// them.
+func TestCheckpointsOfWholeStreams(t *testing.T) {
+	checkStreams(t, func(t *rapid.T) {
+		records := genRecords(t)
+		if diff := cmp.Diff(readWhole(t, records), readCut(t, records, rapid.SampledFrom([]int{1, 40}).Draw(t, "cut every"))); diff != "" {
+			t.Fatalf("events (-uncut +cut):\n%s", diff)
 		}
 	})
+}
+
+// readCut reads a stream with checkpoints behind every so many messages.
+func readCut(t *rapid.T, records []change.Record, every int) (events []string) {
+	uncut, cut := watch.NewChecker(testRules()), watch.NewChecker(testRules())
+	allowed := between(t, records)
+	for i, r := range records {
+		found := took(t, cut, r)
+		for j := range found {
+			events = append(events, encode(t, &found[j]))
+		}
+		took(t, uncut, r)
+		if _, ok := cut.Snapshot(); ok != allowed[i] {
+			t.Fatalf("behind message %d, %s, a checkpoint is to be had: %v", r.Seq, r.Data, ok)
+		}
+		if !allowed[i] || every > 1 && rapid.IntRange(0, every-1).Draw(t, "cut") != 0 {
+			continue
+		}
+		data, _ := writeCheckpoint(t, cut)
+		if same, _ := writeCheckpoint(t, uncut); !bytes.Equal(data, same) {
+			t.Fatalf("behind message %d it is\n%q, uncut\n%q", r.Seq, data, same)
+		}
+		var err error
+		if cut, err = readCheckpoint(data); err != nil {
+			t.Fatalf("behind message %d: %v", r.Seq, err)
+		}
+	}
+	if cut.Writer() != uncut.Writer() || cut.Known() != uncut.Known() || cut.Now() != uncut.Now() {
+		t.Fatalf("%+v %v %v, uncut %+v %v %v", cut.Writer(), cut.Known(), cut.Now(), uncut.Writer(), uncut.Known(), uncut.Now())
+	}
+	return events
 }
 
 // small is a checkpoint with something of everything.
