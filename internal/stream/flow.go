@@ -26,8 +26,12 @@ type Flow struct {
 	flight   flight
 	epoch    uint64 // the one that this instance wrote last
 
-	mu     sync.Mutex // Status is read while Run writes it
+	mu     sync.Mutex // others ask, and say what they need, while Run goes on
 	status Status
+	// need is where a reader begins that knows nothing, noted is where the session's
+	// baseline begins, and end ends the session.
+	need, noted change.Seq
+	end         context.CancelCauseFunc
 }
 
 // Status says what a Flow is doing.
@@ -162,7 +166,12 @@ func (f *Flow) Run(ctx context.Context, wait bool, active func(epoch uint64)) er
 // interrupted notes why a session ended, and says how long to wait before the
 // next one.
 func (f *Flow) interrupted(err error, pauses *backoff.ExponentialBackOff) time.Duration {
+	if errors.Is(err, errNeeded) {
+		f.logger.Info("the checker has nothing to go on from; taking a baseline")
+		return 0
+	}
 	if errors.Is(err, ErrBusy) {
+		f.Need(0)
 		if f.enter(standby, err) {
 			f.logger.Info("the replication slot is in use; standing by")
 		}
@@ -181,9 +190,14 @@ func (f *Flow) interrupted(err error, pauses *backoff.ExponentialBackOff) time.D
 
 // session runs one session.
 func (f *Flow) session(ctx context.Context, active func(epoch uint64)) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	f.mu.Lock()
+	f.end = end
+	f.mu.Unlock()
 	s := &session{
 		config: f.config, postgres: f.postgres, clock: f.clock, cdc: f.cdc, notes: f.notes,
-		logger: f.logger, marks: &f.marks, flight: &f.flight,
+		logger: f.logger, marks: &f.marks, flight: &f.flight, begins: f.begins,
 		stall: func(err error) {
 			if f.enter(stalled, err) {
 				f.logger.Warn("JetStream takes no messages; the log waits in Postgres", "err", err)
@@ -201,6 +215,9 @@ func (f *Flow) session(ctx context.Context, active func(epoch uint64)) error {
 		}
 		f.enter(state, nil)
 	})
+	if errors.Is(context.Cause(ctx), errNeeded) {
+		return errNeeded
+	}
 	if errors.Is(err, change.ErrUnreadable) {
 		err = errors.Join(err, s.lost(ctx, "log_unreadable"))
 	}
