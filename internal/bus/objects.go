@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 // ErrDamaged says that an object is not what was stored.
@@ -42,6 +44,12 @@ func (c *Conn) Checkpoints() *Objects { return c.checkpoints }
 func (o *Objects) List(ctx context.Context) ([]Object, error) {
 	objects, _, err := o.look(ctx)
 	return objects, classify(fmt.Sprintf("list objects of bucket %q", o.bucket), err)
+}
+
+// Get looks up one object; ErrNoMessage when there is none of the name.
+func (o *Objects) Get(ctx context.Context, name string) (Object, error) {
+	object, err := o.read(ctx, o.infoSubject(name))
+	return object, classify(fmt.Sprintf("look up object %q of bucket %q", name, o.bucket), err)
 }
 
 // look lists the whole objects, and the subjects of chunks and of infos that belong
@@ -78,6 +86,9 @@ func (o *Objects) look(ctx context.Context) (whole []Object, scraps []string, er
 func (o *Objects) subjects(ctx context.Context) (all map[string]uint64, err error) {
 	err = o.conn.admin(ctx, o.stream(), func(ctx context.Context) error {
 		stream, err := o.conn.js.Stream(ctx, o.stream())
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return hint.Failed("open object store", fmt.Errorf("%w: %w", ErrSetup, err), "start questwatch run again, or have the object store created")
+		}
 		if err != nil {
 			return err
 		}

@@ -22,6 +22,9 @@ type Keeping struct {
 	// messages at the latest, 500,000 by default. While none change it is much rarer.
 	Every    time.Duration
 	Messages int
+	// Bytes is after how many bytes one is taken, 0 for no matter how many: the stream
+	// discards what is far behind.
+	Bytes int64
 	// Baseline is told from which message on a checker reads that knows nothing: it
 	// needs a baseline that begins there or later. 0 says that it goes on from a
 	// checkpoint and needs none.
@@ -31,6 +34,8 @@ type Keeping struct {
 const (
 	// defaultMessages are read in a few seconds.
 	defaultMessages = 500_000
+	// messageOverhead is about what a message takes in the stream beside its data.
+	messageOverhead = 200
 	// idleEvery is how many times rarer checkpoints are while no quest changes.
 	idleEvery = 12
 	// lastTime bounds the last checkpoint, and one that is under way then.
@@ -60,6 +65,7 @@ type keeper struct {
 	none     bool      // there is none to go on from
 	taken    time.Time // the last one, or the beginning
 	messages int       // since then
+	bytes    int64     // since then, about
 	changed  bool      // since then
 	reading  bool      // a baseline
 	record   change.Record
@@ -91,6 +97,7 @@ func (k *keeper) after(r change.Record, caughtUp bool) {
 	c := k.flow.checker
 	k.record, k.settled = r, true
 	k.messages++
+	k.bytes += int64(len(r.Subject)+len(r.Data)) + messageOverhead
 	k.changed = k.changed || !change.IsControl(r.Data)
 	baselined := k.reading && !c.reading
 	k.reading = c.reading
@@ -100,8 +107,8 @@ func (k *keeper) after(r change.Record, caughtUp bool) {
 }
 
 func (k *keeper) due() bool {
-	every := k.flow.keeping.Every
-	if k.messages >= k.flow.keeping.Messages {
+	every, bytes := k.flow.keeping.Every, k.flow.keeping.Bytes
+	if k.messages >= k.flow.keeping.Messages || bytes > 0 && k.bytes >= bytes {
 		return true
 	}
 	since := time.Since(k.taken)
@@ -120,7 +127,7 @@ func (k *keeper) take() {
 	if !ok {
 		return
 	}
-	k.none, k.taken, k.messages, k.changed = false, start, 0, false
+	k.none, k.taken, k.messages, k.bytes, k.changed = false, start, 0, 0, false
 	paused := time.Since(start)
 	r, events := k.record, k.events
 	k.busy.Store(true)
@@ -151,18 +158,20 @@ func (k *keeper) end(last bool) {
 func (f *Flow) save(ctx context.Context, p *Snapshot, r change.Record, events EventsMark, paused time.Duration) {
 	start := time.Now()
 	saved, anchor, err := f.write(ctx, p, r, events)
+	took := time.Since(start)
+	if saved.Name != "" {
+		f.note(func(s *Status) {
+			s.Checkpoint = CheckpointStatus{Seq: saved.Seq, Bytes: saved.Bytes, Stored: anchor.Stored, Took: took, Paused: paused}
+		})
+	}
 	if err != nil {
 		attrs := []any{"seq", uint64(r.Seq), "err", err}
 		if advice := hint.Of(err); advice != "" {
 			attrs = append(attrs, "advice", advice)
 		}
-		f.logger.Warn("a checkpoint could not be stored; the next start would read more of the stream", attrs...)
+		f.logger.Warn("a checkpoint could not be stored, or older ones not be removed", attrs...)
 		return
 	}
-	took := time.Since(start)
-	f.note(func(s *Status) {
-		s.Checkpoint = CheckpointStatus{Seq: saved.Seq, Bytes: saved.Bytes, Stored: anchor.Stored, Took: took, Paused: paused}
-	})
 	f.logger.Info("checkpoint stored", "seq", uint64(saved.Seq), "quests", p.Quests(), "findings", p.findings.Len(), "bytes", saved.Bytes,
 		"took", took.Round(time.Millisecond).String(), "paused", paused.Round(time.Microsecond).String())
 }

@@ -98,6 +98,6 @@ type Checkpoints interface {
 	// ErrDamaged.
 	Load(ctx context.Context, s Saved, fn func(io.Reader) error) error
 	// Save stores what write writes as the checkpoint behind a message, whole or not at
-	// all, and forgets the oldest ones.
+	// all, and forgets the oldest ones. With an error and a name it could not do that.
 	Save(ctx context.Context, seq change.Seq, write func(io.Writer) error) (Saved, error)
 }
