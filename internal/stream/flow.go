@@ -24,14 +24,11 @@ type Flow struct {
 	logger   *slog.Logger
 	marks    marks
 	flight   flight
+	needs    needs
 	epoch    uint64 // the one that this instance wrote last
 
-	mu     sync.Mutex // others ask, and say what they need, while Run goes on
+	mu     sync.Mutex // Status is read while Run writes it
 	status Status
-	// need is where a reader begins that knows nothing, noted is where the session's
-	// baseline begins, and end ends the session.
-	need, noted change.Seq
-	end         context.CancelCauseFunc
 }
 
 // Status says what a Flow is doing.
@@ -192,12 +189,10 @@ func (f *Flow) interrupted(err error, pauses *backoff.ExponentialBackOff) time.D
 func (f *Flow) session(ctx context.Context, active func(epoch uint64)) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	f.mu.Lock()
-	f.end = end
-	f.mu.Unlock()
+	f.needs.start(end)
 	s := &session{
 		config: f.config, postgres: f.postgres, clock: f.clock, cdc: f.cdc, notes: f.notes,
-		logger: f.logger, marks: &f.marks, flight: &f.flight, begins: f.begins,
+		logger: f.logger, marks: &f.marks, flight: &f.flight, needs: &f.needs,
 		stall: func(err error) {
 			if f.enter(stalled, err) {
 				f.logger.Warn("JetStream takes no messages; the log waits in Postgres", "err", err)

@@ -1,7 +1,9 @@
 package stream
 
 import (
+	"context"
 	"errors"
+	"sync"
 
 	"github.com/peerquest/questwatch/internal/change"
 )
@@ -12,30 +14,56 @@ var errNeeded = errors.New("a baseline is needed")
 // Need says that a reader begins at a message and knows nothing: it needs a baseline
 // that begins there or later. If the stream has none, the session ends, and the next
 // one takes one. 0 says that it needs none.
-func (f *Flow) Need(from change.Seq) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.need = from
-	f.see()
+func (f *Flow) Need(from change.Seq) { f.needs.ask(from) }
+
+// needs is where a reader and the sessions of a flow meet.
+type needs struct {
+	mu sync.Mutex // the reader asks while a session runs
+	// from is where the reader begins, on where the session's baseline does; 0 while
+	// nobody needs one, and while the session is about to take one.
+	from, on change.Seq
+	end      context.CancelCauseFunc // of the session
 }
 
-// begins notes where the session's baseline begins, 0 while it has none that can be
-// used, in a stream that ends at a message. It returns what is needed.
-func (f *Flow) begins(baseline, last change.Seq) (need change.Seq) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.need > last+1 {
-		f.need = 0 // it was said of another stream
+func (n *needs) ask(from change.Seq) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.from = from
+	n.see()
+}
+
+// start notes how to end the session that begins.
+func (n *needs) start(end context.CancelCauseFunc) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.on, n.end = 0, end
+}
+
+// open notes where the baseline begins that a session finds in a stream with such an
+// end, and returns what is needed: if that is more, the session is about to take one.
+func (n *needs) open(on, last change.Seq) (from change.Seq) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.from > last+1 {
+		n.from = 0 // it was said of another stream
 	}
-	f.noted = baseline
-	f.see()
-	return f.need
+	if on >= n.from {
+		n.on = on
+	}
+	return n.from
 }
 
-// see ends the session when its baseline will not do. One without is about to take
-// one.
-func (f *Flow) see() {
-	if f.noted != 0 && f.noted < f.need && f.end != nil {
-		f.end(errNeeded)
+// rest notes where a session's new baseline begins, 0 while it is being taken.
+func (n *needs) rest(on change.Seq) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.on = on
+	n.see()
+}
+
+// see ends the session when its baseline will not do.
+func (n *needs) see() {
+	if n.on != 0 && n.on < n.from && n.end != nil {
+		n.end(errNeeded)
 	}
 }

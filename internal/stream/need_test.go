@@ -13,44 +13,40 @@ import (
 
 // A session ends when a reader cannot do with its baseline, whoever says so first.
 func TestNeed(t *testing.T) {
-	type said struct{ need, baseline, last change.Seq }
-	need := func(seq change.Seq) said { return said{need: seq, last: -1 + 1<<62} }
-	begins := func(baseline, last change.Seq) said { return said{baseline: baseline, last: last} }
+	need := func(from change.Seq) func(*needs) { return func(n *needs) { n.ask(from) } }
+	open := func(on, last change.Seq) func(*needs) { return func(n *needs) { n.open(on, last) } }
+	rest := func(on change.Seq) func(*needs) { return func(n *needs) { n.rest(on) } }
 	for name, c := range map[string]struct {
-		said []said
+		said []func(*needs)
 		ends bool
 		need change.Seq // that the next session hears of
 	}{
-		"nobody needs one":              {[]said{begins(10, 50)}, false, 0},
-		"it begins later":               {[]said{begins(10, 50), need(10)}, false, 10},
-		"it begins earlier":             {[]said{begins(10, 50), need(11)}, true, 11},
-		"one goes on from a checkpoint": {[]said{begins(10, 50), need(0)}, false, 0},
-		"asked before the session":      {[]said{need(11), begins(10, 50)}, true, 11},
-		"one is on its way":             {[]said{begins(0, 50), need(11)}, false, 11},
-		"it came too late":              {[]said{begins(0, 50), need(60), begins(55, 90)}, true, 60},
-		"it came":                       {[]said{begins(0, 50), need(40), begins(55, 90)}, false, 40},
-		"it was another stream":         {[]said{need(52), begins(10, 50)}, false, 0},
-		"an empty one":                  {[]said{need(51), begins(0, 50)}, false, 51},
+		"nobody needs one":              {[]func(*needs){open(10, 50)}, false, 0},
+		"it begins later":               {[]func(*needs){open(10, 50), need(10)}, false, 10},
+		"it begins earlier":             {[]func(*needs){open(10, 50), need(11)}, true, 11},
+		"one goes on from a checkpoint": {[]func(*needs){open(10, 50), need(0)}, false, 0},
+		"asked before, one will come":   {[]func(*needs){need(11), open(10, 50), need(11), rest(0), rest(51)}, false, 11},
+		"one is on its way":             {[]func(*needs){open(0, 50), need(11)}, false, 11},
+		"it came too late":              {[]func(*needs){open(0, 50), need(60), rest(55)}, true, 60},
+		"it came":                       {[]func(*needs){open(0, 50), need(40), rest(55)}, false, 40},
+		"it was another stream":         {[]func(*needs){need(52), open(10, 50)}, false, 0},
+		"an empty one":                  {[]func(*needs){need(51), open(0, 50)}, false, 51},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := New(Config{Asked: true}, nil, nil, nil, nil, slog.New(slog.DiscardHandler))
 			ctx, end := context.WithCancelCause(t.Context())
-			f.end = end
-			for _, s := range c.said {
-				if s.last == 1<<62-1 {
-					f.Need(s.need)
-				} else {
-					f.begins(s.baseline, s.last)
-				}
+			f.needs.start(end)
+			for _, say := range c.said {
+				say(&f.needs)
 			}
-			if ended := errors.Is(context.Cause(ctx), errNeeded); ended != c.ends || f.need != c.need {
-				t.Errorf("ended is %v, need is %d", ended, f.need)
+			if ended := errors.Is(context.Cause(ctx), errNeeded); ended != c.ends || f.needs.from != c.need {
+				t.Errorf("ended is %v, need is %d", ended, f.needs.from)
 			}
 			if ended := f.interrupted(errNeeded, backoff.NewExponentialBackOff()); ended != 0 {
 				t.Errorf("the next one begins after %v", ended)
 			}
-			if f.interrupted(ErrBusy, nil); f.need != 0 {
-				t.Errorf("a standby needs one from %d on", f.need)
+			if f.interrupted(ErrBusy, nil); f.needs.from != 0 {
+				t.Errorf("a standby needs one from %d on", f.needs.from)
 			}
 		})
 	}
@@ -72,12 +68,7 @@ func TestNeeded(t *testing.T) {
 	} {
 		s := &session{
 			config: Config{Asked: c.asked}, note: Note{Baseline: 10}, tail: tail{first: c.first, last: c.last},
-			begins: func(baseline, last change.Seq) change.Seq {
-				if baseline != 10 || last != c.last {
-					t.Errorf("%s: begins at %d in a stream up to %d", name, baseline, last)
-				}
-				return c.need
-			},
+			needs: &needs{from: c.need},
 		}
 		if got := s.needed(); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)

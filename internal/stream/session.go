@@ -25,8 +25,7 @@ type session struct {
 	confirmer *confirmer
 	marks     *marks
 	flight    *flight
-	// begins notes where the baseline begins, in a stream that ends at last.
-	begins func(baseline, last change.Seq) (need change.Seq)
+	needs     *needs
 	// stall tells that the session waits for JetStream, and why; held is then true.
 	stall   func(error)
 	held    atomic.Bool
@@ -142,18 +141,10 @@ func (s *session) open(ctx context.Context) (plan, error) {
 	return p, nil
 }
 
-// rests says where the baseline begins that the session's messages rest on.
-func (s *session) rests(on, last change.Seq) (need change.Seq) {
-	if s.begins == nil {
-		return 0
-	}
-	return s.begins(on, last)
-}
-
 // needed is where a baseline must begin to be of use. Of a stream without messages
 // no reader can go on.
 func (s *session) needed() change.Seq {
-	need := s.rests(s.note.Baseline, s.tail.last)
+	need := s.needs.open(s.note.Baseline, s.tail.last)
 	if !s.config.Asked || s.tail.first > s.tail.last {
 		need = s.tail.first
 	}
@@ -210,7 +201,7 @@ func (s *session) takeOver(ctx context.Context, p plan, last uint64) error {
 	// that the stream agrees with.
 	if p.baseline != "" {
 		s.note.Baseline = 0
-		s.rests(0, s.tail.last)
+		s.needs.rest(0)
 	}
 	if p.gap != "" && p.from == 0 {
 		s.note.Gap = p.gap
