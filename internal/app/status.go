@@ -25,6 +25,17 @@ type status struct {
 	Kept      *int64         `json:"wal_kept_bytes,omitempty"`
 	Safe      *int64         `json:"safe_wal_bytes,omitempty"`
 	Alarms    []event.Alarm  `json:"alarms"`
+	// Checkpoint is the newest one, if there is one.
+	Checkpoint *checkpointStatus `json:"checkpoint,omitempty"`
+}
+
+type checkpointStatus struct {
+	Sequence uint64 `json:"sequence"`
+	Bytes    int64  `json:"bytes"`
+	Stored   string `json:"message_stored"`
+	// Took and Paused are 0 where an earlier process took it.
+	Took   float64 `json:"took_seconds"`
+	Paused float64 `json:"paused_seconds"`
 }
 
 // Status is what the program is doing now.
@@ -51,6 +62,12 @@ func (a *App) Status() any {
 	}
 	if s.Marked != 0 {
 		out.Marked = event.Stamp(s.Marked)
+	}
+	if c := w.Checkpoint; c.Seq != 0 {
+		out.Checkpoint = &checkpointStatus{
+			Sequence: uint64(c.Seq), Bytes: c.Bytes, Stored: event.Stamp(change.MillisOf(c.Stored)),
+			Took: c.Took.Seconds(), Paused: c.Paused.Seconds(),
+		}
 	}
 	for r, n := range w.Open {
 		out.Open[r.String()] = n
