@@ -63,6 +63,26 @@ type moments struct {
 	fixed                                    bool // the violation has begun
 }
 
+// read takes the quest's messages between two sequences.
+func (g *gatherer) read(ctx context.Context, from, to change.Seq) error {
+	if from > to {
+		return nil
+	}
+	err := g.stream.Steps(ctx, g.finding.QuestID, from, to, func(r change.Record) error { return g.take(ctx, r) })
+	if err == nil {
+		err = g.close(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	for _, t := range g.kept {
+		if err := g.fillEnd(ctx, t); err != nil {
+			return fmt.Errorf("find the end of transaction %d: %w", t.ID, err)
+		}
+	}
+	return nil
+}
+
 // take is called for each message of the quest.
 func (g *gatherer) take(ctx context.Context, r change.Record) error {
 	if err := g.decoder.Step(r.Data, &g.step); err != nil {
