@@ -50,9 +50,6 @@ type group struct {
 	tx     change.Transaction // of its first message
 	leads  bool
 	counts [change.Participant + 1]int
-	// others are the first changes that would not be shown, in case that there are no
-	// others.
-	others []*Change
 	// rows are what a baseline showed of the followed rows.
 	rows map[rowKey]row
 }
@@ -154,11 +151,6 @@ func (g *gatherer) change(c *seen) error {
 		return g.group.show(c)
 	}
 	g.group.Others++
-	if (g.group.Began || g.group.Ended) && len(g.group.others) < changesShown {
-		described, err := c.describe()
-		g.group.others = append(g.group.others, described)
-		return err
-	}
 	return nil
 }
 
@@ -237,12 +229,6 @@ func (g *gatherer) close(ctx context.Context) error {
 	g.ended = g.ended || t.Ended
 	if !t.leads && !t.Began && !t.Ended {
 		return nil
-	}
-	if len(t.Changes) == 0 {
-		t.Changes, t.Others = t.others, t.Others-len(t.others)
-	}
-	if t.Changes == nil {
-		t.Changes = []*Change{}
 	}
 	g.keep(&t.Transaction)
 	return nil
