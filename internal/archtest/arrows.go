@@ -54,6 +54,9 @@ func place(path string) (string, layer) {
 	if rest == "cmd/bench" {
 		return "cmd", kit
 	}
+	if name, ok := strings.CutPrefix(rest, "deploy/"); ok {
+		return name, leaf // not Go, but its tests are
+	}
 	inner, ok := strings.CutPrefix(rest, "internal/")
 	if !ok {
 		return rest, unknown

@@ -63,7 +63,7 @@ var clauses = map[Rule]func(*Facts) string{
 		if len(f.Participants) > 1 {
 			has = "have"
 		}
-		return fmt.Sprintf("%s of %s %s no approved application", capital(rows(f.Participants)), f.Person, has)
+		return fmt.Sprintf("%s of %s %s no approved application", capital(rows("participant", f.Participants)), f.Person, has)
 	},
 	OpenWithParticipants: func(f *Facts) string {
 		return "The quest is open and somebody takes part" + inParens(f.Participants)
@@ -73,6 +73,19 @@ var clauses = map[Rule]func(*Facts) string{
 	},
 	DuplicateParticipant: func(f *Facts) string {
 		return fmt.Sprintf("%s has %d rows in the quest%s", f.Person, len(f.Participants), inParens(f.Participants))
+	},
+	AssigneeNotParticipant: func(f *Facts) string {
+		return fmt.Sprintf("The quest is assigned to %s, who does not take part", f.Person)
+	},
+	IdleInProgress: func(*Facts) string { return "The quest is in progress and nobody takes part" },
+	ApprovedButDropped: func(f *Facts) string {
+		return fmt.Sprintf("Application %d of %s is approved and the person has dropped out%s", f.Application, f.Person, inParens(f.Participants))
+	},
+	ActiveAfterCompletion: func(f *Facts) string {
+		return "The quest is completed and somebody is still at work" + inParens(f.Participants)
+	},
+	DanglingReference: func(f *Facts) string {
+		return "The quest does not exist and is referred to" + inParens(f.Participants)
 	},
 }
 
@@ -117,6 +130,16 @@ var reasons = map[Cause]func(*Facts) string{
 	Duplicated: func(f *Facts) string {
 		return "the person was added more than once" + lastly(f.Joined)
 	},
+	AssigneeLeft: func(f *Facts) string {
+		return fmt.Sprintf("the person left or was kicked%s and the quest still names them", at(f.Left))
+	},
+	NeverJoined: func(*Facts) string {
+		return "it was assigned without a participant, and none has come since"
+	},
+	Idle:         func(*Facts) string { return "the last participant went and the status stayed, or nobody ever came" },
+	DroppedOut:   func(*Facts) string { return "the application was left as it was" },
+	Unfinished:   func(*Facts) string { return "the completion did not reach them" },
+	QuestMissing: func(*Facts) string { return "its row was deleted or never came" },
 	Unknown: func(*Facts) string {
 		return "the history does not tell how that came about"
 	},
@@ -134,7 +157,7 @@ func inParens(ids []int64) string {
 	if len(ids) == 0 {
 		return ""
 	}
-	return " (" + rows(ids) + ")"
+	return " (" + rows("participant", ids) + ")"
 }
 
 func at(moment string) string {
