@@ -13,6 +13,7 @@ import (
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/drift"
 	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/rule"
 	"github.com/peerquest/questwatch/internal/terminal"
 )
 
@@ -57,7 +58,11 @@ func (p *printer) line(format string, args ...any) {
 func (p *printer) head() {
 	f := &p.e.Finding
 	p.line("finding %s: %s (%s), %s, %s", f.Finding, f.Rule, f.Cause, f.Severity, p.e.State)
-	p.line("quest %d %q", f.QuestID, f.QuestTitle)
+	if f.QuestTitle == "" {
+		p.line("quest %d", f.QuestID)
+	} else {
+		p.line("quest %d %q", f.QuestID, f.QuestTitle)
+	}
 	if f.UserID != nil {
 		if name := p.e.Names[*f.UserID]; name != "" {
 			p.line("user %s, %s", name, *f.UserID)
@@ -308,6 +313,9 @@ func reason(f *event.Finding) string {
 		}
 		return "which does not show it any more"
 	case drift.QuestGone:
+		if f.Rule == rule.DanglingReference {
+			return "nothing refers to it any more"
+		}
 		return "the quest was deleted"
 	case drift.Healed:
 	}
