@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/drift"
@@ -254,7 +255,7 @@ func (p *printer) value(o *Column, value json.RawMessage) string {
 
 // odd is a character that words, numbers and times do not have.
 func odd(r rune) bool {
-	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-.:+", r))
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_-.:+", r)
 }
 
 func (p *printer) incident(i *Incident) {
