@@ -19,31 +19,37 @@ func Schema(t *config.Tables) change.Schema {
 			*name = configured
 		}
 	}
+	// optional is a column that the rules can do without.
+	optional := func(name *string, configured string) {
+		if set(name, configured); configured == config.NoColumn {
+			*name = ""
+		}
+	}
 	q, qc := &s.Quest, &t.Quest.Columns
 	set(&q.Table, t.Quest.Table)
 	set(&q.ID, qc.ID)
-	set(&q.Title, qc.Title)
+	optional(&q.Title, qc.Title)
 	set(&q.Status, qc.Status)
 	set(&q.AssignedTo, qc.AssignedTo)
-	set(&q.IsDeleted, qc.IsDeleted)
-	set(&q.CreatedAt, qc.CreatedAt)
-	set(&q.UpdatedAt, qc.UpdatedAt)
-	set(&q.CompletedAt, qc.CompletedAt)
+	optional(&q.IsDeleted, qc.IsDeleted)
+	optional(&q.CreatedAt, qc.CreatedAt)
+	optional(&q.UpdatedAt, qc.UpdatedAt)
+	optional(&q.CompletedAt, qc.CompletedAt)
 	a, ac := &s.Application, &t.Application.Columns
 	set(&a.Table, t.Application.Table)
 	set(&a.ID, ac.ID)
 	set(&a.QuestID, ac.QuestID)
 	set(&a.User, ac.User)
 	set(&a.Status, ac.Status)
-	set(&a.AppliedAt, ac.AppliedAt)
-	set(&a.ReviewedAt, ac.ReviewedAt)
+	optional(&a.AppliedAt, ac.AppliedAt)
+	optional(&a.ReviewedAt, ac.ReviewedAt)
 	p, pc := &s.Participant, &t.Participant.Columns
 	set(&p.Table, t.Participant.Table)
 	set(&p.ID, pc.ID)
 	set(&p.QuestID, pc.QuestID)
 	set(&p.User, pc.User)
 	set(&p.Status, pc.Status)
-	set(&p.JoinedAt, pc.JoinedAt)
+	optional(&p.JoinedAt, pc.JoinedAt)
 	set(&s.User.Table, t.User.Table)
 	set(&s.User.ID, t.User.Columns.ID)
 	set(&s.User.Username, t.User.Columns.Username)

@@ -89,6 +89,10 @@ type Alarm struct {
 	Heartbeat   time.Duration `yaml:"heartbeat"`    // without anything through the slot
 }
 
+// NoColumn is the name of a column that there is not. Only those may be missing that
+// the rules can do without: times, the title, and whether a quest is deleted.
+const NoColumn = "none"
+
 // Tables names the application's tables and columns.
 type Tables struct {
 	Quest       QuestTable       `yaml:"quest"`

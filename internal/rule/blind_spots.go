@@ -17,6 +17,10 @@ func assignee(dst []Violation, q *quest.Quest) []Violation {
 		cause = AssigneeLeft
 	case q.Handed:
 		cause = NeverJoined
+	case q.HasParticipant(q.Assigned):
+		// Nobody saw it, but the row that has dropped out says so: what a kick leaves
+		// where somebody else stays.
+		cause = AssigneeLeft
 	}
 	return append(dst, Violation{Rule: AssigneeNotParticipant, Cause: cause, User: q.Assigned})
 }

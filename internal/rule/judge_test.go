@@ -132,6 +132,25 @@ func TestOperations(t *testing.T) {
 	}
 }
 
+// TestAssigneeOfASnapshot: rows alone say of an assignee that he dropped out, and
+// of one without a row nothing.
+func TestAssigneeOfASnapshot(t *testing.T) {
+	q := &quest.Quest{
+		ID: 1, Exists: true, Status: quest.InProgress, Assigned: 2,
+		Participants: []quest.Participant{{ID: 1, User: 1, Status: quest.Joined, Direct: true}, {ID: 2, User: 2, Status: quest.Dropped}},
+	}
+	for _, want := range []struct {
+		cause    rule.Cause
+		severity rule.Severity
+	}{{rule.AssigneeLeft, rule.Info}, {rule.Unknown, rule.Warning}} {
+		found := rule.Judge(nil, q)
+		if got := found[len(found)-1]; got.Rule != rule.AssigneeNotParticipant || got.Cause != want.cause || got.Severity != want.severity {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+		q.Participants = q.Participants[:1]
+	}
+}
+
 func play(t *testing.T, script string) *quest.Quest {
 	t.Helper()
 	return stateAfter(t, script).Quest(1)

@@ -94,6 +94,9 @@ func naive(q *quest.Quest) (all []rule.Violation) {
 	all = append(all, naiveDuplicates(q)...)
 	if q.Assigned != 0 && participants(q, q.Assigned, true) == nil {
 		cause := rule.Unknown
+		if participants(q, q.Assigned, false) != nil {
+			cause = rule.AssigneeLeft
+		}
 		if q.Handed {
 			cause = rule.NeverJoined
 		}
@@ -253,7 +256,11 @@ func phases(q *quest.Quest) (all []rule.Violation) {
 	for i := range all {
 		all[i].Cause = rule.Unknown
 	}
-	return append(all, naiveDuplicates(q)...) // 5
+	all = append(all, naiveDuplicates(q)...) // 5
+	for i := range all {
+		all[i].Severity = rule.SeverityOf(all[i].Rule, all[i].Cause)
+	}
+	return all
 }
 
 func TestJudgeAgainstNaive(t *testing.T) {
