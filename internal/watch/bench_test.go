@@ -18,7 +18,7 @@ import (
 // between. It reports row changes per second of time and of a core, and what the
 // state of a quest takes in memory (titles are empty).
 func BenchmarkJudge(b *testing.B) {
-	judged(b, 20_000, 2_000)
+	judgeDays(b, 20_000, 2_000)
 }
 
 // BenchmarkJudgeMillion is the same with a million quests, and reports the longest
@@ -26,7 +26,7 @@ func BenchmarkJudge(b *testing.B) {
 // collection beside each.
 func BenchmarkJudgeMillion(b *testing.B) {
 	before := pauses()
-	take, day := judged(b, 1_000_000, 20_000)
+	take, day := judgeDays(b, 1_000_000, 20_000)
 	for range 5 {
 		collected := make(chan struct{})
 		go func() {
@@ -41,9 +41,9 @@ func BenchmarkJudgeMillion(b *testing.B) {
 	b.ReportMetric(longest(before, pauses()).Seconds()*1000, "gc-pause-ms")
 }
 
-// judged measures busy days of a crowd of quests, and returns what takes a message
+// judgeDays measures busy days of a crowd of quests, and returns what takes a message
 // and the messages of a day.
-func judged(b *testing.B, quests, busy int) (take func(change.Record), day []change.Record) {
+func judgeDays(b *testing.B, quests, busy int) (take func(change.Record), day []change.Record) {
 	day, changes := newCrowd(quests).day(busy)
 	before := heap()
 	checker := watch.NewChecker(testRules())
