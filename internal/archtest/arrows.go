@@ -29,9 +29,10 @@ var layers = map[string]layer{
 	"stream": flow, "watch": flow, "replay": flow, "audit": flow, "repair": flow, "alert": flow, "trend": flow, "web": flow,
 	"pgsource": adapter, "pgstore": adapter, "bus": adapter,
 	"event": domain, "remedy": domain, "drift": domain, "rule": domain, "quest": domain, "change": domain,
-	"hint":    leaf, // what an operator can do about an error
-	"pgjson":  leaf, // Postgres's values as JSON, for both of its adapters
-	"testkit": kit, "demo": kit, "bench": kit,
+	"hint":     leaf, // what an operator can do about an error
+	"pgjson":   leaf, // Postgres's values as JSON, for both of its adapters
+	"terminal": leaf, // text from elsewhere, made harmless
+	"testkit":  kit, "demo": kit, "bench": kit,
 	"archtest": self,
 }
 

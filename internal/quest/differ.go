@@ -25,7 +25,7 @@ func Differ(a, b *State, limit int) (differences []string) {
 
 // describe is everything that rows say of a quest, as text.
 func (s *State) describe(id int64) string {
-	q := s.quests[id]
+	q := s.Quest(id)
 	if q == nil {
 		return "nothing"
 	}
