@@ -91,12 +91,12 @@ func keyOf(f *sighting) peerquest.Key {
 }
 
 // answers reports whether a finding is the one expected: begun by the same
-// transaction, for the same cause, as far as either is known.
+// transaction, for the same cause and mattering as much, as far as that is known.
 func answers(f *sighting, e *peerquest.Expectation) bool {
 	if e.XID != 0 && e.XID != f.Transaction.ID {
 		return false
 	}
-	return e.Cause == "" || e.Cause == string(f.Cause)
+	return e.Cause == "" || e.Cause == string(f.Cause) && e.Severity == f.Severity.String()
 }
 
 func latency(waits []time.Duration) (l Latency) {

@@ -104,7 +104,8 @@ func sighted(which rule.Rule, severity rule.Severity, cause rule.Cause, quest in
 
 // The comparison itself must be able to fail.
 func TestCompare(t *testing.T) {
-	expected := peerquest.Expectation{Rule: "unassigned", QuestID: 7, Cause: "assignment_lost", XID: 9, Kind: peerquest.Injected}
+	expected := peerquest.Expectation{Rule: "unassigned", QuestID: 7, Cause: "assignment_lost", Severity: "warning", XID: 9, Kind: peerquest.Injected}
+	left := peerquest.Expectation{Rule: "assignee_not_participant", QuestID: 7, Cause: "assignee_left", Severity: "info", XID: 9, Kind: peerquest.Legit}
 	right := sighted(rule.Unassigned, rule.Warning, rule.AssignmentLost, 7, 9)
 	for name, test := range map[string]struct {
 		truth         []peerquest.Expectation
@@ -117,6 +118,10 @@ func TestCompare(t *testing.T) {
 		"other transaction": {[]peerquest.Expectation{expected}, []sighting{sighted(rule.Unassigned, rule.Warning, rule.AssignmentLost, 7, 8)}, 1, 1},
 		"other cause":       {[]peerquest.Expectation{expected}, []sighting{sighted(rule.Unassigned, rule.Info, rule.Released, 7, 9)}, 1, 0},
 		"other quest":       {[]peerquest.Expectation{expected}, []sighting{sighted(rule.Unassigned, rule.Warning, rule.AssignmentLost, 8, 9)}, 1, 1},
+		"other severity":    {[]peerquest.Expectation{expected}, []sighting{sighted(rule.Unassigned, rule.Info, rule.AssignmentLost, 7, 9)}, 1, 0},
+		"left":              {[]peerquest.Expectation{left}, []sighting{sighted(rule.AssigneeNotParticipant, rule.Info, rule.AssigneeLeft, 7, 9)}, 0, 0},
+		"left, not told":    {[]peerquest.Expectation{left}, nil, 1, 0},
+		"left, an alarm":    {[]peerquest.Expectation{left}, []sighting{sighted(rule.AssigneeNotParticipant, rule.Warning, rule.AssigneeLeft, 7, 9)}, 1, 1},
 		"info alone":        {nil, []sighting{sighted(rule.MissingParticipant, rule.Info, rule.Departed, 7, 9)}, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

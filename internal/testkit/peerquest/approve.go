@@ -148,6 +148,13 @@ func fix(r *request, key Key) {
 		r.saveQuest(func(q *questRow) { q.status = inProgress })
 	case Unassigned:
 		r.saveQuest(func(q *questRow) { q.assignedTo = ptr(r.mem.active()[0].user) })
+	case AssigneeNotParticipant:
+		r.saveQuest(func(q *questRow) {
+			q.assignedTo = nil
+			if active := r.mem.active(); len(active) > 0 {
+				q.assignedTo = ptr(active[0].user)
+			}
+		})
 	case DuplicateParticipant:
 		for i := len(r.mem.parts) - 1; i >= 0; i-- {
 			if r.mem.parts[i].user == key.UserID {
