@@ -19,6 +19,7 @@ func FuzzStep(f *testing.F) {
 		`"source":{"db":"\ud800","epoch":1,"snapshot":true},"changes":[],"x":[1.5E-7,[],{}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var d change.Decoder
+		bothWays(t, &d, data)
 		var got change.Step
 		if d.Step(data, &got) != nil {
 			return

@@ -121,6 +121,10 @@ func (t *Tracker) Judge(dst []Transition, id int64, q *quest.Quest, violations [
 		case violations[i].Severity > e.Violation.Severity:
 			dst = e.end(dst, at, where, CauseChanged)
 			continue
+		case e.phase == suspected && where.Origin == FromBaseline && violations[i].Cause != e.Violation.Cause:
+			// It ended and began again where nobody looked.
+			dst = e.end(dst, at, where, Restated)
+			continue
 		}
 		v, was := violations[i], &e.Violation
 		v.Cause, v.Severity = was.Cause, was.Severity

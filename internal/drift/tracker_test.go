@@ -97,7 +97,8 @@ func naive(all []happening) [][]told {
 			}
 			k := key{l.Rule, userOf(l.User)}
 			cause, still := h.found[k]
-			if still && severity(k.rule, cause) <= severity(l.Rule, l.Cause) {
+			unseen := !l.open && cause != l.Cause && h.where.Origin == drift.FromBaseline
+			if still && !unseen && severity(k.rule, cause) <= severity(l.Rule, l.Cause) {
 				going[k] = true
 				continue
 			}

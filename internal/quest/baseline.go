@@ -13,15 +13,17 @@ func (s *State) BeginBaseline() { s.baseline = &shards{} }
 
 // EndBaseline puts the new state in place. What the baseline did not restate is
 // gone and leaves no history, because nobody knows when or why it went; the
-// history of what it did restate is kept as far as it can still be true.
-func (s *State) EndBaseline() {
+// history of what it did restate is kept as far as it can still be true. missed says
+// that changes were lost before it: whether an approval without a participant failed,
+// or whoever it was for came and left, nobody saw.
+func (s *State) EndBaseline(missed bool) {
 	if s.baseline == nil {
 		return
 	}
 	var q, old Quest
 	for _, id := range s.baseline.ids() {
 		if s.load(&old, &s.quests, id) && s.load(&q, s.baseline, id) {
-			q.inherit(&old)
+			q.inherit(&old, missed)
 			s.store(&q, s.baseline)
 		}
 	}
@@ -29,7 +31,7 @@ func (s *State) EndBaseline() {
 }
 
 // inherit takes over what an earlier state of the same quest remembers.
-func (q *Quest) inherit(old *Quest) {
+func (q *Quest) inherit(old *Quest, missed bool) {
 	for i := range q.Applications {
 		a := &q.Applications[i]
 		if j, found := old.findApplication(a.ID); found {
@@ -39,6 +41,9 @@ func (q *Quest) inherit(old *Quest) {
 		}
 	}
 	q.forgetFulfilled(old)
+	if missed {
+		q.forgetUnfulfilled()
+	}
 	came := false
 	for i := range q.Participants {
 		p := &q.Participants[i]
@@ -57,6 +62,7 @@ func (q *Quest) inherit(old *Quest) {
 		q.Released = old.Released
 	}
 	q.inheritAssignee(old)
+	q.meet()
 }
 
 // inheritAssignee keeps what is known of the assignee. One who ceased to take part
@@ -79,6 +85,15 @@ func (q *Quest) forgetFulfilled(old *Quest) {
 	for i := range q.Applications {
 		if a := &q.Applications[i]; old.HasParticipant(a.User) && !q.HasParticipant(a.User) {
 			a.Approved, a.ApprovedAt, a.Met = 0, 0, false
+		}
+	}
+}
+
+// forgetUnfulfilled forgets the approvals of which no participant is known to have come.
+func (q *Quest) forgetUnfulfilled() {
+	for i := range q.Applications {
+		if a := &q.Applications[i]; !a.Met && !q.HasParticipant(a.User) {
+			a.Approved, a.ApprovedAt = 0, 0
 		}
 	}
 }

@@ -62,12 +62,14 @@ func approvedOf(user string) func(pairRow) bool {
 func active(r pairRow) bool { return r.Status != "dropped" }
 
 // frame is a quest after a change. Blind frames are those that nobody saw
-// happen: a baseline's result and a truncate's.
+// happen: a baseline's result and a truncate's. missed are those of baselines before
+// which changes were lost.
 type frame struct {
 	rows
 	commit change.LSN
 	step   int
 	blind  bool
+	missed bool
 	number int
 }
 
@@ -179,9 +181,10 @@ func (m *model) lastOfStep(id int64, f frame) bool {
 }
 
 // approval: the commit that was seen to approve an application, unless a
-// participant came of it and went unseen; and whether it was seen to be taken
-// back.
+// participant came of it and went unseen, or may have; and whether it was seen to
+// be taken back.
 func (m *model) approval(id, app int64) (approved change.LSN, revoked bool) {
+	met := false
 	m.transitions(id, func(before, after frame) {
 		a, found := after.apps[app]
 		was := before.apps[app]
@@ -191,13 +194,18 @@ func (m *model) approval(id, app int64) (approved change.LSN, revoked bool) {
 		case after.blind && (was.User != a.User || is != had):
 			approved, revoked = 0, false
 		case is && (!had || was.User != a.User):
-			approved, revoked = after.commit, false
+			approved, revoked, met = after.commit, false, false
 		case !is && had:
 			approved, revoked = 0, true
 		}
 		if after.blind && found && count(before.parts, of(a.User)) > 0 && count(after.parts, of(a.User)) == 0 {
 			approved = 0
 		}
+		here := found && count(after.parts, of(a.User)) > 0
+		if after.missed && !here && !met {
+			approved = 0
+		}
+		met = met || here && m.lastOfStep(id, after)
 	})
 	return approved, revoked
 }
@@ -205,7 +213,7 @@ func (m *model) approval(id, app int64) (approved change.LSN, revoked bool) {
 // met: a step since the approval that was seen left the person with a row.
 func (m *model) met(id, app int64, approved change.LSN) bool {
 	for _, f := range m.frames[id] {
-		if approved != 0 && f.commit >= approved && !f.blind && m.lastOfStep(id, f) && count(f.parts, of(f.apps[app].User)) > 0 {
+		if approved != 0 && f.commit >= approved && m.lastOfStep(id, f) && count(f.parts, of(f.apps[app].User)) > 0 {
 			return true
 		}
 	}

@@ -116,11 +116,7 @@ func (s *State) applyChange(q *Quest, c *change.Change, v *visit) error {
 	if int(c.Entity) >= len(s.columns) {
 		return fmt.Errorf("unknown entity %d", c.Entity)
 	}
-	data := c.After
-	if c.Op == change.Delete {
-		data = c.Before
-	}
-	r, err := s.read(c.Entity, data)
+	r, err := s.read(c)
 	if err != nil {
 		return err
 	}

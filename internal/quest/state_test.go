@@ -285,9 +285,11 @@ func (w *world) baseline() {
 	for id, f := range w.model.frames {
 		frames[id] = len(f)
 	}
-	for range rapid.IntRange(0, 6).Draw(w.T, "unseen") {
+	n := rapid.IntRange(0, 6).Draw(w.T, "unseen")
+	for range n {
 		w.change(&unseen)
 	}
+	missed := n > 0 || rapid.Bool().Draw(w.T, "missed")
 	w.state.BeginBaseline()
 	if rapid.IntRange(0, 4).Draw(w.T, "begun twice") == 0 {
 		w.restate(1)
@@ -296,11 +298,12 @@ func (w *world) baseline() {
 	for _, id := range sortedIDs(w.model.quests) {
 		w.restate(id)
 	}
-	w.state.EndBaseline()
-	w.state.EndBaseline() // the second one has nothing to end
+	w.state.EndBaseline(missed)
+	w.state.EndBaseline(missed) // the second one has nothing to end
 	for id := range w.model.quests {
 		w.model.frames[id] = w.model.frames[id][:frames[id]]
 		w.model.note(id, w.lsn, w.step, true)
+		w.model.frames[id][frames[id]].missed = missed
 	}
 	w.model.forget()
 }

@@ -60,7 +60,7 @@ func missingCause(q *quest.Quest, a *quest.Application) Cause {
 	switch {
 	case q.Departed(a.User):
 		return Departed
-	case a.Approved != 0:
+	case a.Approved != 0 && !a.Met:
 		return ApprovalFailed
 	}
 	return Unknown

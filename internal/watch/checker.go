@@ -234,7 +234,7 @@ func (c *Checker) baselined(seq change.Seq, r *change.Control) {
 	if !c.reading {
 		return
 	}
-	c.state.EndBaseline()
+	c.state.EndBaseline(!c.known)
 	c.known, c.reading, c.blind = true, false, false
 	c.large = large{}
 	c.judgeAll(drift.Where{
