@@ -73,7 +73,8 @@ type Stream struct {
 
 // Watch is the checker.
 type Watch struct {
-	Enabled bool `yaml:"enabled"`
+	Enabled     bool          `yaml:"enabled"`
+	VerifyEvery time.Duration `yaml:"verify_every"` // between comparisons of the state with the database; 0 for none
 }
 
 // Alarm is where alarms begin.
@@ -175,7 +176,7 @@ func Default() Config {
 			MaxRows:    4096, MaxBytes: 8 << 20,
 			KeepFor: 7 * 24 * time.Hour, KeepBytes: 8 << 30, KeepEvents: 400 * 24 * time.Hour,
 		},
-		Watch: Watch{Enabled: true},
+		Watch: Watch{Enabled: true, VerifyEvery: time.Hour},
 		Alarm: Alarm{WALKept: 1 << 30, SafePercent: 25, DiskFree: 1 << 30, Lag: time.Minute, Heartbeat: 15 * time.Second},
 		Rules: Rules{
 			MissingParticipant: on, OrphanParticipant: on, OpenWithParticipants: on, Unassigned: on, DuplicateParticipant: on,
