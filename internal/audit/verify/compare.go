@@ -25,7 +25,7 @@ const (
 	maxMismatched = 1000
 	// maxRounds bounds the snapshots for what is pending. The pauses before them grow
 	// from the first to the longest.
-	maxRounds                = 16
+	maxRounds                = 10
 	firstPause, longestPause = 20 * time.Millisecond, 2 * time.Second
 	// strikes are the snapshots in a row that a quest must differ in.
 	strikes = 2
@@ -70,7 +70,7 @@ func (p *pass) compareStretch(ctx context.Context, s stretch) error {
 		var c *comparer
 		err := p.moment(ctx, func(at At, rows Rows) error {
 			c = p.comparer(at, s.ids)
-			c.limit = maxPending
+			c.limit, c.end = maxPending, s.last
 			if err := rows.Range(ctx, s.first, s.last, c.row); err != nil {
 				return err
 			}
@@ -139,8 +139,10 @@ type comparer struct {
 	at   At
 	ids  []int64 // to compare though there may be no row of them, ascending
 	done int64   // up to here all are compared
-	// limit is how many quests may be pending before errFull.
+	// limit is how many quests may be pending before errFull, unless all up to end are
+	// compared.
 	limit int
+	end   int64
 
 	rows    *quest.State // what the rows make that have been read
 	batch   []int64      // the quests in it, ascending
@@ -186,7 +188,7 @@ func (c *comparer) flush(last int64) error {
 		}
 		c.done = ids[len(ids)-1]
 		c.ids = c.ids[upTo(c.ids, c.done):]
-		if len(c.pending) >= c.limit && c.done < last {
+		if len(c.pending) >= c.limit && c.done < c.end {
 			return errFull
 		}
 	}
