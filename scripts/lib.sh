@@ -54,6 +54,13 @@ ensure_postgres() {
   [ -n "$(postgres_bin || true)" ] || die "Postgres was installed, but initdb is not to be found; name its folder in QUESTWATCH_TEST_PG_BIN"
 }
 
+# The module for Django is tested with what Debian has, not with a Python that comes first on PATH.
+ensure_django() {
+  "${QUESTWATCH_TEST_PYTHON:-/usr/bin/python3}" -c 'import django.db.backends.postgresql.base' 2>/dev/null && return
+  [ -z "${QUESTWATCH_TEST_PYTHON:-}" ] || die "$QUESTWATCH_TEST_PYTHON has no Django"
+  install_packages python3-django python3-psycopg2
+}
+
 # The versions that can be had without installing a server: packages that hold initdb and postgres alone.
 postgres_pins=(14.23.0-beta.17 15.18.0-beta.17 16.14.0-beta.17 17.10.0-beta.17 18.4.0-beta.17)
 

@@ -35,7 +35,8 @@ and reports what does not hold. It needs no NATS.
 With --fix it repairs, one transaction a quest, and prints the SQL that takes the repairs
 back. A snapshot has no history: an approved applicant without a participant may be a
 failed approval or a person who left, so these are left alone without --include-unknown.
---compat django audits and repairs exactly as PeerQuest's own audit command did.
+--compat django audits and repairs exactly as PeerQuest's own audit command did: it knows
+five of the rules, and none of their settings.
 
 Exit status: 0 nothing remains, 1 findings remain (see --fail-on), 2 wrong usage or
 configuration, 3 a failure, such as a quest that could not be repaired.`,
@@ -75,6 +76,7 @@ func (f *auditFlags) run(cmd *cobra.Command) (err error) {
 	if err := f.wantsDSN(); err != nil {
 		return err
 	}
+	f.cfg.Rules = app.Rules(&f.config).Policy
 	if f.report != "" {
 		if out.File, err = audit.OpenDestination(f.report); err != nil {
 			return err

@@ -175,6 +175,48 @@ func TestUnknownSettingIsNamedWithItsPlace(t *testing.T) {
 	refused(t, command(t, "run", "--config", file), exitUsage, file+":3:3", "slots")
 }
 
+func TestUnusableRulesAndWordsAreNamedWithTheirPlace(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "questwatch.yaml")
+	for settings, says := range map[string]string{
+		"statuses: {quest: {in_progress: \"open\"}}":                 "statuses.quest.in_progress: \"open\" stands for open already",
+		"statuses: {participant: {joined: \"\"}}":                    "statuses.participant.joined: want at least one word",
+		"rules: {missing_participant: {severity: {departed: none}}}": "rules.missing_participant.severity.departed: want info, warning or critical",
+		"rules: {missing_participant: {severity: {released: info}}}": file + ":1:42: unknown key \"rules.missing_participant.severity.released\"",
+		"rules: {missing_participants: {enabled: false}}":            file + ":1:9: unknown key \"rules.missing_participants\"",
+		"ways_back: {in_progress_to_open: soon}":                     "ways_back.in_progress_to_open: want never, released or always",
+		"watch: {deleted: some}":                                     file + ":1:18: watch.deleted: want true or false",
+		"tables: {quest: {columns: {deleted: none}}}":                file + ":1:28: unknown key \"tables.quest.columns.deleted\"",
+	} {
+		if err := os.WriteFile(file, []byte(settings+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"run", "audit"} {
+			refused(t, command(t, with("postgres://localhost:1/none", name, "--config", file)...), exitUsage, says)
+		}
+	}
+}
+
+// TestAuditJudgesAsConfigured: another site's tables, and rules by the file alone.
+func TestAuditJudgesAsConfigured(t *testing.T) {
+	dsn := testkit.Database(t, testkit.LoadOtherSite)
+	execute(t, dsn, `INSERT INTO "My App"."Task" VALUES (1, 'in Arbeit', NULL)`)
+	execute(t, dsn, `INSERT INTO "My App".members (task, person, state, note) VALUES (1, 8, 'aktiv', '')`)
+	file := filepath.Join(t.TempDir(), "questwatch.yaml")
+	for text, status := range map[string]int{
+		testkit.OtherSiteYAML: exitFindings,
+		strings.Replace(testkit.OtherSiteYAML, "direct_join: critical", "direct_join: info", 1) +
+			"  unassigned: {severity: {assignment_lost: info}}\n": exitFine,
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got := command(t, with(dsn, "audit", "--config", file)...)
+		if got.status != status || !strings.Contains(got.stdout, "switched off: idle_in_progress") || !strings.Contains(got.stdout, "user alice") {
+			t.Errorf("status %d, want %d; %s\n%s", got.status, status, got.stderr, got.stdout)
+		}
+	}
+}
+
 func TestUnreachableDatabase(t *testing.T) {
 	dsn := testkit.Database(t)
 	cluster := testkit.Postgres(t)

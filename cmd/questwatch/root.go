@@ -85,22 +85,28 @@ func root() *cobra.Command {
 	}
 	cmd.SetVersionTemplate("{{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{err, c.CommandPath()} })
-	cmd.AddCommand(runCommand(), auditCommand(), verifyCommand(), demoCommand(), versionCommand())
-	for _, c := range append(cmd.Commands(), cmd) {
-		if c.Args == nil {
-			c.Args = cobra.NoArgs
-		}
-		check := c.Args
-		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
-				return usageError{err, c.CommandPath()}
-			}
-			return nil
-		}
-		run := c.RunE
-		c.RunE = func(c *cobra.Command, args []string) error { return inCommand(c, run(c, args)) }
-	}
+	cmd.AddCommand(runCommand(), auditCommand(), verifyCommand(), demoCommand(), showCommand(), versionCommand())
+	nameUsage(cmd)
 	return cmd
+}
+
+// nameUsage makes usage errors of a command and those below it say whose they are.
+func nameUsage(cmd *cobra.Command) {
+	if cmd.Args == nil {
+		cmd.Args = cobra.NoArgs
+	}
+	check := cmd.Args
+	cmd.Args = func(c *cobra.Command, args []string) error {
+		if err := check(c, args); err != nil {
+			return usageError{err, c.CommandPath()}
+		}
+		return nil
+	}
+	run := cmd.RunE
+	cmd.RunE = func(c *cobra.Command, args []string) error { return inCommand(c, run(c, args)) }
+	for _, c := range cmd.Commands() {
+		nameUsage(c)
+	}
 }
 
 // inCommand notes in a usage error whose it is.
@@ -197,9 +203,22 @@ func newLogger(w io.Writer, c *config.Log) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
+// server declares the flags of every command that reads the streams.
+func (s *settings) server(cmd *cobra.Command) {
+	s.text(cmd, "data", "the data `DIR` of the embedded NATS server", func(c *config.Config) *string { return &c.Data })
+	s.text(cmd, "nats", "an external NATS server's `URL`, in place of the embedded one; NATS_URL works too", func(c *config.Config) *string { return &c.NATS.URL })
+	s.text(cmd, "nats-context", "reach the external NATS server as the nats command's context `NAME` says", func(c *config.Config) *string { return &c.NATS.Context })
+	s.text(cmd, "namespace", "first part of all stream and subject `NAME`s", func(c *config.Config) *string { return &c.Namespace })
+}
+
+// namesDSN reports whether a database is named.
+func (s *settings) namesDSN() bool {
+	return s.config.Postgres.DSN != "" || os.Getenv("PGHOST") != "" || os.Getenv("PGSERVICE") != "" || os.Getenv("PGDATABASE") != ""
+}
+
 // wantsDSN refuses to guess a database: libpq's defaults would be somebody's.
 func (s *settings) wantsDSN() error {
-	if s.config.Postgres.DSN != "" || os.Getenv("PGHOST") != "" || os.Getenv("PGSERVICE") != "" || os.Getenv("PGDATABASE") != "" {
+	if s.namesDSN() {
 		return nil
 	}
 	return usageError{error: fmt.Errorf("no database is named: give --dsn URL, set QUESTWATCH_POSTGRES_DSN, or use libpq's variables")}

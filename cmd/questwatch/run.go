@@ -47,15 +47,12 @@ same slot stands by and takes over when the first one ends. SIGTERM stops it.`,
 		},
 	}
 	s.common(cmd)
-	s.text(cmd, "data", "the data `DIR` of the embedded NATS server", func(c *config.Config) *string { return &c.Data })
-	s.text(cmd, "nats", "an external NATS server's `URL`, in place of the embedded one; NATS_URL works too", func(c *config.Config) *string { return &c.NATS.URL })
-	s.text(cmd, "nats-context", "reach the external NATS server as the nats command's context `NAME` says", func(c *config.Config) *string { return &c.NATS.Context })
+	s.server(cmd)
 	s.text(cmd, "nats-listen", "where the embedded NATS server listens, `HOST:PORT`", func(c *config.Config) *string { return &c.NATS.Listen })
 	s.text(cmd, "nats-monitoring", "the external NATS server's monitoring `URL`: it says how soon what is acknowledged is on the disk; several with commas between", func(c *config.Config) *string { return &c.NATS.Monitoring })
 	s.text(cmd, "durability", "when NATS syncs what it stores, `HOW`: interval, or always (before it acknowledges)", func(c *config.Config) *string { return &c.Stream.Durability })
 	complete(cmd, "durability", "interval", "always")
 	s.text(cmd, "http", "where health is served, `HOST:PORT`; empty for nowhere", func(c *config.Config) *string { return &c.HTTP.Listen })
-	s.text(cmd, "namespace", "first part of all stream and subject `NAME`s", func(c *config.Config) *string { return &c.Namespace })
 	cmd.Flags().BoolVar(&noSetup, "no-setup", false, "change nothing in the database but the slot: exit with the statements to run instead")
 	cmd.Flags().BoolVar(&streamOnly, "stream-only", false, "stream the changes and do not check them")
 	cmd.Flags().BoolVar(&noWait, "no-wait", false, "exit with status 3 when another instance is streaming, do not stand by")

@@ -8,7 +8,7 @@ import (
 
 	"github.com/peerquest/questwatch/internal/app"
 	"github.com/peerquest/questwatch/internal/audit/verify"
-	"github.com/peerquest/questwatch/internal/config"
+	"github.com/peerquest/questwatch/internal/terminal"
 )
 
 func verifyCommand() *cobra.Command {
@@ -33,7 +33,8 @@ failure: nobody answers, or some quests could not be compared.`,
 			if output != "text" && output != "json" {
 				return usageError{error: fmt.Errorf("--output is %q: want text or json", output)}
 			}
-			if _, err := s.load(cmd); err != nil {
+			logger, err := s.load(cmd)
+			if err != nil {
 				return err
 			}
 			progress, done := progressBar(cmd.ErrOrStderr(), "verify")
@@ -41,7 +42,7 @@ failure: nobody answers, or some quests could not be compared.`,
 				if progress != nil && p.Quests > 0 {
 					progress(int64(p.Done), int64(p.Quests))
 				}
-			})
+			}, logger)
 			done()
 			if err != nil {
 				return err
@@ -50,22 +51,23 @@ failure: nobody answers, or some quests could not be compared.`,
 		},
 	}
 	s.base(cmd)
-	s.text(cmd, "data", "the data `DIR` of the instance's embedded NATS server", func(c *config.Config) *string { return &c.Data })
-	s.text(cmd, "nats", "the `URL` of the external NATS server that the instance uses; NATS_URL works too", func(c *config.Config) *string { return &c.NATS.URL })
-	s.text(cmd, "nats-context", "reach that server as the nats command's context `NAME` says", func(c *config.Config) *string { return &c.NATS.Context })
-	s.text(cmd, "namespace", "first part of the instance's stream and subject `NAME`s", func(c *config.Config) *string { return &c.Namespace })
+	s.server(cmd)
 	cmd.Flags().StringVar(&output, "output", "text", "`FORMAT`: text, or json (one last line)")
 	complete(cmd, "output", "text", "json")
 	return cmd
 }
 
 // report prints a comparison and turns it into how the program ends.
-func report(cmd *cobra.Command, result *verify.Result, asJSON bool) (err error) {
+func report(cmd *cobra.Command, result *verify.Result, asJSON bool) error {
+	text := result.String()
 	if asJSON {
-		err = json.NewEncoder(cmd.OutOrStdout()).Encode(result)
-	} else {
-		_, err = fmt.Fprint(cmd.OutOrStdout(), result)
+		line, err := json.Marshal(result)
+		if err != nil {
+			return fmt.Errorf("encode the result: %w", err)
+		}
+		text = string(terminal.JSON(line)) + "\n"
 	}
+	_, err := fmt.Fprint(cmd.OutOrStdout(), text)
 	switch {
 	case err != nil:
 		return fmt.Errorf("print the result: %w", err)

@@ -90,7 +90,7 @@ func TestVerifyWithoutInstance(t *testing.T) {
 		status int
 		says   []string
 	}{
-		"no data":       {[]string{"--data", nobody}, exitFailure, []string{nobody, "no server has run"}},
+		"no data":       {[]string{"--data", nobody}, exitFailure, []string{nobody, "no instance runs", "questwatch run"}},
 		"no server":     {[]string{"--nats", "nats://me:" + secret + "@127.0.0.1:1"}, exitFailure, []string{"no nats server is reachable"}},
 		"no instance":   {[]string{"--nats", server.URL()}, exitFailure, []string{"no running instance answers", "questwatch run", "--namespace"}},
 		"bad output":    {[]string{"--output", "xml"}, exitUsage, []string{"want text or json", "questwatch verify --help"}},

@@ -157,8 +157,7 @@ func OpenStore(ctx context.Context, c *config.Config) (*pgstore.Store, error) {
 // openStore can do without people's names, which only log lines need.
 func openStore(ctx context.Context, c *config.Config, namesOptional bool) (*pgstore.Store, error) {
 	sc := pgstore.Default()
-	rules := Rules(c)
-	sc.Schema, sc.Statuses = rules.Schema, rules.Statuses
+	sc.Schema, sc.Statuses = Schema(&c.Tables), Statuses(&c.Statuses)
 	sc.NamesOptional = namesOptional
 	return pgstore.Open(ctx, c.Postgres.DSN, sc)
 }

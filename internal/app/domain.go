@@ -19,55 +19,89 @@ func Schema(t *config.Tables) change.Schema {
 			*name = configured
 		}
 	}
+	// optional is a column that the rules can do without.
+	optional := func(name *string, configured string) {
+		if set(name, configured); configured == config.NoColumn {
+			*name = ""
+		}
+	}
 	q, qc := &s.Quest, &t.Quest.Columns
 	set(&q.Table, t.Quest.Table)
 	set(&q.ID, qc.ID)
-	set(&q.Title, qc.Title)
+	optional(&q.Title, qc.Title)
 	set(&q.Status, qc.Status)
 	set(&q.AssignedTo, qc.AssignedTo)
-	set(&q.IsDeleted, qc.IsDeleted)
-	set(&q.CreatedAt, qc.CreatedAt)
-	set(&q.UpdatedAt, qc.UpdatedAt)
-	set(&q.CompletedAt, qc.CompletedAt)
+	optional(&q.IsDeleted, qc.IsDeleted)
+	optional(&q.CreatedAt, qc.CreatedAt)
+	optional(&q.UpdatedAt, qc.UpdatedAt)
+	optional(&q.CompletedAt, qc.CompletedAt)
 	a, ac := &s.Application, &t.Application.Columns
 	set(&a.Table, t.Application.Table)
 	set(&a.ID, ac.ID)
 	set(&a.QuestID, ac.QuestID)
 	set(&a.User, ac.User)
 	set(&a.Status, ac.Status)
-	set(&a.AppliedAt, ac.AppliedAt)
-	set(&a.ReviewedAt, ac.ReviewedAt)
+	optional(&a.AppliedAt, ac.AppliedAt)
+	optional(&a.ReviewedAt, ac.ReviewedAt)
 	p, pc := &s.Participant, &t.Participant.Columns
 	set(&p.Table, t.Participant.Table)
 	set(&p.ID, pc.ID)
 	set(&p.QuestID, pc.QuestID)
 	set(&p.User, pc.User)
 	set(&p.Status, pc.Status)
-	set(&p.JoinedAt, pc.JoinedAt)
+	optional(&p.JoinedAt, pc.JoinedAt)
 	set(&s.User.Table, t.User.Table)
 	set(&s.User.ID, t.User.Columns.ID)
 	set(&s.User.Username, t.User.Columns.Username)
 	return s
 }
 
-// Rules is what the checker judges by.
+// Rules is what the checker judges by. c has been through its Finish.
 func Rules(c *config.Config) watch.Rules {
 	r := watch.Rules{
-		Schema: Schema(&c.Tables), Statuses: quest.PeerQuest(),
-		Drift: drift.Config{Namespace: c.Namespace, Graces: map[rule.Rule]time.Duration{}},
-		Off:   map[rule.Rule]bool{},
+		Schema: Schema(&c.Tables), Statuses: Statuses(&c.Statuses),
+		Drift:  drift.Config{Namespace: c.Namespace, Graces: map[rule.Rule]time.Duration{}, Deleted: c.Watch.Deleted},
+		Policy: rule.Policy{Deleted: c.Watch.Deleted},
+		Ways: rule.Ways{
+			Reopen: rule.Way(c.WaysBack.InProgressToOpen), Resume: rule.Way(c.WaysBack.CompletedToInProgress),
+			Restart: rule.Way(c.WaysBack.CompletedToOpen),
+		},
 	}
-	for which, settings := range map[rule.Rule]config.Rule{
-		rule.MissingParticipant:   c.Rules.MissingParticipant,
-		rule.OrphanParticipant:    c.Rules.OrphanParticipant,
-		rule.OpenWithParticipants: c.Rules.OpenWithParticipants,
-		rule.Unassigned:           c.Rules.Unassigned,
-		rule.DuplicateParticipant: c.Rules.DuplicateParticipant,
-	} {
-		r.Drift.Graces[which] = settings.Grace
-		if !settings.Enabled {
-			r.Off[which] = true
+	settings, _ := c.Rules.List() // Finish has looked for errors
+	for _, s := range settings {
+		r.Drift.Graces[s.Rule] = s.Grace
+		if !s.Enabled {
+			r.Policy.Off(s.Rule)
+		}
+		for cause, severity := range s.Severity {
+			_ = r.Policy.SetSeverity(s.Rule, cause, severity) // the settings have the rules' own causes
 		}
 	}
 	return r
+}
+
+// Statuses is the configured words by the roles that they stand for.
+func Statuses(c *config.Statuses) quest.Statuses {
+	q, a, p := &c.Quest, &c.Application, &c.Participant
+	first := func(setting string) string { return append(config.Words(setting), "")[0] }
+	return quest.Statuses{
+		Started: first(q.InProgress), Joined: first(p.Joined),
+		Quest: words(map[quest.Status]string{quest.Open: q.Open, quest.InProgress: q.InProgress, quest.Completed: q.Completed}),
+		Application: words(map[quest.ApplicationStatus]string{
+			quest.Pending: a.Pending, quest.Approved: a.Approved, quest.Rejected: a.Rejected, quest.Kicked: a.Kicked,
+		}),
+		Participant: words(map[quest.ParticipantStatus]string{
+			quest.Joined: p.Joined, quest.Working: p.InProgress, quest.Finished: p.Completed, quest.Dropped: p.Dropped,
+		}),
+	}
+}
+
+func words[Role comparable](settings map[Role]string) map[string]Role {
+	roles := map[string]Role{}
+	for role, setting := range settings {
+		for _, word := range config.Words(setting) {
+			roles[word] = role
+		}
+	}
+	return roles
 }

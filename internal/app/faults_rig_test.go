@@ -41,12 +41,7 @@ func newRig(t *testing.T, f *fault, rng *rand.Rand) *rig {
 		r.dsn = testkit.Database(t, testkit.LoadAudit001)
 	}
 	r.c = settings(t, r.dsn)
-	for _, rule := range []*config.Rule{
-		&r.c.Rules.MissingParticipant, &r.c.Rules.OrphanParticipant, &r.c.Rules.OpenWithParticipants,
-		&r.c.Rules.Unassigned, &r.c.Rules.DuplicateParticipant,
-	} {
-		rule.Grace = 200 * time.Millisecond // that many findings open and end
-	}
+	r.c.Rules.SetGrace(200 * time.Millisecond) // that many findings open and end
 	r.c.Postgres.SenderTimeout = 2 * time.Second
 	r.c.Stream.MaxRows = 5 // some transactions are streamed as they come
 	if f.external {

@@ -64,12 +64,7 @@ func settings(t testing.TB, dsn string) config.Config {
 		t.Fatal(err)
 	}
 	c.Postgres.Slot = "slot_" + conn.Database
-	for _, r := range []*config.Rule{
-		&c.Rules.MissingParticipant, &c.Rules.OrphanParticipant, &c.Rules.OpenWithParticipants,
-		&c.Rules.Unassigned, &c.Rules.DuplicateParticipant,
-	} {
-		r.Grace = time.Second
-	}
+	c.Rules.SetGrace(time.Second)
 	if err := c.Finish(); err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ type status struct {
 	Read      uint64         `json:"read_sequence"`
 	CaughtUp  bool           `json:"caught_up"`
 	Open      map[string]int `json:"open_findings"`
+	Refused   uint64         `json:"refused_reports"`
 	Namespace string         `json:"namespace"`
 	Behind    float64        `json:"behind_seconds"`
 	Kept      *int64         `json:"wal_kept_bytes,omitempty"`
@@ -72,7 +73,7 @@ func (a *App) Status() any {
 	out := status{
 		State: s.State, Since: event.Stamp(change.MillisOf(s.Since)), Error: s.Err, Ready: len(reasons) == 0, Reasons: reasons,
 		Database: a.source.Database(), Slot: a.config.Postgres.Slot, Namespace: a.config.Namespace,
-		Read: uint64(w.Read), CaughtUp: w.CaughtUp, Open: map[string]int{},
+		Read: uint64(w.Read), CaughtUp: w.CaughtUp, Refused: w.Refused.Reports, Open: map[string]int{},
 	}
 	out.Behind, out.Alarms = s.Behind.Seconds(), append([]event.Alarm{}, a.guard.Alarms()...)
 	if u, known := a.guard.Usage(); known {

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/audit/verify"
 	"github.com/peerquest/questwatch/internal/bus"
-	"github.com/peerquest/questwatch/internal/bus/embedded"
 	"github.com/peerquest/questwatch/internal/config"
 	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/hint"
@@ -104,8 +104,8 @@ func encode(v verified) []byte {
 const silence = 15 * time.Second
 
 // AskToVerify has a running instance compare its state with its database.
-func AskToVerify(ctx context.Context, c *config.Config, tell func(verify.Progress)) (*verify.Result, error) {
-	conn, err := dial(ctx, c)
+func AskToVerify(ctx context.Context, c *config.Config, tell func(verify.Progress), logger *slog.Logger) (*verify.Result, error) {
+	conn, err := ConnectBus(ctx, c, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -130,25 +130,6 @@ func AskToVerify(ctx context.Context, c *config.Config, tell func(verify.Progres
 		return nil, hint.Wrap(fmt.Errorf("the running instance could not compare: %s", v.Error), "%s", v.Advice)
 	}
 	return v.Result, nil
-}
-
-// dial connects to the NATS server that a running instance uses.
-func dial(ctx context.Context, c *config.Config) (*bus.Conn, error) {
-	bc := bus.Config{Namespace: c.Namespace, Manage: bus.ManageVerify}
-	var err error
-	if external(&c.NATS) {
-		bc.URL, bc.Options, err = credentials(&c.NATS)
-	} else {
-		bc.URL, bc.Options, err = embedded.OwnerOptions(c.Data)
-	}
-	if err != nil {
-		return nil, err
-	}
-	conn, err := bus.Connect(ctx, bc)
-	if err != nil && !external(&c.NATS) {
-		err = hint.Wrap(err, "is an instance running with the data directory %s? Start questwatch run, or name another one with --data or --nats", c.Data)
-	}
-	return conn, err
 }
 
 // statePort is the checker's state.

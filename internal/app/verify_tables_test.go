@@ -50,8 +50,8 @@ func tableRows(t *testing.T, dsn string) map[string]map[int64]string {
 	return all
 }
 
-// fiveRules states the rules once more, in SQL.
-const fiveRules = `
+// tenRules states the rules once more, in SQL.
+const tenRules = `
 WITH q AS (SELECT * FROM quests_quest WHERE NOT is_deleted),
 a AS (SELECT quest_id, applicant_id FROM applications_application WHERE status = 'approved'),
 p AS (SELECT * FROM quests_questparticipant),
@@ -63,12 +63,23 @@ UNION ALL SELECT DISTINCT 'orphan_participant ' || p.quest_id || ' ' || p.user_i
 UNION ALL SELECT 'open_with_participants ' || id || ' ' FROM n WHERE status = 'open'
 UNION ALL SELECT 'unassigned ' || id || ' ' FROM n WHERE assigned_to_id IS NULL
 UNION ALL SELECT 'duplicate_participant ' || p.quest_id || ' ' || p.user_id FROM p JOIN q ON q.id = p.quest_id
-	GROUP BY p.quest_id, p.user_id HAVING count(*) > 1`
+	GROUP BY p.quest_id, p.user_id HAVING count(*) > 1
+UNION ALL SELECT 'assignee_not_participant ' || id || ' ' || assigned_to_id FROM q WHERE assigned_to_id IS NOT NULL
+	AND NOT EXISTS (SELECT FROM p WHERE p.quest_id = q.id AND p.user_id = q.assigned_to_id AND p.status <> 'dropped')
+UNION ALL SELECT 'idle_in_progress ' || id || ' ' FROM q WHERE status = 'in-progress' AND id NOT IN (SELECT id FROM n)
+UNION ALL SELECT DISTINCT 'approved_but_dropped ' || a.quest_id || ' ' || a.applicant_id FROM a JOIN q ON q.id = a.quest_id
+	JOIN p ON p.quest_id = a.quest_id AND p.user_id = a.applicant_id
+	WHERE NOT EXISTS (SELECT FROM p WHERE p.quest_id = a.quest_id AND p.user_id = a.applicant_id AND p.status <> 'dropped')
+UNION ALL SELECT DISTINCT 'active_after_completion ' || q.id || ' ' FROM q JOIN p ON p.quest_id = q.id
+	WHERE q.status = 'completed' AND p.status IN ('joined', 'in_progress')
+UNION ALL SELECT DISTINCT 'dangling_reference ' || r.quest_id || ' ' FROM
+	(SELECT quest_id FROM applications_application UNION SELECT quest_id FROM p) r
+	WHERE NOT EXISTS (SELECT FROM quests_quest WHERE id = r.quest_id)`
 
 // violated is what the tables violate now.
 func violated(t *testing.T, conn *pgx.Conn) []string {
 	t.Helper()
-	rows, err := conn.Query(t.Context(), fiveRules)
+	rows, err := conn.Query(t.Context(), tenRules)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +123,7 @@ func (r *running) verifyKept(t *testing.T) {
 	})
 }
 
-// name says what is violated, as fiveRules does.
+// name says what is violated, as tenRules does.
 func (f *finding) name() string {
 	user := ""
 	if f.UserID != nil {
@@ -124,7 +135,7 @@ func (f *finding) name() string {
 // finding is a finding as its events tell of it.
 type finding struct {
 	event.Finding
-	what     string // as in fiveRules
+	what     string // as in tenRules
 	resolved bool
 }
 

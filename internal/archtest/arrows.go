@@ -29,9 +29,10 @@ var layers = map[string]layer{
 	"stream": flow, "watch": flow, "replay": flow, "audit": flow, "repair": flow, "alert": flow, "trend": flow, "web": flow,
 	"pgsource": adapter, "pgstore": adapter, "bus": adapter,
 	"event": domain, "remedy": domain, "drift": domain, "rule": domain, "quest": domain, "change": domain,
-	"hint":    leaf, // what an operator can do about an error
-	"pgjson":  leaf, // Postgres's values as JSON, for both of its adapters
-	"testkit": kit, "demo": kit, "bench": kit,
+	"hint":     leaf, // what an operator can do about an error
+	"pgjson":   leaf, // Postgres's values as JSON, for both of its adapters
+	"terminal": leaf, // text from elsewhere, made harmless
+	"testkit":  kit, "demo": kit, "bench": kit,
 	"archtest": self,
 }
 
@@ -52,6 +53,9 @@ func place(path string) (string, layer) {
 	}
 	if rest == "cmd/bench" {
 		return "cmd", kit
+	}
+	if name, ok := strings.CutPrefix(rest, "deploy/"); ok {
+		return name, leaf // not Go, but its tests are
 	}
 	inner, ok := strings.CutPrefix(rest, "internal/")
 	if !ok {

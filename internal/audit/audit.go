@@ -24,7 +24,7 @@ func Run(ctx context.Context, db Database, cfg Config, progress Progress) (*Resu
 		}
 	}
 	a := &auditor{cfg: &cfg, db: db, result: newResult(cfg)}
-	err := db.Survey(ctx, cfg.User, func(c remedy.Census) error {
+	err := db.Survey(ctx, remedy.Scope{User: cfg.User, Assignees: !cfg.Compat}, func(c remedy.Census) error {
 		a.result.Stats.UsersAudited = c.People
 		a.total = c.Quests
 		a.phases = newPhases(&cfg, c.UserID)
@@ -62,9 +62,6 @@ type auditor struct {
 
 func (a *auditor) quest(ctx context.Context, c *remedy.Case) error {
 	a.count(c)
-	if !c.Quest.Exists {
-		return nil
-	}
 	if a.cfg.Fix && !a.cfg.DryRun {
 		return a.mend(ctx, c)
 	}
@@ -89,9 +86,10 @@ func (a *auditor) quest(ctx context.Context, c *remedy.Case) error {
 func (a *auditor) count(c *remedy.Case) {
 	q, st := &c.Quest, &a.result.Stats
 	mine := func(u quest.User) bool { return a.phases.userID == "" || a.phases.isUser(c, u) }
-	if q.Exists {
+	switch {
+	case q.Exists:
 		a.result.Quests++
-	} else {
+	case !a.phases.dangling:
 		a.result.Dangling += int64(len(q.Applications) + len(q.Participants))
 	}
 	for i := range q.Applications {
@@ -131,6 +129,7 @@ func (a *auditor) keep(r *record, inserted []int64, mended bool, trouble string)
 	r.finding.Fixed = mended && r.step.planned()
 	res.Stats.IssuesFound++
 	res.Stats.ByRule.add(r.finding.Rule)
+	res.found[r.notes.Severity]++
 	if r.finding.Fixed {
 		res.Stats.IssuesFixed++
 		res.FixedByRule.add(r.finding.Rule)

@@ -12,26 +12,42 @@ func (r *Result) observations() []string {
 		return []string{"Nothing was found, so there is nothing to explain."}
 	}
 	var out []string
-	if n := r.Stats.ByRule.Of(rule.MissingParticipant); n > 0 {
-		out = append(out, r.aboutMissing(n)...)
-	}
-	if n := r.Stats.ByRule.Of(rule.OrphanParticipant); n > 0 {
-		out = append(out, fmt.Sprintf("%s without an approved application. Kicks, direct assignments and approvals taken back all "+
-			"leave this behind; which of them it was, the tables do not say.", count(n, "participant row")))
-	}
-	if n := r.Stats.ByRule.Of(rule.OpenWithParticipants); n > 0 {
-		out = append(out, fmt.Sprintf("%s open though somebody takes part: a status that was never moved on, or one that was set back.",
-			isAre(n, "quest")))
-	}
-	if n := r.Stats.ByRule.Of(rule.Unassigned); n > 0 {
-		out = append(out, fmt.Sprintf("%s assigned to nobody though somebody takes part: an assignment that was never written, or one that was cleared.",
-			isAre(n, "quest")))
-	}
-	if n := r.Stats.ByRule.Of(rule.DuplicateParticipant); n > 0 {
-		out = append(out, fmt.Sprintf("%s of quest and person with more than one participant row: the unique constraint is missing, or was.",
-			count(n, "pair")))
+	for _, rl := range rule.All {
+		if n := r.Stats.ByRule.Of(rl); n > 0 {
+			out = append(out, r.observed(rl, n)...)
+		}
 	}
 	return append(out, r.concentrations()...)
+}
+
+// observed says what n findings of a rule come from.
+func (r *Result) observed(rl rule.Rule, n int64) []string {
+	switch rl {
+	case rule.MissingParticipant:
+		return r.aboutMissing(n)
+	case rule.OrphanParticipant:
+		return []string{fmt.Sprintf("%s without an approved application. Kicks, direct assignments and approvals taken back all "+
+			"leave this behind; which of them it was, the tables do not say.", count(n, "participant row"))}
+	case rule.OpenWithParticipants:
+		return []string{isAre(n, "quest") + " open though somebody takes part: a status that was never moved on, or one that was set back."}
+	case rule.Unassigned:
+		return []string{isAre(n, "quest") + " assigned to nobody though somebody takes part: an assignment that was never written, or one that was cleared."}
+	case rule.DuplicateParticipant:
+		return []string{count(n, "pair") + " of quest and person with more than one participant row: the unique constraint is missing, or was."}
+	case rule.AssigneeNotParticipant:
+		return []string{isAre(n, "quest") + " assigned to somebody who does not take part. A kick or a departure leaves this behind where the quest " +
+			"goes on, and so does an assignment whose participant was never written. A row that has dropped out speaks for the former; " +
+			"without one the tables do not say."}
+	case rule.IdleInProgress:
+		return []string{isAre(n, "quest") + " in progress though nobody takes part: all of them left and the status stayed, or it was set by hand."}
+	case rule.ApprovedButDropped:
+		return []string{isAre(n, "application") + " approved though the participant has dropped out: the participant row alone was changed."}
+	case rule.ActiveAfterCompletion:
+		return []string{isAre(n, "quest") + " completed with participants still at work: the completion did not reach them, or they joined after it."}
+	case rule.DanglingReference:
+		return []string{isAre(n, "quest") + " referred to by applications or participants without existing: the foreign keys are missing, or were not checked."}
+	}
+	return nil
 }
 
 func (r *Result) aboutMissing(n int64) []string {
@@ -84,6 +100,15 @@ func (r *Result) recommendations() []string {
 	}
 	if c.Of(rule.OrphanParticipant) > 0 {
 		out = append(out, "Look at the participants without an approved application one by one; nothing repairs them by itself.")
+	}
+	if c.Of(rule.AssigneeNotParticipant)+c.Of(rule.IdleInProgress)+c.Of(rule.ApprovedButDropped) > 0 {
+		out = append(out, "When somebody leaves or is kicked, write the application, the quest's assignee and its status in the same transaction.")
+	}
+	if c.Of(rule.ActiveAfterCompletion) > 0 {
+		out = append(out, "Complete a quest and its participants in one transaction.")
+	}
+	if c.Of(rule.DanglingReference) > 0 {
+		out = append(out, "Remove the rows of quests that do not exist, then add the foreign keys.")
 	}
 	if r.Config.Mode() == "read_only" && r.Stats.IssuesFound > 0 {
 		out = append(out, "Run the audit with --fix --dry-run to see what a repair would write.")

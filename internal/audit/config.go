@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/peerquest/questwatch/internal/remedy"
 	"github.com/peerquest/questwatch/internal/rule"
@@ -19,6 +20,9 @@ type Config struct {
 	IncludeUnknown bool
 	// Compat reproduces the original audit.
 	Compat bool
+	// Rules say what is judged, and how much it matters. With Compat they do not
+	// count.
+	Rules rule.Policy
 	// FailOn is the lowest severity that makes the run unsuccessful when it remains;
 	// 0 is never. With Compat anything that remains does.
 	FailOn rule.Severity
@@ -36,6 +40,14 @@ func (c *Config) Mode() string {
 		return "fix"
 	}
 	return "read_only"
+}
+
+// judged lists the rules that a run judges, in order.
+func (c *Config) judged() []rule.Rule {
+	if c.Compat {
+		return rule.Originals
+	}
+	return slices.DeleteFunc(slices.Clone(rule.All[:]), c.Rules.IsOff)
 }
 
 // Check refuses a combination that makes no sense.
@@ -65,7 +77,7 @@ func ParseFailOn(s string) (rule.Severity, error) {
 type Database interface {
 	// Survey reads one snapshot: the census, then quest by quest. A case is valid
 	// during the call.
-	Survey(ctx context.Context, username string, begin func(remedy.Census) error, each func(*remedy.Case) error) error
+	Survey(ctx context.Context, of remedy.Scope, begin func(remedy.Census) error, each func(*remedy.Case) error) error
 	// Writable says why repairs cannot work, before the first one.
 	Writable(ctx context.Context) error
 	// Repair locks a quest, reads it again and makes the writes decided on.

@@ -91,6 +91,8 @@ type report struct {
 
 type finding struct {
 	Rule          rule.Rule
+	Cause         rule.Cause
+	Severity      rule.Severity
 	QuestID       int64   `json:"quest_id"`
 	UserID        *string `json:"user_id"`
 	Username      *string

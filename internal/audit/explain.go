@@ -13,7 +13,7 @@ import (
 func detailOf(c *remedy.Case, s *step, compat bool) string {
 	text := about(c, s, compat)
 	if !compat {
-		text += fmt.Sprintf(" [cause %s, %s]", s.violation.Cause, s.violation.Severity())
+		text += fmt.Sprintf(" [cause %s, %s]", s.violation.Cause, s.violation.Severity)
 	}
 	if s.leftAlone != "" {
 		text += "; " + s.leftAlone
@@ -43,8 +43,36 @@ func about(c *remedy.Case, s *step, compat bool) string {
 		return fmt.Sprintf("the earliest active participant is %s; the quest is %s", display(c, v.Suggested), statusName(f.status))
 	case rule.DuplicateParticipant:
 		return "a unique constraint on quest and user prevents it"
+	case rule.AssigneeNotParticipant:
+		return assigneeContext(c, v)
+	case rule.IdleInProgress:
+		return "the last participant left or was kicked and the status stayed, or it was set by hand; the quest is assigned to " + display(c, f.assigned)
+	case rule.ApprovedButDropped:
+		return "the participant row alone was changed: a kick changes the application too"
+	case rule.ActiveAfterCompletion:
+		return "the completion did not reach them, or they joined after it"
+	case rule.DanglingReference:
+		return "a foreign key on the quest prevents it"
 	}
 	return ""
+}
+
+func assigneeContext(c *remedy.Case, v *rule.Violation) string {
+	text := "an assignment that came without a participant row, or somebody who left: the tables alone cannot tell"
+	if v.Cause == rule.AssigneeLeft {
+		text = "the person has dropped out: what a kick leaves behind where the quest goes on"
+	}
+	if n := c.Quest.Actives(); n > 0 {
+		return text + fmt.Sprintf("; %s", takePart(n))
+	}
+	return text + "; nobody takes part"
+}
+
+func takePart(n int) string {
+	if n == 1 {
+		return "1 other takes part"
+	}
+	return fmt.Sprintf("%d others take part", n)
 }
 
 func missingContext(c *remedy.Case, s *step) string {

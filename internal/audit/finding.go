@@ -13,18 +13,23 @@ import (
 // Finding is one thing that does not hold, as reports have it. Pointers are nil
 // where the rule has no such thing.
 type Finding struct {
-	Rule            rule.Rule `json:"rule"`
-	QuestID         int64     `json:"quest_id"`
-	QuestTitle      string    `json:"quest_title"`
-	UserID          *string   `json:"user_id"`
-	Username        *string   `json:"username"`
-	ApplicationID   *int64    `json:"application_id"`
-	ParticipantIDs  []int64   `json:"participant_ids"`
-	Expected        string    `json:"expected"`
-	Actual          string    `json:"actual"`
-	SuggestedUserID *string   `json:"suggested_user_id"`
-	Detail          string    `json:"detail"`
-	Fixed           bool      `json:"fixed"`
+	Rule rule.Rule `json:"rule"`
+	// Cause and Severity are empty in a report that reproduces the original's.
+	Cause          rule.Cause    `json:"cause,omitempty"`
+	Severity       rule.Severity `json:"severity,omitempty"`
+	QuestID        int64         `json:"quest_id"`
+	QuestTitle     string        `json:"quest_title"`
+	UserID         *string       `json:"user_id"`
+	Username       *string       `json:"username"`
+	ApplicationID  *int64        `json:"application_id"`
+	ParticipantIDs []int64       `json:"participant_ids"`
+	// ApplicationIDs are those of a quest that does not exist.
+	ApplicationIDs  []int64 `json:"application_ids,omitempty"`
+	Expected        string  `json:"expected"`
+	Actual          string  `json:"actual"`
+	SuggestedUserID *string `json:"suggested_user_id"`
+	Detail          string  `json:"detail"`
+	Fixed           bool    `json:"fixed"`
 }
 
 // Planned is a finding that a repair would mend, and how.
@@ -60,14 +65,17 @@ const peopleShown = 5
 // recordOf makes a record of a step. Nothing in it belongs to the case.
 func (a *auditor) recordOf(c *remedy.Case, s *step) record {
 	v := s.violation
-	v.Participants = slices.Clone(v.Participants)
+	v.Participants, v.Applications = slices.Clone(v.Participants), slices.Clone(v.Applications)
 	r := record{violation: v, step: s, key: keyOf(c, &v)}
 	r.finding = Finding{
 		Rule: v.Rule, QuestID: c.Quest.ID, QuestTitle: c.Quest.Title,
 		UserID: idOf(c, v.User), Username: nameOf(c, v.User),
-		Expected: rule.Expected(v.Rule), Detail: detailOf(c, s, a.cfg.Compat),
+		ApplicationIDs: v.Applications, Expected: rule.Expected(v.Rule), Detail: detailOf(c, s, a.cfg.Compat),
 	}
-	r.notes = notes{Severity: v.Severity(), Action: s.plan.Action, Writes: describe(c, s.plan.Writes)}
+	if !a.cfg.Compat {
+		r.finding.Cause, r.finding.Severity = v.Cause, v.Severity
+	}
+	r.notes = notes{Severity: v.Severity, Action: s.plan.Action, Writes: describe(c, s.plan.Writes)}
 	if v.Application != 0 {
 		r.finding.ApplicationID = &v.Application
 		r.notes.Reviewed = timesOf(c, v.Application).Reviewed
@@ -151,16 +159,21 @@ func readPayload(payload []byte) (f Finding, n notes, err error) {
 
 // keyOf puts findings into the original's order: phase 1 by name and then the
 // newest application, 3 and 4 the newest quest first; 2 and 5, where the
-// original has no order, by name.
+// original has no order, by name. The phases that it did not have are alike: by
+// name what is about a person, the newest quest first what is about a quest.
 func keyOf(c *remedy.Case, v *rule.Violation) key {
 	k := key{int64(v.Rule)}
 	switch v.Rule {
 	case rule.MissingParticipant:
 		k[1], k[2], k[3] = rankOf(c, v.User), ^int64(timesOf(c, v.Application).Applied), v.Application
-	case rule.OpenWithParticipants, rule.Unassigned:
+	case rule.OpenWithParticipants, rule.Unassigned, rule.IdleInProgress, rule.ActiveAfterCompletion:
 		k[1], k[2] = ^int64(c.Created), c.Quest.ID
-	case rule.OrphanParticipant, rule.DuplicateParticipant:
+	case rule.OrphanParticipant, rule.DuplicateParticipant, rule.ApprovedButDropped:
 		k[1], k[2], k[3] = rankOf(c, v.User), c.Quest.ID, v.Participants[0]
+	case rule.AssigneeNotParticipant:
+		k[1], k[2] = rankOf(c, v.User), c.Quest.ID
+	case rule.DanglingReference:
+		k[1] = c.Quest.ID
 	}
 	return k
 }

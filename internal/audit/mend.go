@@ -101,26 +101,29 @@ func equal[T comparable](a, b *T) bool {
 }
 
 // translateRanks replaces ranks among the quest's people by those among all
-// users, which only the snapshot has. Somebody who came in between gets the rank
-// of the one before.
+// users, which only the snapshot has, as it alone has the name of an assignee
+// without a row. Somebody who came in between gets the rank of the one before.
 func translateRanks(locked, snapshot *remedy.Case) {
-	global := make(map[string]int64, len(snapshot.People))
+	global := make(map[string]remedy.Person, len(snapshot.People))
 	for _, p := range snapshot.People {
 		if p.Rank != 0 {
-			global[p.ID] = p.Rank
+			global[p.ID] = p
 		}
 	}
 	order := make([]quest.User, 0, len(locked.People))
 	for u := range locked.People {
-		if locked.People[u].Rank != 0 {
+		p := &locked.People[u]
+		if p.Rank != 0 {
 			order = append(order, quest.User(u))
+		} else if known, ok := global[p.ID]; ok {
+			*p = known
 		}
 	}
 	slices.SortFunc(order, func(a, b quest.User) int { return int(locked.People[a].Rank - locked.People[b].Rank) })
 	last := int64(1)
 	for _, u := range order {
-		if rank, ok := global[locked.People[u].ID]; ok {
-			last = rank
+		if known, ok := global[locked.People[u].ID]; ok {
+			last = known.Rank
 		}
 		locked.People[u].Rank = last
 	}

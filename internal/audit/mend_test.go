@@ -151,7 +151,7 @@ func TestUnknownUser(t *testing.T) {
 }
 
 // TestOtherSchema: integer user ids, other names of tables and columns, other
-// words, a second schema, and required columns.
+// words, several for one role, a second schema, and required columns.
 func TestOtherSchema(t *testing.T) {
 	t.Parallel()
 	dsn := testkit.Database(t)
@@ -174,9 +174,10 @@ func TestOtherSchema(t *testing.T) {
 		User:        change.UserTable{Table: "My App.people", ID: "uid", Username: "login"},
 	}
 	cfg.Statuses = quest.Statuses{
-		Quest:       map[string]quest.Status{"offen": quest.Open, "läuft": quest.InProgress},
+		Quest:       map[string]quest.Status{"offen": quest.Open, "aktiv": quest.InProgress, "läuft": quest.InProgress, "im Gang": quest.InProgress},
 		Application: map[string]quest.ApplicationStatus{"ja": quest.Approved},
-		Participant: map[string]quest.ParticipantStatus{"dabei": quest.Joined, "weg": quest.Dropped},
+		Participant: map[string]quest.ParticipantStatus{"aktiv": quest.Joined, "dabei": quest.Joined, "weg": quest.Dropped},
+		Started:     "läuft", Joined: "dabei",
 	}
 	db := openWith(t, dsn, cfg)
 	fix := run(t, db, audit.Config{Compat: true, Fix: true})
@@ -186,12 +187,23 @@ func TestOtherSchema(t *testing.T) {
 	if got := one[string](t, conn, `SELECT string_agg(state || coalesce("owner", 0), ',' ORDER BY task_id) FROM "My App"."Task"`); got != "läuft8,läuft8" {
 		t.Errorf("the tasks are %s", got)
 	}
+	if got := one[string](t, conn, `SELECT string_agg(DISTINCT state, ',') FROM "My App".members`); got != "dabei" {
+		t.Errorf("the members are %s", got)
+	}
 	exec(t, conn, strings.Join(fix.Undo, "\n"))
 	if n := one[int64](t, conn, `SELECT count(*) FROM "My App".members`); n != 1 {
 		t.Errorf("%d members after undo", n)
 	}
 	if r := run(t, db, audit.Config{Compat: true, User: "alice"}); r.Stats.IssuesFound != 4 || r.Findings[0].Rule != rule.MissingParticipant {
 		t.Errorf("alice: %+v", r.Stats)
+	}
+	exec(t, conn, `INSERT INTO "My App"."Task" VALUES (3,'im Gang',7), (4,'egal',7); INSERT INTO "My App".bids (task,bidder,state) VALUES (9,7,'?')`)
+	native := run(t, db, audit.Config{User: "Bob"}).Stats.ByRule
+	if native["assignee_not_participant"] != 2 || native["idle_in_progress"] != 1 || native["dangling_reference"] != 1 || native["missing_participant"] != 1 {
+		t.Errorf("Bob: %+v", native)
+	}
+	if n := run(t, db, audit.Config{}).Stats.ByRule["idle_in_progress"]; n != 1 {
+		t.Errorf("%d tasks are idle", n)
 	}
 	exec(t, conn, `ALTER TABLE "My App".members ADD COLUMN level integer NOT NULL DEFAULT 1; ALTER TABLE "My App".members ALTER COLUMN level DROP DEFAULT`)
 	_, err := audit.Run(t.Context(), openWith(t, dsn, cfg), audit.Config{Compat: true, Fix: true}, nil)

@@ -20,8 +20,8 @@ type affected struct {
 	Fixed bool      `json:"fixed"`
 }
 
-// affectedBy lists the people of a finding: the person of the pair, or all who
-// take part in the quest.
+// affectedBy lists the people of a finding: the person of the pair, or all in the
+// quest whom it is about.
 func affectedBy(c *remedy.Case, v *rule.Violation) []affected {
 	one := func(u quest.User) affected {
 		return affected{
@@ -34,13 +34,34 @@ func affectedBy(c *remedy.Case, v *rule.Violation) []affected {
 	}
 	var out []affected
 	seen := map[quest.User]bool{}
+	add := func(u quest.User) {
+		if !seen[u] {
+			seen[u] = true
+			out = append(out, one(u))
+		}
+	}
 	for i := range c.Quest.Participants {
-		if p := &c.Quest.Participants[i]; p.Active() && !seen[p.User] {
-			seen[p.User] = true
-			out = append(out, one(p.User))
+		if p := &c.Quest.Participants[i]; concerns(v.Rule, p) {
+			add(p.User)
+		}
+	}
+	if v.Rule == rule.DanglingReference {
+		for i := range c.Quest.Applications {
+			add(c.Quest.Applications[i].User)
 		}
 	}
 	return out
+}
+
+// concerns reports whether a finding about a whole quest is about a participant.
+func concerns(r rule.Rule, p *quest.Participant) bool {
+	switch r {
+	case rule.DanglingReference:
+		return true
+	case rule.ActiveAfterCompletion:
+		return p.Status == quest.Joined || p.Status == quest.Working
+	}
+	return p.Active()
 }
 
 // Affected is a person with what was found about them.
@@ -61,6 +82,8 @@ type Affected struct {
 type QuestName struct {
 	ID    int64
 	Title string
+	// Missing says that there is no such quest.
+	Missing bool
 }
 
 // questsShown is how many of a person's quests a report names.
@@ -102,7 +125,7 @@ func (p *Affected) add(a *affected) {
 	}
 	p.last = a.Quest
 	if len(p.Quests) < questsShown {
-		p.Quests = append(p.Quests, QuestName{a.Quest, a.Title})
+		p.Quests = append(p.Quests, QuestName{a.Quest, a.Title, a.Rule == rule.DanglingReference})
 	} else {
 		p.MoreQuests++
 	}

@@ -29,19 +29,22 @@ type facts struct {
 	participants int
 }
 
-// phases goes through the five phases of a quest. It decides in the same way
-// for a reading, a dry run and a repair.
+// phases goes through the phases of a quest, one a rule. It decides in the same
+// way for a reading, a dry run and a repair.
 type phases struct {
 	cfg    *Config
 	policy remedy.Policy
 	userID string // the person the run is confined to, or ""
+	// dangling says that rows of quests that do not exist are judged.
+	dangling bool
 }
 
 func newPhases(cfg *Config, userID string) *phases {
 	return &phases{
-		cfg:    cfg,
-		policy: remedy.Policy{Original: cfg.Compat, IncludeUnknown: cfg.IncludeUnknown},
-		userID: userID,
+		cfg:      cfg,
+		policy:   remedy.Policy{Original: cfg.Compat, IncludeUnknown: cfg.IncludeUnknown},
+		userID:   userID,
+		dangling: slices.Contains(cfg.judged(), rule.DanglingReference),
 	}
 }
 
@@ -49,13 +52,13 @@ func (p *phases) judge(q *quest.Quest) []rule.Violation {
 	if p.cfg.Compat {
 		return rule.Original(nil, q)
 	}
-	return rule.Judge(nil, q)
+	return p.cfg.Rules.Judge(nil, q)
 }
 
 // run finds what does not hold in a quest. With repair it goes on from phase to
 // phase with what the phase before would repair, and returns the writes too.
 func (p *phases) run(c *remedy.Case, repair bool) (steps []step, writes []remedy.Write, err error) {
-	if !c.Quest.Exists {
+	if !c.Quest.Exists && !p.dangling {
 		return nil, nil, nil
 	}
 	q := c.Quest
@@ -138,12 +141,16 @@ func (p *phases) missing(c *remedy.Case, all []rule.Violation) []step {
 }
 
 // inScope leaves what the run is about: of one person, the pairs that are theirs
-// and, of a quest where they have a participant row of any status, all of it.
+// and, of a quest where they have a participant row of any status, all of it. The
+// original stopped there: being the assignee counts as well, and an application
+// for a quest that does not exist.
 func (p *phases) inScope(c *remedy.Case, q *quest.Quest, all []rule.Violation) []rule.Violation {
 	if p.userID == "" {
 		return all
 	}
-	involved := slices.ContainsFunc(q.Participants, func(r quest.Participant) bool { return p.isUser(c, r.User) })
+	involved := slices.ContainsFunc(q.Participants, func(r quest.Participant) bool { return p.isUser(c, r.User) }) ||
+		!p.cfg.Compat && q.Assigned != 0 && p.isUser(c, q.Assigned) ||
+		!q.Exists && slices.ContainsFunc(q.Applications, func(a quest.Application) bool { return p.isUser(c, a.User) })
 	return slices.DeleteFunc(all, func(v rule.Violation) bool {
 		if v.User == 0 {
 			return !involved

@@ -76,54 +76,42 @@ func (r *Result) Write(w io.Writer, f Format, v View) error {
 
 // byPhase goes through the findings phase by phase, phases without any too.
 func (r *Result) byPhase(begin, end func(rule.Rule) error, item func(*Finding, *notes) error) error {
-	next := 0
+	left, open := r.Config.judged(), rule.Rule(0)
+	// upTo ends the phase at hand and begins those that follow, the last one included.
 	upTo := func(last rule.Rule) error {
-		for next < len(rule.All) && rule.All[next] < last {
-			if err := begin(rule.All[next]); err != nil {
-				return err
-			}
-			if err := end(rule.All[next]); err != nil {
-				return err
-			}
-			next++
-		}
-		return nil
-	}
-	open := rule.Rule(0)
-	err := r.findings.each(func(payload []byte) error {
-		f, n, err := readPayload(payload)
-		if err != nil {
-			return err
-		}
-		if f.Rule != open {
+		for len(left) > 0 && left[0] <= last {
 			if open != 0 {
 				if err := end(open); err != nil {
 					return err
 				}
 			}
-			if err := upTo(f.Rule); err != nil {
-				return err
-			}
-			open = f.Rule
-			next++
+			open, left = left[0], left[1:]
 			if err := begin(open); err != nil {
 				return err
 			}
 		}
-		return item(&f, &n)
-	})
-	if err != nil {
-		return err
+		return nil
 	}
-	if open != 0 {
-		if err := end(open); err != nil {
-			return err
+	err := r.findings.each(func(payload []byte) error {
+		f, n, err := readPayload(payload)
+		if err == nil {
+			err = upTo(f.Rule)
 		}
+		if err == nil {
+			err = item(&f, &n)
+		}
+		return err
+	})
+	if err == nil {
+		err = upTo(rule.All[len(rule.All)-1])
 	}
-	return upTo(rule.All[len(rule.All)-1] + 1)
+	if err == nil && open != 0 {
+		err = end(open)
+	}
+	return err
 }
 
-// headings of the phases, as the original audit named them.
+// headings of the phases: the first five as the original audit named them.
 func heading(r rule.Rule) string {
 	switch r {
 	case rule.MissingParticipant:
@@ -136,6 +124,16 @@ func heading(r rule.Rule) string {
 		return "Assignment inconsistencies"
 	case rule.DuplicateParticipant:
 		return "Duplicate participants"
+	case rule.AssigneeNotParticipant:
+		return "Assignees who do not take part"
+	case rule.IdleInProgress:
+		return "Quests in progress without participants"
+	case rule.ApprovedButDropped:
+		return "Approved applications of people who dropped out"
+	case rule.ActiveAfterCompletion:
+		return "Participants at work on completed quests"
+	case rule.DanglingReference:
+		return "Rows of quests that do not exist"
 	}
 	return r.String()
 }
@@ -161,7 +159,20 @@ func (r *Result) rulesWords() string {
 	if r.Config.Compat {
 		return "the original audit command's (--compat django)"
 	}
-	return "Questwatch's own; soft-deleted quests are left out"
+	text := "Questwatch's own; soft-deleted quests are left out"
+	if r.Config.Rules.Deleted {
+		text = "Questwatch's own, for soft-deleted quests too"
+	}
+	var off []string
+	for _, rl := range rule.All {
+		if r.Config.Rules.IsOff(rl) {
+			off = append(off, rl.String())
+		}
+	}
+	if off != nil {
+		text += "; switched off: " + strings.Join(off, ", ")
+	}
+	return text
 }
 
 func when(t remedy.Micros) string {

@@ -23,6 +23,7 @@ type htmlRow struct {
 	Note    *notes
 	Who     string
 	Missing bool
+	NoQuest bool
 }
 
 func (r *Result) writeHTML(w *bufio.Writer, v View) error {
@@ -59,13 +60,18 @@ type htmlPart func(name string, data any) error
 
 func (r *Result) htmlPhases(part htmlPart, detailed bool) error {
 	begin := func(rl rule.Rule) error {
-		return part("phase", map[string]any{"Number": rl, "Heading": heading(rl), "Count": r.Stats.ByRule.Of(rl), "Detailed": detailed})
+		return part("phase", map[string]any{
+			"Number": rl, "Heading": heading(rl), "Count": r.Stats.ByRule.Of(rl), "Detailed": detailed, "Native": !r.Config.Compat,
+		})
 	}
 	end := func(rl rule.Rule) error {
 		return part("phase-end", r.Stats.ByRule.Of(rl))
 	}
 	return r.byPhase(begin, end, func(f *Finding, n *notes) error {
-		row := htmlRow{Finding: f, Note: n, Who: who(f, n), Missing: f.Rule == rule.MissingParticipant && n.Reviewed != 0}
+		row := htmlRow{
+			Finding: f, Note: n, Who: who(f, n), Missing: f.Rule == rule.MissingParticipant && n.Reviewed != 0,
+			NoQuest: f.Rule == rule.DanglingReference,
+		}
 		if detailed {
 			return part("finding-detailed", row)
 		}

@@ -4,18 +4,24 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+
+	"github.com/peerquest/questwatch/internal/rule"
 )
 
 // writeJSON writes one line. The lists come straight from the sorters, so that
 // their length costs no memory.
 func (r *Result) writeJSON(w *bufio.Writer) error {
+	type stats struct {
+		*Stats
+		ByRule ruleCounts `json:"by_rule"`
+	}
 	head := struct {
 		Mode   string  `json:"mode"`
 		Compat *string `json:"compat"`
 		User   *string `json:"user"`
 		Status string  `json:"status"`
-		Stats  *Stats  `json:"stats"`
-	}{Mode: r.Config.Mode(), Status: r.Status(), Stats: &r.Stats}
+		Stats  stats   `json:"stats"`
+	}{Mode: r.Config.Mode(), Status: r.Status(), Stats: stats{&r.Stats, ruleCounts{&r.Stats.ByRule, r.Config.judged()}}}
 	if r.Config.Compat {
 		django := "django"
 		head.Compat = &django
@@ -45,6 +51,23 @@ func (r *Result) writeJSON(w *bufio.Writer) error {
 	}
 	w.WriteString("}\n")
 	return nil
+}
+
+// ruleCounts is an object with every rule judged, in the order of the phases.
+type ruleCounts struct {
+	counts *RuleCounts
+	judged []rule.Rule
+}
+
+func (c ruleCounts) MarshalJSON() ([]byte, error) {
+	b := []byte{'{'}
+	for i, r := range c.judged {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = fmt.Appendf(b, "%q:%d", r, c.counts.Of(r))
+	}
+	return append(b, '}'), nil
 }
 
 func writeList(w *bufio.Writer, name string, s *sorter, item func([]byte) ([]byte, error)) error {

@@ -94,6 +94,9 @@ func (r *Result) summary() string {
 		what = "inconsistency"
 	}
 	text := fmt.Sprintf("%d %s in %s, affecting %s.", st.IssuesFound, what, count(r.QuestsAffected, "quest"), count(r.PeopleAffected, "user"))
+	if n := r.found[rule.Info]; n > 0 && !r.Config.Compat {
+		text += fmt.Sprintf(" Information only: %d.", n)
+	}
 	switch r.Config.Mode() {
 	case "fix":
 		text += fmt.Sprintf(" Repaired: %d; left: %d.", st.IssuesFixed, st.IssuesFound-st.IssuesFixed)
@@ -138,10 +141,13 @@ func (t *textReport) phases() error {
 
 func (t *textReport) finding(f *Finding, n *notes) {
 	mark := ""
-	if f.Fixed {
-		mark = " [repaired]"
+	if f.Severity != 0 {
+		mark = fmt.Sprintf(" [%s]", f.Severity)
 	}
-	t.line("* Quest %d %s: %s%s", f.QuestID, quoted(f.QuestTitle), who(f, n), mark)
+	if f.Fixed {
+		mark += " [repaired]"
+	}
+	t.line("* Quest %d%s: %s%s", f.QuestID, titled(f.QuestTitle, f.Rule == rule.DanglingReference), who(f, n), mark)
 	if !t.v.Detailed {
 		return
 	}
@@ -167,14 +173,23 @@ func who(f *Finding, n *notes) string {
 		return fmt.Sprintf("%s, application %d", person, *f.ApplicationID)
 	case rule.OrphanParticipant, rule.DuplicateParticipant:
 		return fmt.Sprintf("%s, %s", person, ids("participant", f.ParticipantIDs))
-	case rule.OpenWithParticipants, rule.Unassigned:
+	case rule.AssigneeNotParticipant:
+		return "assigned to " + person
+	case rule.ApprovedButDropped:
+		return fmt.Sprintf("%s, application %d, %s", person, *f.ApplicationID, ids("participant", f.ParticipantIDs))
+	case rule.IdleInProgress:
+		return "nobody takes part"
+	case rule.OpenWithParticipants, rule.Unassigned, rule.ActiveAfterCompletion, rule.DanglingReference:
 	}
 	people := make([]string, len(n.People))
 	for i, name := range n.People {
 		people[i] = clean(name)
 	}
-	text := "participants " + strings.Join(people, ", ")
-	if more := len(f.ParticipantIDs) - len(people); more > 0 && len(people) == peopleShown {
+	text, rows := "participants "+strings.Join(people, ", "), len(f.ParticipantIDs)
+	if f.Rule == rule.DanglingReference {
+		text, rows = "rows of "+strings.Join(people, ", "), rows+len(f.ApplicationIDs)
+	}
+	if more := rows - len(people); more > 0 && len(people) == peopleShown {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	if f.Rule == rule.Unassigned {
@@ -196,7 +211,7 @@ func (t *textReport) people() error {
 		shown++
 		t.line("%s: %s (%s)", clean(p.Name), count(p.Findings, "finding"), p.ByRule.words())
 		for _, q := range p.Quests {
-			t.line("    quest %d %s", q.ID, quoted(q.Title))
+			t.line("    quest %d%s", q.ID, titled(q.Title, q.Missing))
 		}
 		if p.MoreQuests > 0 {
 			t.line("    and %d more", p.MoreQuests)
@@ -281,6 +296,14 @@ func (t *textReport) end() {
 	if t.r.Stats.IssuesFound > 0 {
 		t.line("\n%s", wrap("", "Note: on a live system a finding may be an approval caught between two of its transactions. Run the audit again before acting on a single one."))
 	}
+}
+
+// titled is what follows a quest's number.
+func titled(title string, missing bool) string {
+	if missing {
+		return ", which does not exist"
+	}
+	return " " + quoted(title)
 }
 
 func quoted(title string) string { return `"` + clean(title) + `"` }

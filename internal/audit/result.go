@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,27 +9,13 @@ import (
 	"github.com/peerquest/questwatch/internal/rule"
 )
 
-// RuleCounts counts by rule. As JSON it has all rules, in order.
+// RuleCounts counts by rule.
 type RuleCounts [len(rule.All) + 1]int64
 
 func (c *RuleCounts) add(r rule.Rule) { c[r]++ }
 
 // Of is the count of a rule.
 func (c *RuleCounts) Of(r rule.Rule) int64 { return c[r] }
-
-// MarshalJSON writes an object with every rule, in the order of the phases.
-func (c RuleCounts) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	for i, r := range rule.All {
-		sep := byte(',')
-		if i == 0 {
-			sep = '{'
-		}
-		fmt.Fprintf(&b, "%c%q:%d", sep, r.String(), c[r])
-	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
-}
 
 // Stats are the figures of a run, counted as the original audit counts.
 type Stats struct {
@@ -42,7 +27,7 @@ type Stats struct {
 	Participants int64      `json:"participants"`
 	IssuesFound  int64      `json:"issues_found"`
 	IssuesFixed  int64      `json:"issues_fixed"`
-	ByRule       RuleCounts `json:"by_rule"`
+	ByRule       RuleCounts `json:"-"` // the JSON report has the rules judged
 }
 
 // Result is what a run found and did. Close removes what it holds on disk.
@@ -61,13 +46,13 @@ type Result struct {
 	Quests, QuestsAffected int64
 	// PeopleAffected is how many people the findings touch.
 	PeopleAffected int64
-	// Dangling counts rows of quests that do not exist. No rule looks at them.
+	// Dangling counts rows of quests that do not exist, where no rule looks at them.
 	Dangling int64
 	// Incomplete is the error that ended the run early, after repairs were made.
 	Incomplete error
 
-	remaining map[rule.Severity]int64
-	evidence  evidence
+	found, remaining map[rule.Severity]int64
+	evidence         evidence
 
 	findings, planned, skipped, undo, people *sorter
 }
@@ -85,7 +70,7 @@ type evidence struct {
 }
 
 func newResult(cfg Config) *Result {
-	r := &Result{Config: cfg, remaining: map[rule.Severity]int64{}}
+	r := &Result{Config: cfg, found: map[rule.Severity]int64{}, remaining: map[rule.Severity]int64{}}
 	for _, s := range []**sorter{&r.findings, &r.planned, &r.skipped, &r.undo, &r.people} {
 		*s = newSorter(cfg.SpillBytes)
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 // Message is a stored message.
@@ -19,6 +21,8 @@ type Message struct {
 	// Stored is by the server's clock. ConsumeCDC may say when this process was told
 	// that the message is stored, by its own.
 	Stored time.Time
+	// ID is an event's id, from ReadEventIDs only.
+	ID string
 }
 
 // StreamState is what a stream holds. First is Last+1 when it is empty. A
@@ -45,6 +49,9 @@ func (c *Conn) streamState(ctx context.Context, name string) (StreamState, error
 		stream, err = c.js.Stream(ctx, name)
 		return err
 	})
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		err = hint.Wrap(err, "questwatch run makes it: name the namespace and the NATS server that it is run with")
+	}
 	if err != nil {
 		return StreamState{}, classify(fmt.Sprintf("read state of stream %q", name), err)
 	}
@@ -95,6 +102,7 @@ func (c *Conn) CDCTail(ctx context.Context) (last Seq, tail Message, err error) 
 type getRequest struct {
 	Seq     uint64 `json:"seq,omitempty"`
 	LastFor string `json:"last_by_subj,omitempty"`
+	NextFor string `json:"next_by_subj,omitempty"` // from Seq on
 }
 
 type getResponse struct {

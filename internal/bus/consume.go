@@ -58,6 +58,8 @@ type feed struct {
 	cdc      bool
 	deliver  func(Message) error
 	caughtUp func(Seq) error
+	// headersOnly leaves out the data, and says the events' ids instead.
+	headersOnly bool
 
 	next    Seq       // the sequence to continue at; 0 is the oldest
 	stored  time.Time // when the message before next was, if one was delivered
@@ -235,6 +237,7 @@ func (f *feed) consumerConfig() jetstream.ConsumerConfig {
 		InactiveThreshold: idleConsumer,
 		FilterSubjects:    f.filters,
 		DeliverPolicy:     jetstream.DeliverAllPolicy,
+		HeadersOnly:       f.headersOnly,
 	}
 	if f.next > 0 {
 		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, uint64(f.next)
@@ -265,6 +268,9 @@ func (f *feed) accept(m jetstream.Msg, delivered uint64) error {
 		return stopError{&SeqGapError{Want: f.next, Got: seq}}
 	}
 	msg := Message{Seq: seq, Subject: m.Subject(), Data: m.Data(), Stored: meta.Timestamp}
+	if f.headersOnly {
+		msg.ID = m.Headers().Get(jetstream.MsgIDHeader)
+	}
 	foreign := f.conn.isForeign(f.stream, m.Headers())
 	if foreign {
 		f.conn.skipForeign(f.stream, msg, !f.foreign)

@@ -58,6 +58,12 @@
 // An acknowledged message can be lost by the server in a power
 // failure, so positions that outlive a process need more than a sequence.
 //
+// # The past
+//
+// ReadSteps, ReadEventIDs and NextControl read what is stored and return. The server
+// selects by subject, so that one quest's steps among millions are read in
+// milliseconds. They give up where nothing comes for half a minute.
+//
 // # Events
 //
 // PublishEvent returns when the event is stored, and tries until its context

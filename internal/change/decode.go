@@ -76,10 +76,13 @@ const (
 	changeNeeds = hasOp | hasEntity
 )
 
-// Decoder reads steps. Its names cache makes the strings that recur in every
-// step (tables, databases) once. It is not safe for concurrent use.
+// Decoder reads steps. It makes the strings that recur in every step (tables,
+// databases) once. It is not safe for concurrent use.
 type Decoder struct {
 	names map[string]string
+	// from and heads are the parts of steps that hardly ever change.
+	from  part[Source]
+	heads [8][8]part[changeHead]
 }
 
 // name is a string with the given text.
@@ -99,6 +102,15 @@ func (d *Decoder) name(text []byte) string {
 // s is in use. The Changes slice of s is reused.
 func (d *Decoder) Step(data []byte, s *Step) error {
 	*s = Step{Changes: s.Changes[:0]}
+	if d.canonical(data, s) {
+		return nil
+	}
+	*s = Step{Changes: s.Changes[:0]}
+	return d.scan(data, s)
+}
+
+// scan reads a step in any form.
+func (d *Decoder) scan(data []byte, s *Step) error {
 	sc := scanner{data: data}
 	var have fields
 	err := sc.object(func(key []byte) (err error) {
@@ -112,7 +124,7 @@ func (d *Decoder) Step(data []byte, s *Step) error {
 			err = readTransaction(&sc, &s.Transaction)
 		case "source":
 			field = hasSource
-			err = d.source(&sc, &s.Source)
+			s.Source, err = d.source(&sc)
 		case "changes":
 			field = hasChanges
 			err = sc.array(func() error { return d.change(&sc, s) })
@@ -161,6 +173,11 @@ func readTransaction(sc *scanner, t *Transaction) error {
 	if err = cmp.Or(err, have.need(transactionNeeds, "the transaction")); err != nil {
 		return err
 	}
+	return t.check()
+}
+
+// check refuses a message's number that cannot be.
+func (t *Transaction) check() error {
 	if t.Message < 1 || t.Messages != 0 && t.Message > t.Messages {
 		return fmt.Errorf("transaction's message %d of %d", t.Message, t.Messages)
 	}
@@ -185,9 +202,9 @@ func count(sc *scanner) (int, error) {
 	return int(n), err
 }
 
-func (d *Decoder) source(sc *scanner, s *Source) error {
+func (d *Decoder) source(sc *scanner) (s Source, err error) {
 	var have fields
-	err := sc.object(func(key []byte) (err error) {
+	err = sc.object(func(key []byte) (err error) {
 		var field fields
 		switch string(key) {
 		case "db":
@@ -204,7 +221,7 @@ func (d *Decoder) source(sc *scanner, s *Source) error {
 		}
 		return have.add(field, err)
 	})
-	return cmp.Or(err, have.need(sourceNeeds, "the source"))
+	return s, cmp.Or(err, have.need(sourceNeeds, "the source"))
 }
 
 func (d *Decoder) str(sc *scanner) (string, error) {
@@ -341,7 +358,7 @@ func (d *Decoder) Control(data []byte) (*Control, error) {
 			err = readTransaction(&sc, c.Transaction)
 		case "source":
 			field = hasSource
-			err = d.source(&sc, &c.Source)
+			c.Source, err = d.source(&sc)
 		default:
 			_, err = sc.raw()
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,6 +19,7 @@ func FuzzStep(f *testing.F) {
 		`"source":{"db":"\ud800","epoch":1,"snapshot":true},"changes":[],"x":[1.5E-7,[],{}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var d change.Decoder
+		bothWays(t, &d, data)
 		var got change.Step
 		if d.Step(data, &got) != nil {
 			return
@@ -202,3 +204,24 @@ func FuzzLSN(f *testing.F) {
 		}
 	})
 }
+
+// FuzzReport: any role of the database may send one.
+func FuzzReport(f *testing.F) {
+	f.Add(`{"quest_id":1,"application_id":2,"user_id":"ann","error":"ValueError"}`)
+	f.Add(`{"quest_id":-1,"application_id":0,"user_id":42}`)
+	f.Add(`{"quest_id":1,"application_id":2,"user_id":" ","error":"a\u0000b"}`)
+	f.Fuzz(func(t *testing.T, content string) {
+		r, err := change.ParseReport(content)
+		if err != nil {
+			if r != (change.Report{}) || len(content) > 20 && strings.Contains(err.Error(), content) {
+				t.Fatalf("%+v with the error %v", r, err)
+			}
+			return
+		}
+		if !json.Valid([]byte(content)) || len(content) > change.ReportLimit || r.UserID == "" || strings.Trim(r.Error, letters) != "" {
+			t.Fatalf("believed %q: %+v", content, r)
+		}
+	})
+}
+
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_."

@@ -2,6 +2,7 @@ package change
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -40,7 +41,8 @@ func ParseEntity(s string) (Entity, error) {
 	return 0, fmt.Errorf("unknown entity %q", s)
 }
 
-// Schema names the tables and the columns that the program needs. The wire
+// Schema names the tables and the columns that the program needs; a column that
+// no rule needs may be "", which is none. The wire
 // form uses the database's own column names, so every reader of the stream
 // needs the Schema that the writer had.
 type Schema struct {
@@ -112,6 +114,10 @@ func (s *Schema) Table(e Entity) string {
 // Columns lists the streamed columns of an entity, in wire order. Texts that
 // people wrote, the title aside, are not among them.
 func (s *Schema) Columns(e Entity) []string {
+	return slices.DeleteFunc(s.columns(e), func(name string) bool { return name == "" })
+}
+
+func (s *Schema) columns(e Entity) []string {
 	switch e {
 	case Quest:
 		q := s.Quest

@@ -31,6 +31,26 @@ type Change struct {
 	// Unchanged names columns that Postgres did not send (TOAST), Omitted those
 	// left out for their size. Neither is in After.
 	Unchanged, Omitted []string
+
+	columns columns
+}
+
+// Each calls fn for each column of the row that the change is about: After, or
+// Before where the row was deleted. It is Row.Each, faster for a change that was
+// just decoded.
+func (c *Change) Each(fn func(column, value []byte) error) error {
+	row := c.row()
+	if c.columns.are(row) {
+		return c.columns.each(row, fn)
+	}
+	return row.Each(fn)
+}
+
+func (c *Change) row() Row {
+	if c.Op == Delete {
+		return c.Before
+	}
+	return c.After
 }
 
 // Transaction says which transaction a message belongs to, and where in it the

@@ -16,6 +16,8 @@ type Config struct {
 	Watch     Watch    `yaml:"watch"`
 	Alarm     Alarm    `yaml:"alarm"`
 	Tables    Tables   `yaml:"tables"`
+	Statuses  Statuses `yaml:"statuses"`
+	WaysBack  WaysBack `yaml:"ways_back"`
 	Rules     Rules    `yaml:"rules"`
 }
 
@@ -73,8 +75,12 @@ type Stream struct {
 
 // Watch is the checker.
 type Watch struct {
-	Enabled     bool          `yaml:"enabled"`
-	VerifyEvery time.Duration `yaml:"verify_every"` // between comparisons of the state with the database; 0 for none
+	Enabled bool `yaml:"enabled"`
+	// Deleted judges soft-deleted quests too.
+	Deleted bool `yaml:"deleted"`
+	// VerifyEvery is the time between comparisons of the state with the database; 0 is
+	// never.
+	VerifyEvery time.Duration `yaml:"verify_every"`
 }
 
 // Alarm is where alarms begin.
@@ -85,6 +91,10 @@ type Alarm struct {
 	Lag         time.Duration `yaml:"lag"`          // how far the stream is behind
 	Heartbeat   time.Duration `yaml:"heartbeat"`    // without anything through the slot
 }
+
+// NoColumn is the name of a column that there is not. Only those may be missing that
+// the rules can do without: times, the title, and whether a quest is deleted.
+const NoColumn = "none"
 
 // Tables names the application's tables and columns.
 type Tables struct {
@@ -143,25 +153,49 @@ type UserTable struct {
 	} `yaml:"columns"`
 }
 
-// Rules switches rules and sets their grace.
-type Rules struct {
-	MissingParticipant   Rule `yaml:"missing_participant"`
-	OrphanParticipant    Rule `yaml:"orphan_participant"`
-	OpenWithParticipants Rule `yaml:"open_with_participants"`
-	Unassigned           Rule `yaml:"unassigned"`
-	DuplicateParticipant Rule `yaml:"duplicate_participant"`
+// Statuses are the words that the database has for the roles of the workflow; several
+// with commas between, the first of which a repair writes. A word that stands for
+// nothing here has no role.
+type Statuses struct {
+	Quest       QuestStatuses       `yaml:"quest"`
+	Application ApplicationStatuses `yaml:"application"`
+	Participant ParticipantStatuses `yaml:"participant"`
 }
 
-// Rule is one rule's settings.
-type Rule struct {
-	Enabled bool          `yaml:"enabled"`
-	Grace   time.Duration `yaml:"grace"`
+// QuestStatuses are the quest table's words.
+type QuestStatuses struct {
+	Open       string `yaml:"open"`
+	InProgress string `yaml:"in_progress"`
+	Completed  string `yaml:"completed"`
+}
+
+// ApplicationStatuses are the application table's words.
+type ApplicationStatuses struct {
+	Pending  string `yaml:"pending"`
+	Approved string `yaml:"approved"`
+	Rejected string `yaml:"rejected"`
+	Kicked   string `yaml:"kicked"`
+}
+
+// ParticipantStatuses are the participant table's words.
+type ParticipantStatuses struct {
+	Joined     string `yaml:"joined"`
+	InProgress string `yaml:"in_progress"`
+	Completed  string `yaml:"completed"`
+	Dropped    string `yaml:"dropped"`
+}
+
+// WaysBack says when a quest's status may go back without an event: never, released
+// (the quest is left assigned to nobody) or always.
+type WaysBack struct {
+	InProgressToOpen      string `yaml:"in_progress_to_open"`
+	CompletedToInProgress string `yaml:"completed_to_in_progress"`
+	CompletedToOpen       string `yaml:"completed_to_open"`
 }
 
 // Default is what holds where nothing is set. Table and column names are the
 // application's own, and are filled in by whoever maps them: "" means its name.
 func Default() Config {
-	on := Rule{Enabled: true, Grace: 3 * time.Second}
 	return Config{
 		Namespace: "questwatch",
 		Data:      "questwatch-data",
@@ -178,8 +212,12 @@ func Default() Config {
 		},
 		Watch: Watch{Enabled: true, VerifyEvery: time.Hour},
 		Alarm: Alarm{WALKept: 1 << 30, SafePercent: 25, DiskFree: 1 << 30, Lag: time.Minute, Heartbeat: 15 * time.Second},
-		Rules: Rules{
-			MissingParticipant: on, OrphanParticipant: on, OpenWithParticipants: on, Unassigned: on, DuplicateParticipant: on,
+		Statuses: Statuses{
+			Quest:       QuestStatuses{Open: "open", InProgress: "in-progress", Completed: "completed"},
+			Application: ApplicationStatuses{Pending: "pending", Approved: "approved", Rejected: "rejected", Kicked: "kicked"},
+			Participant: ParticipantStatuses{Joined: "joined", InProgress: "in_progress", Completed: "completed", Dropped: "dropped"},
 		},
+		WaysBack: WaysBack{InProgressToOpen: "released", CompletedToInProgress: "never", CompletedToOpen: "never"},
+		Rules:    defaultRules(),
 	}
 }

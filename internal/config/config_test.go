@@ -4,9 +4,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/peerquest/questwatch/internal/rule"
 )
 
 func write(t *testing.T, text string) string {
@@ -48,6 +51,9 @@ func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
 		"not a switch":   {"postgres:\n  setup: maybe\n", ":2:10: postgres.setup: want true or false"},
 		"no text":        {"data: [geheim]\n", "data: want a text"},
 		"huge":           {"stream:\n  keep_bytes: 18446744073709551615\n", "stream.keep_bytes: want a whole number"},
+		"unknown cause":  {"rules:\n  unassigned:\n    severity: {departed: info}\n", `:3:16: unknown key "rules.unassigned.severity.departed": known here are assignment_lost, released`},
+		"unknown role":   {"statuses:\n  quest: {archived: old}\n", `:2:11: unknown key "statuses.quest.archived": known here are open, in_progress, completed`},
+		"words as list":  {"statuses:\n  quest:\n    open: [open, new]\n", ":3:11: statuses.quest.open: want a text"},
 		"unknown rule":   {"rules:\n  no_such_rule:\n    grace: 1s\n", ":2:3: "},
 		"wrong type":     {"stream:\n  max_rows: many\n", ":2:"},
 		"not YAML":       {"postgres: [\n", "questwatch.yaml"},
@@ -101,6 +107,7 @@ func TestUnusableSettings(t *testing.T) {
 		"postgres.columns":                func(c *Config) { c.Postgres.Columns = "some" },
 		"nats.manage":                     func(c *Config) { c.NATS.Manage = "maybe" },
 		"rules.missing_participant.grace": func(c *Config) { c.Rules.MissingParticipant.Grace = -1 },
+		"rules.dangling_reference.grace":  func(c *Config) { c.Rules.DanglingReference.Grace = -1 },
 		"stream":                          func(c *Config) { c.Stream.MaxRows = 0 },
 		"alarm":                           func(c *Config) { c.Alarm.SafePercent = 101 },
 	} {
@@ -109,6 +116,70 @@ func TestUnusableSettings(t *testing.T) {
 		if err := c.Finish(); err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s: error %v", key, err)
 		}
+	}
+}
+
+// TestUnusableWords: what a word, a severity or a way back cannot be, with the
+// setting's key.
+func TestUnusableWords(t *testing.T) {
+	for file, want := range map[string]string{
+		"statuses: {quest: {completed: \"done, open\"}}":                         `statuses.quest.completed: "open" stands for open already: a word has one role`,
+		"statuses: {application: {approved: \"yes, yes\"}}":                      `statuses.application.approved: "yes" stands for approved already`,
+		"statuses: {participant: {dropped: \" , \"}}":                            "statuses.participant.dropped: want at least one word",
+		"rules: {idle_in_progress: {severity: {idle: loud}}}":                    "rules.idle_in_progress.severity.idle: want info, warning or critical",
+		"rules: {assignee_not_participant: {severity: {never_joined: Warning}}}": "rules.assignee_not_participant.severity.never_joined: want info",
+		"ways_back: {completed_to_open: sometimes}":                              "ways_back.completed_to_open: want never, released or always",
+	} {
+		c, _, err := Load(write(t, file+"\n"), nil)
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		var mistake *Error
+		if err := c.Finish(); !errors.As(err, &mistake) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", file, err, want)
+		}
+	}
+}
+
+// TestRulesAndWords: what is set holds, and what is not is as it was.
+func TestRulesAndWords(t *testing.T) {
+	c, _, err := Load(write(t, "rules: {idle_in_progress: {enabled: false, severity: {idle: critical}}}\nstatuses: {quest: {open: \" new ,open\"}}\n"),
+		[]string{"QUESTWATCH_RULES_UNASSIGNED_SEVERITY_RELEASED=warning", "QUESTWATCH_WAYS_BACK_COMPLETED_TO_OPEN=always"})
+	if err == nil {
+		err = c.Finish()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := c.Rules.List()
+	if err != nil || len(all) != len(rule.All) {
+		t.Fatalf("%d rules, %v", len(all), err)
+	}
+	severities := 0
+	for i, s := range all {
+		if s.Rule != rule.All[i] || s.Enabled == (s.Rule == rule.IdleInProgress) || s.Grace != rule.DefaultGrace {
+			t.Errorf("%+v", s)
+		}
+		for cause, severity := range s.Severity {
+			severities++
+			want := rule.SeverityOf(s.Rule, cause)
+			switch {
+			case s.Rule == rule.IdleInProgress:
+				want = rule.Critical
+			case s.Rule == rule.Unassigned && cause == rule.Released:
+				want = rule.Warning
+			}
+			if severity != want || rule.ActionFor(s.Rule, cause) == "" {
+				t.Errorf("%s by %s is %s, want %s", s.Rule, cause, severity, want)
+			}
+		}
+	}
+	if severities != len(rule.Outcomes) {
+		t.Errorf("%d causes can be set, of %d", severities, len(rule.Outcomes))
+	}
+	if got := Words(c.Statuses.Quest.Open); !slices.Equal(got, []string{"new", "open"}) || c.WaysBack.CompletedToOpen != "always" {
+		t.Errorf("words %q, ways %+v", got, c.WaysBack)
 	}
 }
 

@@ -186,11 +186,6 @@ func (c *Config) check() error {
 		key   string
 		value time.Duration
 	}{
-		{"rules.missing_participant.grace", c.Rules.MissingParticipant.Grace},
-		{"rules.orphan_participant.grace", c.Rules.OrphanParticipant.Grace},
-		{"rules.open_with_participants.grace", c.Rules.OpenWithParticipants.Grace},
-		{"rules.unassigned.grace", c.Rules.Unassigned.Grace},
-		{"rules.duplicate_participant.grace", c.Rules.DuplicateParticipant.Grace},
 		{"stream.confirm_lag", c.Stream.ConfirmLag},
 		{"nats.sync_interval", c.NATS.SyncInterval},
 		{"watch.verify_every", c.Watch.VerifyEvery},
@@ -199,7 +194,9 @@ func (c *Config) check() error {
 			return &Error{Where: d.key, Err: errors.New("must not be negative")}
 		}
 	}
+	_, err := c.Rules.List()
 	return errors.Join(
+		err, c.Statuses.check(), c.WaysBack.check(),
 		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		oneOf("log.format", c.Log.Format, "text", "json"),
 		oneOf("postgres.columns", c.Postgres.Columns, "listed", AllColumns),

@@ -17,6 +17,8 @@ type Config struct {
 	Namespace string
 	// Graces overrides rule.DefaultGrace; 0 opens at the step itself.
 	Graces map[rule.Rule]time.Duration
+	// Deleted says that soft-deleted quests are judged like others.
+	Deleted bool
 }
 
 // Grace is how long a rule may be violated before it is a finding.
@@ -107,7 +109,7 @@ func (t *Tracker) Judge(dst []Transition, id int64, q *quest.Quest, violations [
 	kept := known[:0]
 	now := t.index(violations)
 	fulfilled := Healed
-	if q == nil || !q.Exists || q.Deleted {
+	if q == nil || !q.Exists || q.Deleted && !t.config.Deleted {
 		fulfilled = QuestGone
 	}
 	for _, e := range known {
@@ -116,13 +118,17 @@ func (t *Tracker) Judge(dst []Transition, id int64, q *quest.Quest, violations [
 		case !still:
 			dst = e.end(dst, at, where, fulfilled)
 			continue
-		case violations[i].Severity() > e.Violation.Severity():
+		case violations[i].Severity > e.Violation.Severity:
 			dst = e.end(dst, at, where, CauseChanged)
 			continue
+		case e.phase == suspected && where.Origin == FromBaseline && violations[i].Cause != e.Violation.Cause:
+			// It ended and began again where nobody looked.
+			dst = e.end(dst, at, where, Restated)
+			continue
 		}
-		v, cause := violations[i], e.Violation.Cause
+		v, was := violations[i], &e.Violation
+		v.Cause, v.Severity = was.Cause, was.Severity
 		e.Violation, e.Suggested, e.Title = v, t.users.Text(v.Suggested), q.Title
-		e.Violation.Cause = cause
 		now.known[i] = true
 		kept = append(kept, e)
 	}
@@ -252,7 +258,7 @@ func (t *Tracker) Summary() *Summary {
 		for _, e := range entries {
 			if e.phase == open && e.Where.Origin == FromBaseline && e.Where.Epoch == s.Where.Epoch {
 				s.ByRule[e.Violation.Rule]++
-				s.BySeverity[e.Violation.Severity()]++
+				s.BySeverity[e.Violation.Severity]++
 			}
 		}
 	}

@@ -97,7 +97,8 @@ func naive(all []happening) [][]told {
 			}
 			k := key{l.Rule, userOf(l.User)}
 			cause, still := h.found[k]
-			if still && rule.SeverityOf(cause) <= rule.SeverityOf(l.Cause) {
+			unseen := !l.open && cause != l.Cause && h.where.Origin == drift.FromBaseline
+			if still && !unseen && severity(k.rule, cause) <= severity(l.Rule, l.Cause) {
 				going[k] = true
 				continue
 			}
@@ -167,13 +168,16 @@ func newUsers() *quest.Users {
 	return users
 }
 
-var causes = map[rule.Rule][]rule.Cause{
-	rule.MissingParticipant:   {rule.Departed, rule.Unknown, rule.ApprovalFailed},
-	rule.OrphanParticipant:    {rule.DirectJoin, rule.Revoked, rule.Unknown},
-	rule.OpenWithParticipants: {rule.Released, rule.StatusLost},
-	rule.Unassigned:           {rule.Released, rule.AssignmentLost},
-	rule.DuplicateParticipant: {rule.Duplicated},
-}
+// causes are those of each rule.
+var causes = func() map[rule.Rule][]rule.Cause {
+	all := map[rule.Rule][]rule.Cause{}
+	for _, o := range rule.Outcomes {
+		all[o.Rule] = append(all[o.Rule], o.Cause)
+	}
+	return all
+}()
+
+func severity(r rule.Rule, c rule.Cause) rule.Severity { return rule.SeverityOf(r, c) }
 
 func genHappenings() *rapid.Generator[[]happening] {
 	return rapid.Custom(func(t *rapid.T) (all []happening) {
@@ -201,7 +205,7 @@ func genHappenings() *rapid.Generator[[]happening] {
 			j.row = &quest.Quest{ID: j.quest, Exists: true}
 			for range rapid.IntRange(0, 3).Draw(t, "violations") {
 				k := key{rule: rapid.SampledFrom(rule.All[:]).Draw(t, "rule")}
-				if k.rule != rule.OpenWithParticipants && k.rule != rule.Unassigned {
+				if !ofWholeQuest(k.rule) {
 					k.user = quest.User(rapid.IntRange(1, 3).Draw(t, "user"))
 				}
 				j.found[k] = rapid.SampledFrom(causes[k.rule]).Draw(t, "cause")
@@ -212,6 +216,14 @@ func genHappenings() *rapid.Generator[[]happening] {
 	})
 }
 
+func ofWholeQuest(r rule.Rule) bool {
+	switch r {
+	case rule.OpenWithParticipants, rule.Unassigned, rule.IdleInProgress, rule.ActiveAfterCompletion, rule.DanglingReference:
+		return true
+	}
+	return false
+}
+
 // remains is what a state can have of a quest that is gone: nothing, children
 // without it, or a row marked as deleted. None of them violates a rule.
 func remains(id int64) []*quest.Quest {
@@ -220,7 +232,7 @@ func remains(id int64) []*quest.Quest {
 
 func (j *judgement) violations() (all []rule.Violation) {
 	for _, k := range sortedKeys(j.found) {
-		all = append(all, rule.Violation{Rule: k.rule, User: k.user, Cause: j.found[k]})
+		all = append(all, rule.Violation{Rule: k.rule, User: k.user, Cause: j.found[k], Severity: severity(k.rule, j.found[k])})
 	}
 	return all
 }
@@ -377,7 +389,8 @@ func TestSummary(t *testing.T) {
 	where := drift.Where{Epoch: 2, Origin: drift.FromBaseline, Transaction: change.Transaction{CommitLSN: 9, EndLSN: 10, Time: 1000}}
 	stream := drift.Where{Epoch: 2, Origin: drift.FromStream, Transaction: change.Transaction{CommitLSN: 20, Time: 1000}}
 	tracker.Judge(nil, 1, &quest.Quest{ID: 1}, []rule.Violation{
-		{Rule: rule.OrphanParticipant, User: 1, Cause: rule.DirectJoin}, {Rule: rule.OrphanParticipant, User: 2, Cause: rule.Unknown},
+		{Rule: rule.OrphanParticipant, User: 1, Cause: rule.DirectJoin, Severity: rule.Info},
+		{Rule: rule.OrphanParticipant, User: 2, Cause: rule.Unknown, Severity: rule.Warning},
 	}, where)
 	tracker.Baselined(where, 7)
 	tracker.Judge(nil, 2, &quest.Quest{ID: 2}, []rule.Violation{{Rule: rule.Unassigned, Cause: rule.AssignmentLost}}, stream)

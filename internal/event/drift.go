@@ -15,15 +15,18 @@ type Finding struct {
 	Rule           rule.Rule     `json:"rule"`
 	Cause          rule.Cause    `json:"cause"`
 	Severity       rule.Severity `json:"severity"`
+	Action         rule.Action   `json:"action"`
 	Origin         drift.Origin  `json:"origin"`
 	QuestID        int64         `json:"quest_id"`
 	QuestTitle     string        `json:"quest_title"`
 	UserID         *string       `json:"user_id"`
 	ApplicationID  *int64        `json:"application_id"`
 	ParticipantIDs []int64       `json:"participant_ids"`
-	SuggestedUser  *string       `json:"suggested_user_id"`
-	Expected       string        `json:"expected"`
-	Actual         string        `json:"actual"`
+	// ApplicationIDs are those of a quest that does not exist.
+	ApplicationIDs []int64 `json:"application_ids,omitempty"`
+	SuggestedUser  *string `json:"suggested_user_id"`
+	Expected       string  `json:"expected"`
+	Actual         string  `json:"actual"`
 	// Transaction is the one that began the violation.
 	Transaction Transaction `json:"transaction"`
 	SuspectedAt string      `json:"suspected_at"`
@@ -73,9 +76,9 @@ func FindingOf(f *drift.Finding) Finding {
 		ids = []int64{}
 	}
 	return Finding{
-		Finding: f.ID, Rule: v.Rule, Cause: v.Cause, Severity: v.Severity(), Origin: f.Where.Origin,
+		Finding: f.ID, Rule: v.Rule, Cause: v.Cause, Severity: v.Severity, Action: rule.ActionFor(v.Rule, v.Cause), Origin: f.Where.Origin,
 		QuestID: f.Quest, QuestTitle: f.Title,
-		UserID: optional(f.User), ApplicationID: optional(v.Application), ParticipantIDs: ids,
+		UserID: optional(f.User), ApplicationID: optional(v.Application), ParticipantIDs: ids, ApplicationIDs: v.Applications,
 		SuggestedUser: optional(f.Suggested),
 		Expected:      rule.Expected(v.Rule), Actual: rule.Actual(v),
 		Transaction: transactionOf(f.Where),

@@ -34,8 +34,8 @@ func tracked(t *testing.T, origin drift.Origin) (*drift.Tracker, []drift.Transit
 		ID: 754, CommitLSN: 24023400, EndLSN: 24023448, Time: 1782912152000, Message: 1, Messages: 1,
 	}}
 	tracker.Judge(nil, 42, &quest.Quest{ID: 42, Title: "Paint \"the\" fence <&>"}, []rule.Violation{
-		{Rule: rule.MissingParticipant, Cause: rule.ApprovalFailed, User: a, Application: 7, Suggested: a},
-		{Rule: rule.Unassigned, Cause: rule.Released, Participants: []int64{3, 4}, Suggested: a},
+		{Rule: rule.MissingParticipant, Cause: rule.ApprovalFailed, Severity: rule.Critical, User: a, Application: 7, Suggested: a},
+		{Rule: rule.Unassigned, Cause: rule.Released, Severity: rule.Info, Participants: []int64{3, 4}, Suggested: a},
 	}, where)
 	tracker.Baselined(where, 3)
 	return tracker, tracker.Mark(nil, 1782912155250)
@@ -69,6 +69,11 @@ func TestGolden(t *testing.T) {
 		}
 		return e
 	}
+	ours, people := &quest.Quest{ID: 42, Title: "Paint", Exists: true}, quest.NewUsers()
+	people.Intern([]byte(alice))
+	turned := func(turn rule.Turn) event.Event {
+		return event.OfTurn("questwatch", ours, people, &turn, event.Told{Where: resolvedBy, At: 1782912160123, Position: at(1)})
+	}
 	const prefix = "questwatch.events."
 	for _, c := range []struct {
 		file, subject, kind string
@@ -79,6 +84,23 @@ func TestGolden(t *testing.T) {
 		{"resolved_pair", prefix + "drift.resolved.missing_participant.42", "drift.resolved", event.OfTransition(&resolved[0], at(0))},
 		{"resolved_gone", prefix + "drift.resolved.unassigned.42", "drift.resolved", event.OfTransition(&gone[1], at(1))},
 		{"baseline", prefix + "drift.baseline.summary._", "drift.baseline", event.OfSummary(summary, at(2))},
+		{"approval_silent", prefix + "approval.failed.silent.42", "approval.failed", silent(t, &opened[1], at(2))},
+		{"approval_reverted", prefix + "approval.failed.reverted.42", "approval.failed", turned(rule.Turn{
+			Kind: rule.ApprovalReverted, Severity: rule.Warning, Reversal: quest.Reversal{Application: 7, User: 1, Approved: 24023400, At: 1782912152000},
+		})},
+		{"approval_reported", prefix + "approval.failed.reported.42", "approval.failed", event.OfReport("questwatch", ours, alice, &change.Report{
+			QuestID: 42, ApplicationID: 7, UserID: alice, Error: "ValueError",
+		}, event.Told{Where: resolvedBy, At: 1782912160123, Position: at(0)})},
+		{"approval_reset", prefix + "approval.reset.late.42", "approval.reset", turned(rule.Turn{
+			Kind: rule.ApprovalReset, Severity: rule.Info, Reversal: quest.Reversal{Application: 7, User: 1},
+		})},
+		{"approval_reset_fulfilled", prefix + "approval.reset.fulfilled.42", "approval.reset", turned(rule.Turn{
+			Kind: rule.ApprovalReset, Severity: rule.Info,
+			Reversal: quest.Reversal{Application: 7, User: 1, Approved: 24023400, At: 1782912152000, Met: true},
+		})},
+		{"status_regressed", prefix + "status.regressed.completed_to_in_progress.42", "status.regressed", turned(rule.Turn{
+			Kind: rule.StatusRegressed, Severity: rule.Warning, From: quest.Completed, To: quest.InProgress,
+		})},
 		{"gap", prefix + "stream.gap.slot_missing._", "stream.gap", ofControl(change.Control{
 			Kind: change.Gap, Time: 1782912168000, From: 5, To: 6, Reason: "slot_missing",
 		})},
@@ -107,6 +129,15 @@ func TestGolden(t *testing.T) {
 			golden(t, c.file, data)
 		})
 	}
+}
+
+func silent(t *testing.T, opened *drift.Transition, at event.Position) event.Event {
+	t.Helper()
+	e, ok := event.OfSilentFailure(opened, at)
+	if !ok {
+		t.Fatalf("no event of %+v", opened)
+	}
+	return e
 }
 
 var stamp = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`)

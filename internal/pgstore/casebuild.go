@@ -70,6 +70,9 @@ const (
 	questAssigned
 	questDeleted
 	questCreated
+	questName // the assignee's
+	questRank
+	questUpdated // under a lock only
 )
 
 const (
@@ -83,7 +86,7 @@ const (
 )
 
 var (
-	questFormats = []int16{1, 0, 0, 0, 1, 1, 0}
+	questFormats = []int16{1, 0, 0, 0, 1, 1, 0, 1, 0}
 	childFormats = []int16{1, 1, 0, 0, 1, 0, 1, 1}
 )
 
@@ -116,7 +119,7 @@ func (b *caseBuilder) addQuest(v [][]byte) {
 	b.status = string(v[questStatus])
 	q.Status = b.statuses.Quest[b.status]
 	if v[questAssigned] != nil {
-		q.Assigned = b.person(v[questAssigned])
+		q.Assigned = b.named(v[questAssigned], v[questName], v[questRank])
 	}
 	q.Deleted = len(v[questDeleted]) == 1 && v[questDeleted][0] == 1
 	b.c.Created = micros(v[questCreated])

@@ -1,6 +1,7 @@
 package pgstore
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -60,7 +61,10 @@ type words struct {
 }
 
 func wordsOf(s quest.Statuses) (words, error) {
-	w := words{inProgress: wordFor(s.Quest, quest.InProgress), joined: wordFor(s.Participant, quest.Joined)}
+	w := words{
+		inProgress: cmp.Or(s.Started, wordFor(s.Quest, quest.InProgress)),
+		joined:     cmp.Or(s.Joined, wordFor(s.Participant, quest.Joined)),
+	}
 	if w.inProgress == "" || w.joined == "" {
 		return w, fmt.Errorf("there must be a word for a quest in progress (%q) and for a participant who joined (%q)", w.inProgress, w.joined)
 	}

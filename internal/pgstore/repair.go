@@ -122,12 +122,10 @@ func (r *repair) lock(ctx context.Context) error {
 	r.builder.reset(r.quest)
 	id := fmt.Sprint(r.quest)
 	q := &s.cfg.Schema.Quest
-	sql := fmt.Sprintf("SELECT %s, %s, %s, %s, %s, %s, %s FROM %s q WHERE q.%s = $1 FOR UPDATE",
-		column("q", q.ID, "bigint"), column("q", q.Title, "text"), column("q", q.Status, "text"), column("q", q.AssignedTo, "text"),
-		column("q", q.IsDeleted, "boolean"), column("q", q.CreatedAt, "timestamptz"), column("q", q.UpdatedAt, "text"),
-		s.tables.quest, quoteName(q.ID))
+	sql := s.questColumns("NULL::text", "NULL::bigint") + fmt.Sprintf(", %s FROM %s q WHERE q.%s = $1 FOR UPDATE",
+		column("q", q.UpdatedAt, "text"), s.tables.quest, quoteName(q.ID))
 	err := each(ctx, r.conn, sql, questFormats, []string{id}, func(v [][]byte) error {
-		r.updated = string(v[questCreated+1])
+		r.updated = string(v[questUpdated])
 		return r.builder.add(change.Quest, v)
 	})
 	if err != nil {

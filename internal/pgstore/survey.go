@@ -12,28 +12,28 @@ import (
 )
 
 // Survey reads every quest in one snapshot, in ascending order of ids: first
-// the census, then a case a quest, which is valid during the call. A username
-// confines it to the quests where that person has a row; a name that nobody has
-// is ErrUnknownUser. Quests of which only children exist come too.
+// the census, then a case a quest, which is valid during the call. A user's name
+// that nobody has is ErrUnknownUser. Quests of which only children exist come too.
 func (s *Store) Survey(
-	ctx context.Context, username string, begin func(remedy.Census) error, each func(*remedy.Case) error,
+	ctx context.Context, of remedy.Scope, begin func(remedy.Census) error, each func(*remedy.Case) error,
 ) error {
 	err := s.inSnapshot(ctx, "", func(sn *snapshot) error {
 		census := remedy.Census{}
-		if username != "" {
-			id, err := s.userID(ctx, sn, username)
+		if of.User != "" {
+			id, err := s.userID(ctx, sn, of.User)
 			if err != nil {
 				return err
 			}
 			census.UserID = id
 		}
-		if err := s.takeCensus(ctx, sn, &census); err != nil {
+		q := query{store: s, user: census.UserID, assignees: of.Assignees}
+		if err := q.takeCensus(ctx, sn, &census); err != nil {
 			return err
 		}
 		if err := begin(census); err != nil {
 			return err
 		}
-		return s.readCases(ctx, sn, census.UserID, each)
+		return q.readCases(ctx, sn, each)
 	})
 	if err != nil {
 		return fmt.Errorf("read quests: %w", err)
@@ -41,17 +41,24 @@ func (s *Store) Survey(
 	return nil
 }
 
-func (s *Store) readCases(ctx context.Context, sn *snapshot, userID string, each func(*remedy.Case) error) error {
+// query reads the cases of a scope.
+type query struct {
+	store     *Store
+	user      string // whose quests alone, by id; "" is everybody's
+	assignees bool
+}
+
+func (q *query) readCases(ctx context.Context, sn *snapshot, each func(*remedy.Case) error) error {
 	g, err := sn.group(ctx, func(e change.Entity) (string, []int16) {
 		if e == change.Quest {
-			return s.questQuery(userID) + " ORDER BY 1", questFormats[:questCreated+1]
+			return q.quests() + " ORDER BY 1", questFormats[:questRank+1]
 		}
-		return s.childQuery(e, userID) + " ORDER BY 1, 2", childFormats[:]
+		return q.children(e) + " ORDER BY 1, 2", childFormats
 	})
 	if err != nil {
 		return err
 	}
-	b := newCaseBuilder(s.cfg.Statuses)
+	b := newCaseBuilder(q.store.cfg.Statuses)
 	for id, ok := g.quest(); ok; id, ok = g.quest() {
 		b.reset(id)
 		if err := g.rows(ctx, id, b.add); err != nil {
@@ -88,12 +95,10 @@ func (s *Store) userID(ctx context.Context, sn *snapshot, name string) (string, 
 
 // takeCensus counts the people with rows. Only those in the user table count, as
 // in the original audit.
-func (s *Store) takeCensus(ctx context.Context, sn *snapshot, c *remedy.Census) error {
+func (q *query) takeCensus(ctx context.Context, sn *snapshot, c *remedy.Census) error {
+	s := q.store
 	a, p, u := &s.cfg.Schema.Application, &s.cfg.Schema.Participant, &s.cfg.Schema.User
-	sql := fmt.Sprintf("SELECT count(*) FROM %s q", s.tables.quest)
-	if c.UserID != "" {
-		sql += s.scope("q", s.cfg.Schema.Quest.ID, c.UserID)
-	}
+	sql := fmt.Sprintf("SELECT count(*) FROM %s q", s.tables.quest) + q.where("q", s.cfg.Schema.Quest.ID)
 	if err := sn.conn.QueryRow(ctx, sql).Scan(&c.Quests); err != nil {
 		return readError("count quests", err)
 	}
@@ -107,25 +112,46 @@ func (s *Store) takeCensus(ctx context.Context, sn *snapshot, c *remedy.Census) 
 	return readError("count users", sn.conn.QueryRow(ctx, sql).Scan(&c.People))
 }
 
-// scope confines a query to the quests where a person has a row.
-func (s *Store) scope(alias, questColumn, userID string) string {
+// where confines a query to the person's quests.
+func (q *query) where(alias, questColumn string) string {
+	if q.user == "" {
+		return ""
+	}
+	s := q.store
 	a, p := &s.cfg.Schema.Application, &s.cfg.Schema.Participant
-	return fmt.Sprintf(" WHERE %s.%s IN (SELECT %s FROM %s WHERE %s = %s UNION ALL SELECT %s FROM %s WHERE %s = %[6]s)",
-		alias, quoteName(questColumn),
-		quoteName(a.QuestID), s.tables.application, quoteName(a.User), quoteText(userID),
+	theirs := fmt.Sprintf("SELECT %s FROM %s WHERE %s = %s UNION ALL SELECT %s FROM %s WHERE %s = %[4]s",
+		quoteName(a.QuestID), s.tables.application, quoteName(a.User), quoteText(q.user),
 		quoteName(p.QuestID), s.tables.participant, quoteName(p.User))
+	if quests := &s.cfg.Schema.Quest; q.assignees {
+		theirs += fmt.Sprintf(" UNION ALL SELECT %s FROM %s WHERE %s = %s",
+			quoteName(quests.ID), s.tables.quest, quoteName(quests.AssignedTo), quoteText(q.user))
+	}
+	return fmt.Sprintf(" WHERE %s.%s IN (%s)", alias, quoteName(questColumn), theirs)
 }
 
-// questQuery reads quests, of one person's where userID is not "".
-func (s *Store) questQuery(userID string) string {
-	q := &s.cfg.Schema.Quest
-	sql := fmt.Sprintf("SELECT %s, %s, %s, %s, %s, %s FROM %s q",
-		column("q", q.ID, "bigint"), column("q", q.Title, "text"), column("q", q.Status, "text"), column("q", q.AssignedTo, "text"),
-		column("q", q.IsDeleted, "boolean"), column("q", q.CreatedAt, "timestamptz"), s.tables.quest)
-	if userID != "" {
-		sql += s.scope("q", q.ID, userID)
+func (q *query) quests() string {
+	s, name, rank, people := q.store, "NULL::text", "NULL::bigint", ""
+	if q.assignees {
+		name, rank, people = "u.name", "u.rank", s.ranked("q", s.cfg.Schema.Quest.AssignedTo)
 	}
-	return sql
+	return s.questColumns(name, rank) + fmt.Sprintf(" FROM %s q", s.tables.quest) + people + q.where("q", s.cfg.Schema.Quest.ID)
+}
+
+// questColumns selects what a case needs of a quest, up to its assignee's rank.
+func (s *Store) questColumns(name, rank string) string {
+	q := &s.cfg.Schema.Quest
+	return fmt.Sprintf("SELECT %s, %s, %s, %s, %s, %s, %s, %s",
+		column("q", q.ID, "bigint"), column("q", q.Title, "text"), column("q", q.Status, "text"), column("q", q.AssignedTo, "text"),
+		column("q", q.IsDeleted, "boolean"), column("q", q.CreatedAt, "timestamptz"), name, rank)
+}
+
+// ranked joins a column with people's names, and ranks them by the database's own
+// order of names, which depends on its collation and cannot be had outside.
+func (s *Store) ranked(alias, userColumn string) string {
+	u := &s.cfg.Schema.User
+	return fmt.Sprintf(` LEFT JOIN
+		(SELECT %s AS id, %s::text AS name, row_number() OVER (ORDER BY %[2]s, %[1]s) AS rank FROM %[3]s) u ON u.id = %[4]s.%[5]s`,
+		quoteName(u.ID), quoteName(u.Username), s.tables.user, alias, quoteName(userColumn))
 }
 
 // child names the columns of an application or a participant alike.
@@ -146,16 +172,8 @@ func (c *child) columns(name, rank string) string {
 		column("c", c.time, "timestamptz"), name, rank, column("c", c.reviewed, "timestamptz"))
 }
 
-// childQuery reads applications or participants with their people's names, and
-// ranks them by the database's own order of names, which depends on its
-// collation and cannot be had outside.
-func (s *Store) childQuery(e change.Entity, userID string) string {
-	c, u := s.child(e), &s.cfg.Schema.User
-	sql := c.columns("u.name", "u.rank") + fmt.Sprintf(` FROM %s c LEFT JOIN
-		(SELECT %s AS id, %s::text AS name, row_number() OVER (ORDER BY %[3]s, %[2]s) AS rank FROM %[4]s) u ON u.id = c.%[5]s`,
-		c.table, quoteName(u.ID), quoteName(u.Username), s.tables.user, quoteName(c.user))
-	if userID != "" {
-		sql += s.scope("c", c.quest, userID)
-	}
-	return sql
+// children reads applications or participants with their people's names.
+func (q *query) children(e change.Entity) string {
+	c := q.store.child(e)
+	return c.columns("u.name", "u.rank") + fmt.Sprintf(" FROM %s c", c.table) + q.store.ranked("c", c.user) + q.where("c", c.quest)
 }

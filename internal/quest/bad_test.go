@@ -132,7 +132,7 @@ func TestUnseenLeave(t *testing.T) {
 			if _, err := s.Apply(&step); err != nil {
 				t.Fatal(err)
 			}
-			s.EndBaseline()
+			s.EndBaseline(true)
 		},
 		"truncate": func(s *quest.State) { s.Truncate(change.Participant) },
 	} {

@@ -9,34 +9,41 @@ import (
 // BeginBaseline starts a baseline: the steps of a snapshot that follow build a
 // new state beside this one, which takes its place at EndBaseline. A baseline
 // that was begun before and not ended is forgotten.
-func (s *State) BeginBaseline() { s.baseline = map[int64]*Quest{} }
+func (s *State) BeginBaseline() { s.baseline = &shards{} }
 
 // EndBaseline puts the new state in place. What the baseline did not restate is
 // gone and leaves no history, because nobody knows when or why it went; the
-// history of what it did restate is kept as far as it can still be true.
-func (s *State) EndBaseline() {
+// history of what it did restate is kept as far as it can still be true. missed says
+// that changes were lost before it: whether an approval without a participant failed,
+// or whoever it was for came and left, nobody saw.
+func (s *State) EndBaseline(missed bool) {
 	if s.baseline == nil {
 		return
 	}
-	for id, q := range s.baseline {
-		if old := s.quests[id]; old != nil {
-			q.inherit(old)
+	var q, old Quest
+	for _, id := range s.baseline.ids() {
+		if s.load(&old, &s.quests, id) && s.load(&q, s.baseline, id) {
+			q.inherit(&old, missed)
+			s.store(&q, s.baseline)
 		}
 	}
-	s.quests, s.baseline = s.baseline, nil
+	s.quests, s.baseline = *s.baseline, nil
 }
 
 // inherit takes over what an earlier state of the same quest remembers.
-func (q *Quest) inherit(old *Quest) {
+func (q *Quest) inherit(old *Quest, missed bool) {
 	for i := range q.Applications {
 		a := &q.Applications[i]
 		if j, found := old.findApplication(a.ID); found {
 			if was := old.Applications[j]; was.User == a.User && (was.Status == Approved) == (a.Status == Approved) {
-				a.Approved, a.Revoked = was.Approved, was.Revoked
+				a.Approved, a.ApprovedAt, a.Revoked, a.Met = was.Approved, was.ApprovedAt, was.Revoked, was.Met
 			}
 		}
 	}
 	q.forgetFulfilled(old)
+	if missed {
+		q.forgetUnfulfilled()
+	}
 	came := false
 	for i := range q.Participants {
 		p := &q.Participants[i]
@@ -54,6 +61,21 @@ func (q *Quest) inherit(old *Quest) {
 	if q.Exists && q.Assigned == 0 && !came {
 		q.Released = old.Released
 	}
+	q.inheritAssignee(old)
+	q.meet()
+}
+
+// inheritAssignee keeps what is known of the assignee. One who ceased to take part
+// while nobody looked may have left, or may have been taken away.
+func (q *Quest) inheritAssignee(old *Quest) {
+	if q.Assigned == 0 || q.Assigned != old.Assigned {
+		return
+	}
+	held, holds := old.TakesPart(q.Assigned), q.TakesPart(q.Assigned)
+	q.Handed = old.Handed && (holds || !held)
+	if !holds {
+		q.Left = old.Left
+	}
 }
 
 // forgetFulfilled forgets the approvals of those who had a participant in old
@@ -62,7 +84,16 @@ func (q *Quest) inherit(old *Quest) {
 func (q *Quest) forgetFulfilled(old *Quest) {
 	for i := range q.Applications {
 		if a := &q.Applications[i]; old.HasParticipant(a.User) && !q.HasParticipant(a.User) {
-			a.Approved = 0
+			a.Approved, a.ApprovedAt, a.Met = 0, 0, false
+		}
+	}
+}
+
+// forgetUnfulfilled forgets the approvals of which no participant is known to have come.
+func (q *Quest) forgetUnfulfilled() {
+	for i := range q.Applications {
+		if a := &q.Applications[i]; !a.Met && !q.HasParticipant(a.User) {
+			a.Approved, a.ApprovedAt = 0, 0
 		}
 	}
 }
@@ -82,24 +113,31 @@ func (q *Quest) approvedSince(old *Quest, u User) bool {
 // Truncate removes all rows of an entity. Nobody left by it and no approval
 // failed by it: what it removes leaves no history, as in EndBaseline.
 func (s *State) Truncate(e change.Entity) {
-	for id, q := range s.quests {
-		switch e {
-		case change.Quest:
-			*q = Quest{ID: id, Applications: q.Applications, Participants: q.Participants, Departures: q.Departures}
-		case change.Application:
-			for _, a := range q.Applications {
-				if a.Status == Approved {
-					q.withdrawn(a.User, true)
-				}
+	q := &s.quest
+	for _, id := range s.quests.ids() {
+		s.load(q, &s.quests, id)
+		q.truncate(e)
+		s.store(q, &s.quests)
+	}
+}
+
+func (q *Quest) truncate(e change.Entity) {
+	switch e {
+	case change.Quest:
+		*q = Quest{ID: q.ID, Applications: q.Applications, Participants: q.Participants, Departures: q.Departures}
+	case change.Application:
+		for _, a := range q.Applications {
+			if a.Status == Approved {
+				q.withdrawn(a.User, true)
 			}
-			q.Applications = nil
-		case change.Participant:
-			before := *q
-			q.Participants = nil
-			q.forgetFulfilled(&before)
 		}
-		if q.empty() {
-			delete(s.quests, id)
+		q.Applications = q.Applications[:0]
+	case change.Participant:
+		before := *q
+		q.Participants = q.Participants[:0]
+		q.forgetFulfilled(&before)
+		if before.TakesPart(q.Assigned) {
+			q.Handed = false
 		}
 	}
 }

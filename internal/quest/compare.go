@@ -128,7 +128,7 @@ func (c *comparison) quest(id int64, x, y *Quest) {
 		c.note("title", "", "")
 	}
 	if x.Status != y.Status {
-		c.note("status", wordOf(questWords, x.Status), wordOf(questWords, y.Status))
+		c.note("status", x.Status.String(), y.Status.String())
 	}
 	c.user("assigned", x.Assigned, y.Assigned)
 	if x.Deleted != y.Deleted {
@@ -169,7 +169,6 @@ func idOf[Row any](x, y *Row, id func(*Row) int64) int64 {
 
 // The roles' names, in their order.
 var (
-	questWords       = []string{"other", "open", "in-progress", "completed"}
 	applicationWords = []string{"other", "pending", "approved", "rejected", "kicked"}
 	participantWords = []string{"other", "joined", "in_progress", "completed", "dropped"}
 )

@@ -129,7 +129,7 @@ func TestCompareSays(t *testing.T) {
 	for want, change := range map[string]func(q *quest.Quest){
 		"":                      func(*quest.Quest) {},
 		"quest 9 title differs": func(q *quest.Quest) { q.Title = "x" },
-		"quest 9 status: in-progress in the database, other in the state":      func(q *quest.Quest) { q.Status = quest.Other },
+		"quest 9 status: in_progress in the database, other in the state":      func(q *quest.Quest) { q.Status = quest.Other },
 		"quest 9 assigned: ann in the database, nothing in the state":          func(q *quest.Quest) { q.Assigned = 0 },
 		"quest 9 deleted: false in the database, true in the state":            func(q *quest.Quest) { q.Deleted = true },
 		"quest 9 row: present in the database, absent in the state":            func(q *quest.Quest) { q.Exists = false },
@@ -163,49 +163,46 @@ func TestCompareSays(t *testing.T) {
 	}
 }
 
-// TestWalk: a quest that is there all the time is visited once, whatever comes and
-// goes meanwhile.
-func TestWalk(t *testing.T) {
+// TestSnapshotReads: a snapshot is read while the state goes on, and is what the
+// state was.
+func TestSnapshotReads(t *testing.T) {
 	state := quest.NewState(change.PeerQuest(), quest.PeerQuest())
-	lsn := change.LSN(1)
-	apply := func(id int64, op change.Op) {
+	apply := func(id int64, op change.Op, user string) {
 		t.Helper()
-		lsn++
-		row := change.CloseRow(change.AppendText(change.AppendValue(nil, "id", []byte("1")), "status", "open"))
-		c := change.Change{Op: op, Entity: change.Quest, After: row}
+		row := change.CloseRow(change.AppendText(change.AppendText(change.AppendValue(nil, "id", []byte("1")), "status", "pending"), "applicant_id", user))
+		c := change.Change{Op: op, Entity: change.Application, After: row}
 		if op == change.Delete {
 			c.Before, c.After = row, nil
 		}
-		if _, err := state.Apply(&change.Step{QuestID: id, Transaction: change.Transaction{ID: 1, CommitLSN: lsn}, Changes: []change.Change{c}}); err != nil {
+		if _, err := state.Apply(&change.Step{QuestID: id, Transaction: change.Transaction{ID: 1, CommitLSN: 1}, Changes: []change.Change{c}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for id := range int64(1000) {
-		apply(id, change.Create)
+		apply(id-500, change.Create, "ann")
 	}
-	visits := map[int64]int{}
-	state.Walk(func(id int64) bool {
-		visits[id]++
-		n := int64(len(visits))
-		apply(2000+n, change.Create)
-		if n%2 == 0 {
-			apply(500+n/2, change.Delete)
+	p := state.Snapshot()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		var q quest.Quest
+		ids := p.IDs()
+		if len(ids) != 1000 || ids[0] != -500 || ids[999] != 499 || !slices.IsSorted(ids) {
+			t.Errorf("%d ids", len(ids))
 		}
-		return true
-	})
-	for id := range int64(500) {
-		if visits[id] != 1 {
-			t.Errorf("quest %d is visited %d times", id, visits[id])
+		for _, id := range ids {
+			if !p.Quest(id, &q) || q.ID != id || len(q.Applications) != 1 || p.Users().Text(q.Applications[0].User) != "ann" {
+				t.Errorf("quest %d is %+v", id, q)
+			}
 		}
-	}
-	for id, n := range visits {
-		if n != 1 {
-			t.Errorf("quest %d is visited %d times", id, n)
+		if p.Quest(5000, &q) {
+			t.Errorf("quest 5000 is %+v", q)
 		}
+	}()
+	for id := range int64(1000) {
+		apply(id-500, change.Update, "bob")
+		apply(id+5000, change.Create, "bob")
+		apply(id-499, change.Delete, "bob")
 	}
-	n := 0
-	state.Walk(func(int64) bool { n++; return n < 3 })
-	if n != 3 {
-		t.Errorf("a walk that ends after 3 visits %d", n)
-	}
+	<-ended
 }

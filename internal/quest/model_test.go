@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/quest"
 )
 
 // The model knows the rows of each quest as maps, and every frame that there
@@ -61,12 +62,14 @@ func approvedOf(user string) func(pairRow) bool {
 func active(r pairRow) bool { return r.Status != "dropped" }
 
 // frame is a quest after a change. Blind frames are those that nobody saw
-// happen: a baseline's result and a truncate's.
+// happen: a baseline's result and a truncate's. missed are those of baselines before
+// which changes were lost.
 type frame struct {
 	rows
 	commit change.LSN
 	step   int
 	blind  bool
+	missed bool
 	number int
 }
 
@@ -102,12 +105,13 @@ func (m *model) describe(id int64) string {
 	if q.quest != nil {
 		text = fmt.Sprintf("%+v", *q.quest)
 	}
-	text += fmt.Sprintf(" released %d", m.released(id))
+	left, handed := m.assignee(id)
+	text += fmt.Sprintf(" released %d left %d handed %v", m.released(id), left, handed)
 	users := map[string]bool{}
 	for _, i := range slices.Sorted(maps.Keys(q.apps)) {
 		a := q.apps[i]
 		approved, revoked := m.approval(id, i)
-		text += fmt.Sprintf("\n a%d %s %s approved %d revoked %v", i, a.User, a.Status, approved, revoked)
+		text += fmt.Sprintf("\n a%d %s %s approved %d revoked %v met %v", i, a.User, a.Status, approved, revoked, m.met(id, i, approved))
 		users[a.User] = true
 	}
 	for _, i := range slices.Sorted(maps.Keys(q.parts)) {
@@ -177,9 +181,10 @@ func (m *model) lastOfStep(id int64, f frame) bool {
 }
 
 // approval: the commit that was seen to approve an application, unless a
-// participant came of it and went unseen; and whether it was seen to be taken
-// back.
+// participant came of it and went unseen, or may have; and whether it was seen to
+// be taken back.
 func (m *model) approval(id, app int64) (approved change.LSN, revoked bool) {
+	met := false
 	m.transitions(id, func(before, after frame) {
 		a, found := after.apps[app]
 		was := before.apps[app]
@@ -189,16 +194,101 @@ func (m *model) approval(id, app int64) (approved change.LSN, revoked bool) {
 		case after.blind && (was.User != a.User || is != had):
 			approved, revoked = 0, false
 		case is && (!had || was.User != a.User):
-			approved, revoked = after.commit, false
+			approved, revoked, met = after.commit, false, false
 		case !is && had:
 			approved, revoked = 0, true
 		}
 		if after.blind && found && count(before.parts, of(a.User)) > 0 && count(after.parts, of(a.User)) == 0 {
 			approved = 0
 		}
+		here := found && count(after.parts, of(a.User)) > 0
+		if after.missed && !here && !met {
+			approved = 0
+		}
+		met = met || here && m.lastOfStep(id, after)
 	})
 	return approved, revoked
 }
+
+// met: a step since the approval that was seen left the person with a row.
+func (m *model) met(id, app int64, approved change.LSN) bool {
+	for _, f := range m.frames[id] {
+		if approved != 0 && f.commit >= approved && m.lastOfStep(id, f) && count(f.parts, of(f.apps[app].User)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// assignee: the step that last ended the assignee's part while the quest kept
+// him, and whether a step gave the quest to him.
+func (m *model) assignee(id int64) (left change.LSN, handed bool) {
+	holds := func(f frame) bool {
+		return f.quest != nil && f.quest.Assigned != "" && count(f.parts, func(p pairRow) bool { return p.User == f.quest.Assigned && active(p) }) > 0
+	}
+	assigned := func(f frame) string {
+		if f.quest == nil {
+			return ""
+		}
+		return f.quest.Assigned
+	}
+	before := frame{rows: rows{}.clone()}
+	for _, after := range m.frames[id] {
+		if !m.lastOfStep(id, after) {
+			continue
+		}
+		switch same := assigned(after) == assigned(before) && assigned(after) != ""; {
+		case after.blind && !same:
+			left, handed = 0, false
+		case after.blind && holds(before) && !holds(after):
+			handed = false
+		case !same:
+			left, handed = 0, assigned(after) != ""
+		case holds(after):
+			left = 0
+		case holds(before) && !after.blind:
+			left = after.commit
+		}
+		before = after
+	}
+	return left, handed
+}
+
+// turns: the quest's status before and after a step, and the applications that
+// were approved before it, are pending after it, of the same person, and were
+// there all the time.
+func (m *model) turns(id int64, step int) (t quest.Turns) {
+	var before, after frame
+	during := []frame{}
+	for _, f := range m.frames[id] {
+		if f.step < step {
+			before = f
+		} else {
+			during, after = append(during, f), f
+		}
+	}
+	if before.quest != nil && after.quest != nil {
+		t.From, t.To = roles[before.quest.Status], roles[after.quest.Status]
+	}
+	for _, i := range slices.Sorted(maps.Keys(before.apps)) {
+		was := before.apps[i]
+		stayed := was.Status == "approved" && after.apps[i].Status == "pending" && after.apps[i].User == was.User
+		for _, f := range during {
+			_, there := f.apps[i]
+			stayed = stayed && there
+		}
+		if stayed {
+			until := model{frames: map[int64][]frame{id: m.frames[id][:len(m.frames[id])-len(during)]}}
+			approved, _ := until.approval(id, i)
+			t.Reversals = append(t.Reversals, quest.Reversal{
+				Application: i, Approved: approved, At: timeOf(approved), Met: until.met(id, i, approved),
+			})
+		}
+	}
+	return t
+}
+
+var roles = quest.PeerQuest().Quest
 
 // cameIn reports whether a participant row became its person's and active in a
 // change.

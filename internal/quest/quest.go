@@ -10,7 +10,8 @@ import (
 // User is a person's id, interned by Users. 0 is nobody.
 type User uint32
 
-// Quest is one quest as its rows and their history show it.
+// Quest is one quest as its rows and their history show it: the form that is
+// worked with. A State keeps a shorter one.
 type Quest struct {
 	ID           int64
 	Title        string
@@ -22,8 +23,13 @@ type Quest struct {
 	// Released is the commit that last cleared the assignee while participants
 	// remained, or 0; a new assignee or a new participant ends it.
 	Released change.LSN
+	// Left is the commit in which the assignee ceased to take part while the quest
+	// went on naming him, or 0; another assignee ends it, and his coming back.
+	Left     change.LSN
 	Assigned User
 	Status   Status
+	// Handed says that the stream saw the quest being assigned to its assignee.
+	Handed bool
 	// Exists is false for a quest whose row is not there.
 	Exists, Deleted bool
 }
@@ -34,10 +40,15 @@ type Application struct {
 	// Approved is the commit in which the stream saw it become approved; 0 when it
 	// is not, or has been since before the stream.
 	Approved change.LSN
-	User     User
-	Status   ApplicationStatus
+	// ApprovedAt is when Approved committed, by the database's clock.
+	ApprovedAt change.Millis
+	User       User
+	Status     ApplicationStatus
 	// Revoked says that the stream saw an approval of it taken back.
 	Revoked bool
+	// Met says that a transaction since Approved, or that one itself, left the person
+	// with a participant row.
+	Met bool
 }
 
 // Participant is a row of the participant table.
@@ -81,10 +92,28 @@ func (q *Quest) HasApproved(u User) bool {
 	})
 }
 
+// IsPending reports whether an application is there and pending.
+func (q *Quest) IsPending(application int64) bool {
+	i, found := q.findApplication(application)
+	return found && q.Applications[i].Status == Pending
+}
+
+// IsOf reports whether an application is there and the person's.
+func (q *Quest) IsOf(application int64, u User) bool {
+	i, found := q.findApplication(application)
+	return found && q.Applications[i].User == u
+}
+
 // Departed reports whether the person left after the last approval.
 func (q *Quest) Departed(u User) bool {
 	_, found := q.findDeparture(u)
 	return found
+}
+
+// TakesPart reports whether the person has a participant row that has not dropped
+// out.
+func (q *Quest) TakesPart(u User) bool {
+	return slices.ContainsFunc(q.Participants, func(p Participant) bool { return p.User == u && p.Active() })
 }
 
 // Actives counts the participants who have not dropped out.

@@ -8,7 +8,7 @@ import "math"
 // that it does not know what was applied before.
 type Recent struct {
 	touches []touch // a ring, once it is full
-	next    uint64  // how many there have ever been
+	next    uint64  // how many there have been since Forget
 	// floor: transactions below it may have touched quests of which nothing is here.
 	floor uint64
 	// settled says that floor is known; it is above every transaction otherwise.
@@ -45,8 +45,7 @@ func (r *Recent) TouchAll(xid uint64) { r.floor = max(r.floor, xid+1) }
 // Forget is for when a baseline has replaced the state: nobody knows whose doing
 // it is.
 func (r *Recent) Forget() {
-	r.touches, r.floor, r.settled = r.touches[:0], 0, false
-	r.next = (r.next + recentKept) / recentKept * recentKept // so that old counts are behind
+	*r = Recent{touches: r.touches[:0]}
 }
 
 // Settled reports whether Floor is known.
@@ -60,7 +59,7 @@ func (r *Recent) Settle(xid uint64) {
 	}
 }
 
-// Floor is above all transactions that may have touched quests of which Since says
+// Floor is above all transactions that may have touched quests of which Each says
 // nothing.
 func (r *Recent) Floor() uint64 {
 	if !r.settled {
@@ -69,13 +68,10 @@ func (r *Recent) Floor() uint64 {
 	return r.floor
 }
 
-// Since calls fn for what has been touched from a count on, and returns the count
-// to go on from. Start with 0.
-func (r *Recent) Since(count uint64, fn func(xid uint64, quest int64)) uint64 {
-	first := r.next - uint64(len(r.touches))
-	for n := max(count, first); n < r.next; n++ {
+// Each calls fn for what is remembered, oldest first.
+func (r *Recent) Each(fn func(xid uint64, quest int64)) {
+	for n := r.next - uint64(len(r.touches)); n < r.next; n++ {
 		t := r.touches[n%recentKept]
 		fn(t.xid, t.quest)
 	}
-	return r.next
 }

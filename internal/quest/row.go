@@ -52,18 +52,18 @@ const (
 	hasDeleted
 )
 
-// read takes the columns that the state needs out of a row. Columns that the
-// row does not have are not in the result's set.
-func (s *State) read(e change.Entity, data change.Row) (r row, err error) {
-	cols := &s.columns[e]
-	err = data.Each(func(column, value []byte) error {
+// read takes the columns that the state needs out of a change's row. Columns that
+// the row does not have are not in the result's set.
+func (s *State) read(c *change.Change) (r row, err error) {
+	cols := &s.columns[c.Entity]
+	err = c.Each(func(column, value []byte) error {
 		if err := s.readColumn(cols, &r, column, value); err != nil {
-			return &ColumnError{Entity: e, Column: string(column), Err: err}
+			return &ColumnError{Entity: c.Entity, Column: string(column), Err: err}
 		}
 		return nil
 	})
 	if err == nil && r.has&hasID == 0 {
-		err = &ColumnError{Entity: e, Column: cols.id, Err: errMissing}
+		err = &ColumnError{Entity: c.Entity, Column: cols.id, Err: errMissing}
 	}
 	return r, err
 }

@@ -14,9 +14,13 @@ type State struct {
 	statuses Statuses
 	columns  [change.Participant + 1]columns
 	words    map[string]string
-	quests   map[int64]*Quest
+	quests   shards
 	// baseline is the state that a baseline in progress has built so far, or nil.
-	baseline map[int64]*Quest
+	baseline *shards
+	// quest is what Quest and Apply return, buffer its record in the making.
+	quest  Quest
+	buffer []byte
+	turns  Turns
 }
 
 // NewState is an empty state for a database with these tables and words.
@@ -26,100 +30,85 @@ func NewState(schema change.Schema, statuses Statuses) *State {
 		statuses: statuses,
 		columns:  columnsOf(&schema),
 		words:    map[string]string{},
-		quests:   map[int64]*Quest{},
 	}
 }
 
 // Users is the table of interned ids.
 func (s *State) Users() *Users { return s.users }
 
-// Quest is the quest with an id, or nil. It changes with the next Apply.
-func (s *State) Quest(id int64) *Quest { return s.quests[id] }
-
-// Len is the number of quests known.
-func (s *State) Len() int { return len(s.quests) }
-
-// IDs lists the quests known, in ascending order.
-func (s *State) IDs() []int64 {
-	ids := make([]int64, 0, len(s.quests))
-	for id := range s.quests {
-		ids = append(ids, id)
+// Quest is the quest with an id, or nil. It is valid until the next call of Quest,
+// Apply, EndBaseline or Truncate.
+func (s *State) Quest(id int64) *Quest {
+	if !s.load(&s.quest, &s.quests, id) {
+		return nil
 	}
-	slices.Sort(ids)
-	return ids
+	return &s.quest
 }
 
+// load reads a quest into q, and reports whether there is one.
+func (s *State) load(q *Quest, from *shards, id int64) bool {
+	r, found := from.get(id)
+	if !found {
+		return false
+	}
+	if err := q.load(id, r); err != nil {
+		panic(err) // we wrote it: memory is broken, and so is all that would follow
+	}
+	return true
+}
+
+// store keeps a quest, or forgets one of which nothing is left.
+func (s *State) store(q *Quest, to *shards) {
+	if q.empty() {
+		to.remove(q.ID)
+		return
+	}
+	s.buffer = appendRecord(s.buffer[:0], q)
+	if old, found := to.get(q.ID); !found || string(old) != string(s.buffer) {
+		to.put(q.ID, record(s.buffer))
+	}
+}
+
+// Len is the number of quests known.
+func (s *State) Len() int { return s.quests.len }
+
+// IDs lists the quests known, in ascending order.
+func (s *State) IDs() []int64 { return s.quests.ids() }
+
 // Apply carries out a step and returns its quest, or nil when nothing of it is
-// left.
+// left. The quest is valid as long as one of Quest.
 func (s *State) Apply(step *change.Step) (*Quest, error) {
-	quests := s.quests
+	quests := &s.quests
 	if s.baseline != nil && step.Source.Snapshot {
 		quests = s.baseline
 	}
-	q := quests[step.QuestID]
-	if q == nil {
-		q = &Quest{ID: step.QuestID}
-		quests[step.QuestID] = q
+	q := &s.quest
+	if !s.load(q, quests, step.QuestID) {
+		*q = Quest{ID: step.QuestID, Applications: q.Applications[:0], Participants: q.Participants[:0], Departures: q.Departures[:0]}
 	}
-	v := visit{at: step.Transaction.CommitLSN, assigned: q.Assigned}
+	v := visit{
+		at: step.Transaction.CommitLSN, time: step.Transaction.Time,
+		existed: q.Exists, status: q.Status, assigned: q.Assigned, held: q.TakesPart(q.Assigned),
+	}
+	s.turns = Turns{Reversals: s.turns.Reversals[:0]}
 	for i := range step.Changes {
 		c := &step.Changes[i]
 		if err := s.applyChange(q, c, &v); err != nil {
 			return nil, fmt.Errorf("apply change %d of transaction %d to quest %d: %w", c.Order, step.Transaction.ID, q.ID, err)
 		}
 	}
-	q.Departures = slices.DeleteFunc(q.Departures, func(d Departure) bool { return q.HasParticipant(d.User) })
+	if len(q.Departures) > 0 {
+		q.Departures = slices.DeleteFunc(q.Departures, func(d Departure) bool { return q.HasParticipant(d.User) })
+	}
 	if !step.Source.Snapshot {
 		q.remember(&v)
+		s.turn(q, &v)
 	}
+	s.store(q, quests)
 	if q.empty() {
-		delete(quests, q.ID)
 		return nil, nil
 	}
 	return q, nil
-}
-
-// visit is what a step did to a quest, as far as history needs it. Nobody ever
-// saw what was written and taken back within one step.
-type visit struct {
-	at       change.LSN
-	assigned User // before the step
-	// came are the participant rows that became somebody's and active, fresh those
-	// that were not there before.
-	came, fresh []int64
-	// left are the people who lost a row that was there before, and were not
-	// approved after that.
-	left []User
-}
-
-// remember keeps what the step as a whole says of history.
-func (q *Quest) remember(v *visit) {
-	newcomer := false
-	for _, id := range v.came {
-		i, found := q.findParticipant(id)
-		if !found {
-			continue
-		}
-		p := &q.Participants[i]
-		p.Direct = !q.HasApplication(p.User)
-		newcomer = newcomer || p.Active() && !q.takesPart(p.User, v.came)
-	}
-	for _, u := range v.left {
-		q.depart(u, v.at)
-	}
-	switch {
-	case q.Assigned != 0 || newcomer:
-		q.Released = 0
-	case q.Exists && v.assigned != 0 && q.Actives() > 0:
-		q.Released = v.at
-	}
-}
-
-// takesPart reports whether the person has an active row that is not among came.
-func (q *Quest) takesPart(u User, came []int64) bool {
-	return slices.ContainsFunc(q.Participants, func(p Participant) bool {
-		return p.User == u && p.Active() && !slices.Contains(came, p.ID)
-	})
 }
 
 // applyChange carries out one change.
@@ -127,11 +116,7 @@ func (s *State) applyChange(q *Quest, c *change.Change, v *visit) error {
 	if int(c.Entity) >= len(s.columns) {
 		return fmt.Errorf("unknown entity %d", c.Entity)
 	}
-	data := c.After
-	if c.Op == change.Delete {
-		data = c.Before
-	}
-	r, err := s.read(c.Entity, data)
+	r, err := s.read(c)
 	if err != nil {
 		return err
 	}
@@ -188,24 +173,27 @@ func (s *State) applyApplication(q *Quest, c *change.Change, r *row, v *visit) e
 		q.Applications = slices.Insert(q.Applications, i, Application{ID: r.id})
 	}
 	a := &q.Applications[i]
-	was, wasUser := a.Status, a.User
+	was := *a
 	if r.has&hasUser != 0 {
 		a.User = r.user
 	}
 	if r.has&hasStatus != 0 {
 		a.Status = s.statuses.Application[r.status]
 	}
+	if was.Status == Approved && (a.Status != Approved || was.User != a.User) {
+		v.takenBack = append(v.takenBack, was)
+	}
 	switch {
-	case a.Status == Approved && (was != Approved || wasUser != a.User):
-		a.Approved, a.Revoked = 0, false
+	case a.Status == Approved && (was.Status != Approved || was.User != a.User):
+		a.Approved, a.ApprovedAt, a.Revoked, a.Met = 0, 0, false, false
 		if c.Op != change.Read {
-			a.Approved = v.at
+			a.Approved, a.ApprovedAt = v.at, v.time
 		}
 		q.undepart(a.User)
 		v.left = slices.DeleteFunc(v.left, func(u User) bool { return u == a.User })
 		q.withdrawn(a.User, false)
-	case a.Status != Approved && was == Approved:
-		a.Approved, a.Revoked = 0, c.Op != change.Read
+	case a.Status != Approved && was.Status == Approved:
+		a.Approved, a.ApprovedAt, a.Revoked, a.Met = 0, 0, c.Op != change.Read, false
 	}
 	return nil
 }
@@ -244,13 +232,6 @@ func (s *State) applyParticipant(q *Quest, c *change.Change, r *row, v *visit) e
 		v.came = append(v.came, p.ID)
 	}
 	return nil
-}
-
-// lost notes that a row is its person's no more.
-func (v *visit) lost(p *Participant) {
-	if p.User != 0 && !slices.Contains(v.fresh, p.ID) {
-		v.left = append(v.left, p.User)
-	}
 }
 
 // needs checks that a row that was not known before says all that it must.

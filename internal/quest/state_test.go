@@ -1,6 +1,8 @@
 package quest_test
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -49,6 +51,46 @@ func TestStateAgainstModel(t *testing.T) {
 			}
 			w.compare()
 		}
+		w.survive()
+	})
+}
+
+// survive writes the state and reads it again, also after it went on.
+func (w *world) survive() {
+	snapshot, before := w.state.Snapshot(), map[int64]string{}
+	for id := int64(1); id <= 3; id++ {
+		before[id] = describe(w.T, w.state, id)
+	}
+	w.lsn, w.step = w.lsn+10, w.step+1
+	w.transaction()
+	w.compare()
+	var file bytes.Buffer
+	if err := snapshot.Write(&file); err != nil {
+		w.Fatal(err)
+	}
+	written := file.String()
+	again := newState()
+	if err := again.Read(bufio.NewReader(&file)); err != nil || again.Len() != snapshot.Len() {
+		w.Fatalf("read %d quests of %d: %v", again.Len(), snapshot.Len(), err)
+	}
+	for id, want := range before {
+		if got := describe(w.T, again, id); got != want {
+			w.Fatalf("quest %d was read as\n%s\nwant\n%s", id, got, want)
+		}
+	}
+	var second bytes.Buffer
+	if err := again.Snapshot().Write(&second); err != nil || second.String() != written {
+		w.Fatalf("written again it is %q, not %q: %v", second.String(), written, err)
+	}
+}
+
+// timeOf is when the commit at a position was.
+func timeOf(lsn change.LSN) change.Millis { return 7 * change.Millis(lsn) }
+
+func sameTurns(a, b quest.Turns) bool {
+	return a.From == b.From && a.To == b.To && slices.EqualFunc(a.Reversals, b.Reversals, func(a, b quest.Reversal) bool {
+		a.User, b.User = 0, 0 // the model has names
+		return a == b
 	})
 }
 
@@ -63,12 +105,15 @@ func (w *world) transaction() {
 		if len(s.Changes) == 0 {
 			continue
 		}
-		s.QuestID, s.Transaction = int64(id), change.Transaction{ID: uint64(w.step), CommitLSN: w.lsn, Message: 1, Messages: 1}
+		s.QuestID, s.Transaction = int64(id), change.Transaction{ID: uint64(w.step), CommitLSN: w.lsn, Time: timeOf(w.lsn), Message: 1, Messages: 1}
 		q, err := w.state.Apply(s)
 		if err != nil {
 			w.Fatalf("apply: %v", err)
 		}
-		if q != w.state.Quest(s.QuestID) {
+		if got, want := *w.state.Turns(), w.model.turns(int64(id), w.step); !sameTurns(got, want) {
+			w.Fatalf("turns of quest %d: %+v, want %+v", id, got, want)
+		}
+		if (q == nil) != (w.state.Quest(s.QuestID) == nil) || q != nil && q.ID != s.QuestID {
 			w.Fatalf("Apply returned another quest than the state holds")
 		}
 	}
@@ -240,9 +285,11 @@ func (w *world) baseline() {
 	for id, f := range w.model.frames {
 		frames[id] = len(f)
 	}
-	for range rapid.IntRange(0, 6).Draw(w.T, "unseen") {
+	n := rapid.IntRange(0, 6).Draw(w.T, "unseen")
+	for range n {
 		w.change(&unseen)
 	}
+	missed := n > 0 || rapid.Bool().Draw(w.T, "missed")
 	w.state.BeginBaseline()
 	if rapid.IntRange(0, 4).Draw(w.T, "begun twice") == 0 {
 		w.restate(1)
@@ -251,11 +298,12 @@ func (w *world) baseline() {
 	for _, id := range sortedIDs(w.model.quests) {
 		w.restate(id)
 	}
-	w.state.EndBaseline()
-	w.state.EndBaseline() // the second one has nothing to end
+	w.state.EndBaseline(missed)
+	w.state.EndBaseline(missed) // the second one has nothing to end
 	for id := range w.model.quests {
 		w.model.frames[id] = w.model.frames[id][:frames[id]]
 		w.model.note(id, w.lsn, w.step, true)
+		w.model.frames[id][frames[id]].missed = missed
 	}
 	w.model.forget()
 }
@@ -309,27 +357,30 @@ func (w *world) compare() {
 		w.Fatalf("quests %v, want %v", got, want)
 	}
 	for id := int64(1); id <= 3; id++ {
-		if got, want := w.describe(id), w.model.describe(id); got != want {
+		if got, want := describe(w.T, w.state, id), w.model.describe(id); got != want {
 			w.Fatalf("quest %d is\n%s\nwant\n%s", id, got, want)
 		}
 	}
 }
 
 // describe is what the model's describe writes, from the state.
-func (w *world) describe(id int64) string {
-	q := w.state.Quest(id)
+func describe(t *rapid.T, state *quest.State, id int64) string {
+	q := state.Quest(id)
 	if q == nil {
 		return "nothing"
 	}
-	name := w.state.Users().Text
+	name := state.Users().Text
 	text := "no row"
 	if q.Exists {
 		text = fmt.Sprintf("%+v", questRow{q.Title, questWords[(q.Status+3)%4], name(q.Assigned), fmt.Sprint(q.Deleted)})
 	}
-	text += fmt.Sprintf(" released %d", q.Released)
+	text += fmt.Sprintf(" released %d left %d handed %v", q.Released, q.Left, q.Handed)
 	apps := []string{"withdrawn", "pending", "approved", "rejected", "kicked"}
 	for _, a := range q.Applications {
-		text += fmt.Sprintf("\n a%d %s %s approved %d revoked %v", a.ID, name(a.User), apps[a.Status], a.Approved, a.Revoked)
+		text += fmt.Sprintf("\n a%d %s %s approved %d revoked %v met %v", a.ID, name(a.User), apps[a.Status], a.Approved, a.Revoked, a.Met)
+		if a.ApprovedAt != timeOf(a.Approved) {
+			t.Fatalf("application %d approved at %d by commit %d", a.ID, a.ApprovedAt, a.Approved)
+		}
 	}
 	parts := []string{"ghost", "joined", "in_progress", "completed", "dropped"}
 	for _, p := range q.Participants {
@@ -338,7 +389,7 @@ func (w *world) describe(id int64) string {
 	var departed []string
 	for _, d := range q.Departures {
 		if !q.Departed(d.User) {
-			w.Fatalf("departure of %s is not found", name(d.User))
+			t.Fatalf("departure of %s is not found", name(d.User))
 		}
 		departed = append(departed, "\n departed "+name(d.User))
 	}

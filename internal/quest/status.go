@@ -41,6 +41,9 @@ type Statuses struct {
 	Quest       map[string]Status
 	Application map[string]ApplicationStatus
 	Participant map[string]ParticipantStatus
+	// Started and Joined are the words that a repair writes for InProgress and
+	// Joined; "" where there is but one.
+	Started, Joined string
 }
 
 // PeerQuest is the application's own words.
@@ -50,4 +53,17 @@ func PeerQuest() Statuses {
 		Application: map[string]ApplicationStatus{"pending": Pending, "approved": Approved, "rejected": Rejected, "kicked": Kicked},
 		Participant: map[string]ParticipantStatus{"joined": Joined, "in_progress": Working, "completed": Finished, "dropped": Dropped},
 	}
+}
+
+func (s Status) String() string {
+	switch s {
+	case Open:
+		return "open"
+	case InProgress:
+		return "in_progress"
+	case Completed:
+		return "completed"
+	case Other:
+	}
+	return "other"
 }

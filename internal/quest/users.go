@@ -1,6 +1,6 @@
 package quest
 
-// Users interns people's ids: a quest holds four bytes for each, and the text is
+// Users interns people's ids: a quest holds a few bytes for each, and the text is
 // held once. Ids are never forgotten; there are as many as people who ever
 // applied.
 type Users struct {
@@ -30,3 +30,8 @@ func (u *Users) Intern(text []byte) User {
 
 // Text is the id as the database writes it, "" for nobody.
 func (u *Users) Text(id User) string { return u.texts[id] }
+
+// Find is the number of an id's text, 0 for one that nobody has.
+func (u *Users) Find(text string) User { return u.ids[text] }
+
+func (u *Users) has(id User) bool { return uint64(id) < uint64(len(u.texts)) }

@@ -24,12 +24,22 @@ type ApplicationTimes struct{ Applied, Reviewed Micros }
 // Person is somebody with a row in the quest, or its assignee.
 type Person struct {
 	ID string
-	// Name is "" for the assignee without a row, and for an id that the user table
-	// does not have.
+	// Name is "" for an id that the user table does not have, and for an assignee
+	// without a row where the reading's scope does not ask for assignees.
 	Name string
 	// Rank is the person's place among all users by name, as the database sorts
 	// names; 0 where the name is not known.
 	Rank int64
+}
+
+// Scope says what a reading covers.
+type Scope struct {
+	// User confines it, by name, to the quests where that person has a row; "" is
+	// everybody.
+	User string
+	// Assignees counts being a quest's assignee like a row of it: the assignee has a
+	// name, and the quest is his.
+	Assignees bool
 }
 
 // Census is what a reading says before its first quest.

@@ -8,6 +8,6 @@
 // hold is an error.
 //
 // Not promised: that a repair is wanted. Policy says which causes may be
-// repaired; orphans and duplicates never are, because a row that too much was
+// repaired. Only three rules ever are: for the others a row that too much was
 // written for cannot be told from one that something was forgotten for.
 package remedy

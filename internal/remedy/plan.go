@@ -106,14 +106,27 @@ func For(q *quest.Quest, v *rule.Violation, p Policy) (plan Plan, leftAlone stri
 		if first := q.Earliest(); first != nil {
 			return Plan{Action: AssignEarliest, Writes: []Write{assign(q, first.User)}}, ""
 		}
-	case rule.OrphanParticipant, rule.DuplicateParticipant:
+	case rule.OrphanParticipant, rule.DuplicateParticipant, rule.AssigneeNotParticipant, rule.IdleInProgress,
+		rule.ApprovedButDropped, rule.ActiveAfterCompletion, rule.DanglingReference:
+		// refused above
 	}
 	return Plan{}, noAction
 }
 
+// repairable reports whether a rule's violations say which row is wrong.
+func repairable(r rule.Rule) bool {
+	switch r {
+	case rule.MissingParticipant, rule.OpenWithParticipants, rule.Unassigned:
+		return true
+	case rule.OrphanParticipant, rule.DuplicateParticipant, rule.AssigneeNotParticipant, rule.IdleInProgress,
+		rule.ApprovedButDropped, rule.ActiveAfterCompletion, rule.DanglingReference:
+	}
+	return false
+}
+
 func (p Policy) refuses(v *rule.Violation) string {
 	switch {
-	case v.Rule == rule.OrphanParticipant || v.Rule == rule.DuplicateParticipant:
+	case !repairable(v.Rule):
 		return noAction
 	case p.Original:
 		return ""

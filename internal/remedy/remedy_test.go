@@ -147,6 +147,21 @@ func TestLeftAlone(t *testing.T) {
 	}
 }
 
+// TestPlansAreAsTheRulesSay: what is repaired or may be has a plan, and nothing
+// else, whatever the policy.
+func TestPlansAreAsTheRulesSay(t *testing.T) {
+	q := &quest.Quest{Status: quest.Open, Participants: []quest.Participant{{ID: 1, User: 1, Status: quest.Joined}}}
+	for _, o := range rule.Outcomes {
+		for _, p := range []Policy{{}, {IncludeUnknown: true, IncludeReleased: true}} {
+			want := o.Action == rule.Repair || o.Action == rule.OnRequest && p.IncludeUnknown
+			plan, why := For(q, &rule.Violation{Rule: o.Rule, Cause: o.Cause, User: 2}, p)
+			if planned := len(plan.Writes) > 0; planned != want || (why == "") != want {
+				t.Errorf("%s by %s under %+v: planned %t, %q", o.Rule, o.Cause, p, planned, why)
+			}
+		}
+	}
+}
+
 func TestPreconditions(t *testing.T) {
 	for _, w := range []Write{
 		{Kind: InsertParticipant, Participant: Provisional, User: 1},

@@ -6,11 +6,10 @@ import (
 	"github.com/peerquest/questwatch/internal/quest"
 )
 
-// Judge appends the violations of a quest to dst. A quest without its row, or
-// one that was soft-deleted, has none. A pair appears once per rule.
-func Judge(dst []Violation, q *quest.Quest) []Violation {
-	if q == nil || !q.Exists || q.Deleted {
-		return dst
+// judge appends all violations of a quest.
+func judge(dst []Violation, q *quest.Quest) []Violation {
+	if !q.Exists {
+		return dangling(dst, q)
 	}
 	rows := pairsOf(q)
 	dst = missing(dst, &rows)
@@ -18,16 +17,22 @@ func Judge(dst []Violation, q *quest.Quest) []Violation {
 	actives := q.Actives()
 	if actives > 0 && q.Status == quest.Open {
 		dst = append(dst, Violation{
-			Rule: OpenWithParticipants, Cause: released(q, StatusLost), Participants: activeIDs(q, actives),
+			Rule: OpenWithParticipants, Cause: released(q, StatusLost), Participants: participantIDs(q, actives, anyActive),
 		})
 	}
 	if actives > 0 && q.Assigned == 0 {
 		dst = append(dst, Violation{
-			Rule: Unassigned, Cause: released(q, AssignmentLost), Participants: activeIDs(q, actives),
+			Rule: Unassigned, Cause: released(q, AssignmentLost), Participants: participantIDs(q, actives, anyActive),
 			Suggested: q.Earliest().User,
 		})
 	}
-	return duplicates(dst, q)
+	dst = duplicates(dst, q)
+	dst = assignee(dst, q)
+	if actives == 0 && q.Status == quest.InProgress {
+		dst = append(dst, Violation{Rule: IdleInProgress, Cause: Idle})
+	}
+	dst = dropped(dst, &rows)
+	return unfinished(dst, q)
 }
 
 // missing finds approved applications without a participant, once per person.
@@ -41,7 +46,7 @@ func missing(dst []Violation, rows *pairs) []Violation {
 		cause := missingCause(q, a)
 		if v := first.find(dst, a.User); v != nil {
 			v.Application = a.ID
-			if SeverityOf(cause) > SeverityOf(v.Cause) {
+			if SeverityOf(MissingParticipant, cause) > SeverityOf(MissingParticipant, v.Cause) {
 				v.Cause = cause
 			}
 			continue
@@ -55,7 +60,7 @@ func missingCause(q *quest.Quest, a *quest.Application) Cause {
 	switch {
 	case q.Departed(a.User):
 		return Departed
-	case a.Approved != 0:
+	case a.Approved != 0 && !a.Met:
 		return ApprovalFailed
 	}
 	return Unknown
@@ -141,10 +146,13 @@ func released(q *quest.Quest, otherwise Cause) Cause {
 	return otherwise
 }
 
-func activeIDs(q *quest.Quest, n int) []int64 {
+func anyActive(p *quest.Participant) bool { return p.Active() }
+
+// participantIDs lists n rows.
+func participantIDs(q *quest.Quest, n int, which func(*quest.Participant) bool) []int64 {
 	ids := make([]int64, 0, n)
 	for i := range q.Participants {
-		if p := &q.Participants[i]; p.Active() {
+		if p := &q.Participants[i]; which(p) {
 			ids = append(ids, p.ID)
 		}
 	}

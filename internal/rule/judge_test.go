@@ -89,7 +89,25 @@ func TestOperations(t *testing.T) {
 			"approved twice, nobody came", begun + "{A 1 ann approved, A 3 ann approved}",
 			"missing_participant/approval_failed", "missing_participant missing_participant",
 		},
-		{"dropped counts as a participant", begun + "{A 1 ann approved, P 1 ann dropped}", "", ""},
+		{"dropped counts as a participant", begun + "{A 1 ann approved, P 1 ann dropped}", "approved_but_dropped/dropped_out", ""},
+		{"drop out", approved + "{P 1 ann dropped, Q open _}", "approved_but_dropped/dropped_out", ""},
+		{
+			"the assignee is kicked and another stays", approved + "{A 2 bob approved, P 2 bob joined, Q in-progress bob} {A 2 bob kicked, P 2 bob dropped}",
+			"assignee_not_participant/assignee_left", "orphan_participant",
+		},
+		{
+			"the assignee leaves and another stays", approved + "{A 2 bob approved, P 2 bob joined, Q in-progress bob} {-P 2}",
+			"missing_participant/departed assignee_not_participant/assignee_left", "missing_participant",
+		},
+		{
+			"the assignee leaves and comes back", approved + "{A 2 bob approved, P 2 bob joined, Q in-progress bob} {-P 2} {P 2 bob joined}",
+			"", "",
+		},
+		{"assigned to somebody else", approved + "{Q in-progress cid}", "assignee_not_participant/never_joined", ""},
+		{"left, then assigned to somebody else", approved + "{-P 1} {Q open cid}", "missing_participant/departed assignee_not_participant/never_joined", "missing_participant"},
+		{"in progress without anybody", begun + "{Q in-progress _}", "idle_in_progress/idle", ""},
+		{"completed for the quest alone", approved + "{Q completed ann}", "active_after_completion/unfinished", ""},
+		{"children outlive their quest", approved + "{-Q}", "dangling_reference/quest_missing", "unassigned"},
 		{
 			"another word is no dropped one", begun + "{A 1 ann approved, P 1 ann resting, Q in-progress _}",
 			"unassigned/assignment_lost", "unassigned",
@@ -114,7 +132,32 @@ func TestOperations(t *testing.T) {
 	}
 }
 
+// TestAssigneeOfASnapshot: rows alone say of an assignee that he dropped out, and
+// of one without a row nothing.
+func TestAssigneeOfASnapshot(t *testing.T) {
+	q := &quest.Quest{
+		ID: 1, Exists: true, Status: quest.InProgress, Assigned: 2,
+		Participants: []quest.Participant{{ID: 1, User: 1, Status: quest.Joined, Direct: true}, {ID: 2, User: 2, Status: quest.Dropped}},
+	}
+	for _, want := range []struct {
+		cause    rule.Cause
+		severity rule.Severity
+	}{{rule.AssigneeLeft, rule.Info}, {rule.Unknown, rule.Warning}} {
+		found := rule.Judge(nil, q)
+		if got := found[len(found)-1]; got.Rule != rule.AssigneeNotParticipant || got.Cause != want.cause || got.Severity != want.severity {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+		q.Participants = q.Participants[:1]
+	}
+}
+
 func play(t *testing.T, script string) *quest.Quest {
+	t.Helper()
+	return stateAfter(t, script).Quest(1)
+}
+
+// stateAfter applies transactions, all at time 0.
+func stateAfter(t *testing.T, script string) *quest.State {
 	t.Helper()
 	state := quest.NewState(change.PeerQuest(), quest.PeerQuest())
 	for i, transaction := range strings.FieldsFunc(script, func(r rune) bool { return r == '{' || r == '}' }) {
@@ -129,7 +172,7 @@ func play(t *testing.T, script string) *quest.Quest {
 			t.Fatal(err)
 		}
 	}
-	return state.Quest(1)
+	return state
 }
 
 func played(t *testing.T, w []string) change.Change {
@@ -137,6 +180,8 @@ func played(t *testing.T, w []string) change.Change {
 	switch {
 	case w[0] == "-A" && len(w) == 2:
 		return change.Change{Op: change.Delete, Entity: change.Application, Before: change.Row(`{"id":` + w[1] + `}`)}
+	case w[0] == "-Q":
+		return change.Change{Op: change.Delete, Entity: change.Quest, Before: change.Row(`{"id":1}`)}
 	case w[0] == "-P" && len(w) == 2:
 		return change.Change{Op: change.Delete, Entity: change.Participant, Before: change.Row(`{"id":` + w[1] + `}`)}
 	case w[0] == "Q" && len(w) == 3:
@@ -177,6 +222,11 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s is read as %s, %v", s, again, err)
 		}
 	}
+	for _, o := range rule.Outcomes {
+		if rule.ActionFor(o.Rule, o.Cause) != o.Action || rule.SeverityOf(o.Rule, o.Cause) != o.Severity {
+			t.Errorf("%+v is not found", o)
+		}
+	}
 	if _, err := rule.Parse(""); err == nil {
 		t.Error("a rule without a name was found")
 	}
@@ -185,6 +235,89 @@ func TestNames(t *testing.T) {
 	}
 	if rule.Judge(nil, nil) != nil {
 		t.Error("no quest has violations")
+	}
+}
+
+func TestPolicy(t *testing.T) {
+	var p rule.Policy
+	q := play(t, "{Q open _} {A 1 ann approved, P 2 bob joined}")
+	if n := len(p.Judge(nil, q)); n != 4 {
+		t.Fatalf("%d violations of %+v", n, q)
+	}
+	p.Off(rule.Unassigned)
+	if err := p.SetSeverity(rule.OrphanParticipant, rule.DirectJoin, rule.Critical); err != nil {
+		t.Fatal(err)
+	}
+	if p.SetSeverity(rule.OrphanParticipant, rule.Departed, rule.Info) == nil {
+		t.Error("a cause that the rule does not have got a severity")
+	}
+	for _, v := range p.Judge(nil, q) {
+		want := rule.Critical
+		if v.Rule == rule.OpenWithParticipants {
+			want = rule.Warning
+		}
+		if v.Rule == rule.Unassigned || v.Severity != want {
+			t.Errorf("%+v", v)
+		}
+	}
+	if q.Deleted = true; p.Judge(nil, q) != nil {
+		t.Error("a deleted quest was judged")
+	}
+	if p.Deleted = true; len(p.Judge(nil, q)) != 3 {
+		t.Error("a deleted quest was not judged")
+	}
+}
+
+// TestTurned plays transactions, the last of which turns something back.
+func TestTurned(t *testing.T) {
+	const approved = "{Q open _} {A 1 ann pending} {A 1 ann approved} "
+	always := rule.Ways{Reopen: rule.AnyWay, Resume: rule.AnyWay, Restart: rule.AnyWay}
+	for _, c := range []struct {
+		name, play string
+		ways       rule.Ways
+		after      change.Millis // of the approval
+		want       string
+	}{
+		{"reverted at once", approved + "{A 1 ann pending}", rule.DefaultWays(), 1, "1/warning"},
+		{"reverted in a minute", approved + "{A 1 ann pending}", rule.DefaultWays(), 60_000, "1/warning"},
+		{"reset after more", approved + "{A 1 ann pending}", rule.DefaultWays(), 60_001, "2/info"},
+		{"reset after a participant", approved + "{P 1 ann joined} {-P 1} {A 1 ann pending}", rule.DefaultWays(), 5, "2/info"},
+		{"rejected", approved + "{A 1 ann rejected}", rule.DefaultWays(), 1, ""},
+		{"taken back in its own transaction", "{Q open _} {A 1 ann pending} {A 1 ann approved, A 1 ann pending}", rule.DefaultWays(), 1, ""},
+		{"and put right again", approved + "{A 1 ann pending, A 1 ann approved}", rule.DefaultWays(), 1, ""},
+		{"completed to open", "{Q completed ann} {Q open _}", rule.DefaultWays(), 0, "3/warning completed open"},
+		{"completed to in progress", "{Q completed ann} {Q in-progress ann}", rule.DefaultWays(), 0, "3/warning completed in_progress"},
+		{"unassigned", "{Q in-progress ann} {Q open _}", rule.DefaultWays(), 0, ""},
+		{"opened while assigned", "{Q in-progress ann} {Q open ann}", rule.DefaultWays(), 0, "3/warning in_progress open"},
+		{"every way is fine", "{Q completed ann} {Q open ann}", always, 0, ""},
+		{"onward", "{Q open ann} {Q completed ann}", rule.DefaultWays(), 0, ""},
+		{"to a word without a role", "{Q completed ann} {Q archived ann}", rule.DefaultWays(), 0, ""},
+		{"written and taken back", "{Q open ann} {Q completed ann, Q open ann}", rule.DefaultWays(), 0, ""},
+		{"deleted", "{Q in-progress ann} {Q deleted ann}", rule.DefaultWays(), 0, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			state := stateAfter(t, c.play)
+			var p rule.Policy
+			var got []string
+			for _, turn := range p.Turned(nil, state.Quest(1), state.Turns(), c.after, c.ways) {
+				text := fmt.Sprintf("%d/%s", turn.Kind, turn.Severity)
+				if turn.From != turn.To {
+					text += fmt.Sprintf(" %s %s", turn.From, turn.To)
+				}
+				got = append(got, text)
+			}
+			if strings.Join(got, ", ") != c.want {
+				t.Errorf("turned %q, want %q", got, c.want)
+			}
+		})
+	}
+	for _, w := range []rule.Way{rule.NoWay, rule.WhenReleased, rule.AnyWay} {
+		if again, err := rule.ParseWay(string(w)); err != nil || again != w {
+			t.Errorf("%s is read as %s, %v", w, again, err)
+		}
+	}
+	if _, err := rule.ParseWay("sometimes"); err == nil {
+		t.Error("an unknown way was found")
 	}
 }
 

@@ -25,6 +25,10 @@ func genQuest() *rapid.Generator[*quest.Quest] {
 		}
 		if rapid.Bool().Draw(t, "assigned") {
 			q.Assigned = user.Draw(t, "assignee")
+			q.Handed = rapid.Bool().Draw(t, "handed")
+			if !q.TakesPart(q.Assigned) && rapid.Bool().Draw(t, "left") {
+				q.Left = 4
+			}
 		} else if rapid.Bool().Draw(t, "released") {
 			q.Released = 5
 		}
@@ -55,8 +59,11 @@ func genQuest() *rapid.Generator[*quest.Quest] {
 
 // naive is Judge written down row by row and pair by pair.
 func naive(q *quest.Quest) (all []rule.Violation) {
-	if !q.Exists || q.Deleted {
+	if q.Deleted {
 		return nil
+	}
+	if !q.Exists {
+		return naiveDangling(q)
 	}
 	all = append(all, naiveMissing(q)...)
 	all = append(all, naiveOrphans(q)...)
@@ -84,7 +91,60 @@ func naive(q *quest.Quest) (all []rule.Violation) {
 			Rule: rule.Unassigned, Cause: cause(rule.AssignmentLost), Participants: actives, Suggested: first.User,
 		})
 	}
-	return append(all, naiveDuplicates(q)...)
+	all = append(all, naiveDuplicates(q)...)
+	if q.Assigned != 0 && participants(q, q.Assigned, true) == nil {
+		cause := rule.Unknown
+		if participants(q, q.Assigned, false) != nil {
+			cause = rule.AssigneeLeft
+		}
+		if q.Handed {
+			cause = rule.NeverJoined
+		}
+		if q.Left != 0 {
+			cause = rule.AssigneeLeft
+		}
+		all = append(all, rule.Violation{Rule: rule.AssigneeNotParticipant, Cause: cause, User: q.Assigned})
+	}
+	if q.Status == quest.InProgress && len(actives) == 0 {
+		all = append(all, rule.Violation{Rule: rule.IdleInProgress, Cause: rule.Idle})
+	}
+	for i, a := range q.Applications {
+		rows := participants(q, a.User, false)
+		if a.Status != quest.Approved || rows == nil || participants(q, a.User, true) != nil || earlier(q.Applications[:i], a.User) {
+			continue
+		}
+		v := rule.Violation{Rule: rule.ApprovedButDropped, Cause: rule.DroppedOut, User: a.User, Participants: rows}
+		for _, b := range q.Applications {
+			if b.User == a.User && b.Status == quest.Approved {
+				v.Application = b.ID
+			}
+		}
+		all = append(all, v)
+	}
+	var atWork []int64
+	for _, p := range q.Participants {
+		if p.Status == quest.Joined || p.Status == quest.Working {
+			atWork = append(atWork, p.ID)
+		}
+	}
+	if q.Status == quest.Completed && atWork != nil {
+		all = append(all, rule.Violation{Rule: rule.ActiveAfterCompletion, Cause: rule.Unfinished, Participants: atWork})
+	}
+	return all
+}
+
+func naiveDangling(q *quest.Quest) []rule.Violation {
+	v := rule.Violation{Rule: rule.DanglingReference, Cause: rule.QuestMissing}
+	for _, a := range q.Applications {
+		v.Applications = append(v.Applications, a.ID)
+	}
+	for _, p := range q.Participants {
+		v.Participants = append(v.Participants, p.ID)
+	}
+	if v.Applications == nil && v.Participants == nil {
+		return nil
+	}
+	return []rule.Violation{v}
 }
 
 func naiveMissing(q *quest.Quest) (all []rule.Violation) {
@@ -196,7 +256,11 @@ func phases(q *quest.Quest) (all []rule.Violation) {
 	for i := range all {
 		all[i].Cause = rule.Unknown
 	}
-	return append(all, naiveDuplicates(q)...) // 5
+	all = append(all, naiveDuplicates(q)...) // 5
+	for i := range all {
+		all[i].Severity = rule.SeverityOf(all[i].Rule, all[i].Cause)
+	}
+	return all
 }
 
 func TestJudgeAgainstNaive(t *testing.T) {
@@ -204,7 +268,11 @@ func TestJudgeAgainstNaive(t *testing.T) {
 		q := genQuest().Draw(t, "quest")
 		before := []rule.Violation{{Rule: rule.Unassigned, User: 1}}
 		got := rule.Judge(slices.Clone(before), q)
-		if diff := cmp.Diff(append(before, naive(q)...), got, cmpopts.EquateEmpty()); diff != "" {
+		want := naive(q)
+		for i := range want {
+			want[i].Severity = rule.SeverityOf(want[i].Rule, want[i].Cause)
+		}
+		if diff := cmp.Diff(append(before, want...), got, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("Judge (-naive +got):\n%s", diff)
 		}
 		if diff := cmp.Diff(phases(q), rule.Original(nil, q), cmpopts.EquateEmpty()); diff != "" {

@@ -6,9 +6,9 @@ import "github.com/peerquest/questwatch/internal/quest"
 // a quest. It differs from Judge: soft-deleted quests count, two approved
 // applications of one person are two violations, a dropped participant without
 // an approved application is one, one violation is one row, and there are no
-// causes: all are Unknown.
+// causes: what has more than one is Unknown.
 func Original(dst []Violation, q *quest.Quest) []Violation {
-	rows := pairsOf(q)
+	rows, first := pairsOf(q), len(dst)
 	for i := range q.Applications {
 		a := &q.Applications[i]
 		if a.Status == quest.Approved && !rows.hasParticipant(a.User) {
@@ -23,18 +23,18 @@ func Original(dst []Violation, q *quest.Quest) []Violation {
 	}
 	if actives := q.Actives(); actives > 0 {
 		if q.Status == quest.Open {
-			dst = append(dst, Violation{Rule: OpenWithParticipants, Participants: activeIDs(q, actives)})
+			dst = append(dst, Violation{Rule: OpenWithParticipants, Participants: participantIDs(q, actives, anyActive)})
 		}
 		if q.Assigned == 0 {
-			dst = append(dst, Violation{Rule: Unassigned, Participants: activeIDs(q, actives), Suggested: q.Earliest().User})
+			dst = append(dst, Violation{Rule: Unassigned, Participants: participantIDs(q, actives, anyActive), Suggested: q.Earliest().User})
 		}
 	}
-	start := len(dst)
+	for i := first; i < len(dst); i++ {
+		dst[i].Cause = Unknown
+	}
 	dst = duplicates(dst, q)
-	for i := range dst {
-		if i < start {
-			dst[i].Cause = Unknown
-		}
+	for i := first; i < len(dst); i++ {
+		dst[i].Severity = SeverityOf(dst[i].Rule, dst[i].Cause)
 	}
 	return dst
 }

@@ -6,8 +6,8 @@ import "github.com/peerquest/questwatch/internal/quest"
 // a handful of rows and is searched; one with very many gets sets, because every
 // row asks about the other table.
 type pairs struct {
-	quest                              *quest.Quest
-	participates, applied, approvedFor map[quest.User]struct{}
+	quest                                      *quest.Quest
+	participates, active, applied, approvedFor map[quest.User]struct{}
 }
 
 // searchable is how many comparisons a search through a quest may take.
@@ -19,10 +19,15 @@ func pairsOf(q *quest.Quest) pairs {
 		return p
 	}
 	p.participates = make(map[quest.User]struct{}, len(q.Participants))
+	p.active = make(map[quest.User]struct{}, len(q.Participants))
 	p.applied = make(map[quest.User]struct{}, len(q.Applications))
 	p.approvedFor = make(map[quest.User]struct{}, len(q.Applications))
 	for i := range q.Participants {
-		p.participates[q.Participants[i].User] = struct{}{}
+		row := &q.Participants[i]
+		p.participates[row.User] = struct{}{}
+		if row.Active() {
+			p.active[row.User] = struct{}{}
+		}
 	}
 	for i := range q.Applications {
 		a := &q.Applications[i]
@@ -39,6 +44,14 @@ func (p *pairs) hasParticipant(u quest.User) bool {
 		return p.quest.HasParticipant(u)
 	}
 	_, ok := p.participates[u]
+	return ok
+}
+
+func (p *pairs) takesPart(u quest.User) bool {
+	if p.active == nil {
+		return p.quest.TakesPart(u)
+	}
+	_, ok := p.active[u]
 	return ok
 }
 

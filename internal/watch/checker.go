@@ -17,8 +17,8 @@ type Rules struct {
 	Schema   change.Schema
 	Statuses quest.Statuses
 	Drift    drift.Config
-	// Off are the rules that are not judged.
-	Off map[rule.Rule]bool
+	Policy   rule.Policy
+	Ways     rule.Ways
 }
 
 // Checker turns the messages of a stream into events. It does no I/O.
@@ -46,14 +46,13 @@ type Checker struct {
 	// passed and recent say which of the database's transactions the state holds.
 	passed change.LSN
 	recent quest.Recent
-	// touched lists the quests of a transaction that is streamed as it comes, in the
-	// order in which it touched them, and among knows them: there can be very many.
-	// emptied says that it truncated a table.
-	touched []int64
-	among   map[int64]struct{}
-	emptied bool
+	// large is the transaction that is being streamed as it comes.
+	large large
+	// refused counts the application's reports that were not believed.
+	refused Refused
 
 	violations  []rule.Violation
+	turns       []rule.Turn
 	transitions []drift.Transition
 	found       []Found
 }
@@ -150,39 +149,19 @@ func (c *Checker) apply(seq change.Seq, s *change.Step) error {
 	switch {
 	case s.Source.Snapshot || !c.known:
 	case s.Transaction.Messages == 0:
-		c.touch(s.QuestID)
+		c.large.touch(s.QuestID, c.state.Turns())
 	default:
-		c.judge(s.QuestID, q, drift.Where{Epoch: s.Source.Epoch, Transaction: s.Transaction, Origin: drift.FromStream})
-		c.tell(seq)
+		where := drift.Where{Epoch: s.Source.Epoch, Transaction: s.Transaction, Origin: drift.FromStream}
+		c.judge(s.QuestID, q, where)
+		c.tell(seq, 0)
+		c.turned(seq, q, c.state.Turns(), where)
 	}
 	return nil
 }
 
-// touch notes a quest that is to be judged when its transaction ends.
-func (c *Checker) touch(id int64) {
-	if _, seen := c.among[id]; seen {
-		return
-	}
-	if c.among == nil {
-		c.among = map[int64]struct{}{}
-	}
-	c.among[id] = struct{}{}
-	c.touched = append(c.touched, id)
-}
-
-// untouch forgets a transaction's quests and returns them.
-func (c *Checker) untouch() (touched []int64, emptied bool) {
-	touched, emptied = c.touched, c.emptied
-	c.touched, c.among, c.emptied = nil, nil, false
-	return touched, emptied
-}
-
 // judge compares a quest with the rules and gathers what changed.
 func (c *Checker) judge(id int64, q *quest.Quest, where drift.Where) {
-	c.violations = rule.Judge(c.violations[:0], q)
-	if len(c.rules.Off) > 0 {
-		c.violations = slices.DeleteFunc(c.violations, func(v rule.Violation) bool { return c.rules.Off[v.Rule] })
-	}
+	c.violations = c.rules.Policy.Judge(c.violations[:0], q)
 	c.transitions = c.tracker.Judge(c.transitions, id, q, c.violations, where)
 }
 
@@ -197,13 +176,30 @@ func (c *Checker) judgeAll(where drift.Where) {
 	c.tracker.Baselined(where, c.state.Len())
 }
 
-// tell makes events of the transitions gathered.
-func (c *Checker) tell(seq change.Seq) {
-	for i := range c.transitions {
+// tell makes events of the transitions gathered, from the nth on.
+func (c *Checker) tell(seq change.Seq, n int) {
+	for i := n; i < len(c.transitions); i++ {
 		t := &c.transitions[i]
 		at := c.next(seq)
 		c.found = append(c.found, Found{Event: event.OfTransition(t, at), Position: at, Transition: t})
+		if e, ok := event.OfSilentFailure(t, c.next(seq)); ok {
+			c.found = append(c.found, Found{Event: e, Position: c.next(seq)})
+		}
 	}
+}
+
+// turned makes events of what a transaction turned back in a quest.
+func (c *Checker) turned(seq change.Seq, q *quest.Quest, t *quest.Turns, where drift.Where) {
+	c.turns = c.rules.Policy.Turned(c.turns[:0], q, t, where.Transaction.Time, c.rules.Ways)
+	for i := range c.turns {
+		told := c.told(seq, where)
+		e := event.OfTurn(c.rules.Drift.Namespace, q, c.state.Users(), &c.turns[i], told)
+		c.found = append(c.found, Found{Event: e, Position: told.Position})
+	}
+}
+
+func (c *Checker) told(seq change.Seq, where drift.Where) event.Told {
+	return event.Told{Where: where, At: max(where.Transaction.Time, c.tracker.Now()), Position: c.next(seq)}
 }
 
 func (c *Checker) next(seq change.Seq) event.Position {
@@ -237,6 +233,7 @@ func (c *Checker) control(seq change.Seq, r *change.Control) error {
 	case change.Epoch:
 		c.writer = Writer{Epoch: r.Source.Epoch, Instance: r.Instance}
 	case change.Message:
+		c.reported(seq, r)
 	}
 	return nil
 }
@@ -246,7 +243,7 @@ func (c *Checker) mark(seq change.Seq, at change.Millis) {
 		return
 	}
 	c.transitions = c.tracker.Mark(c.transitions, at)
-	c.tell(seq)
+	c.tell(seq, 0)
 	if s := c.tracker.Summary(); s != nil {
 		position := c.next(seq)
 		c.found = append(c.found, Found{Event: event.OfSummary(s, position), Position: position})
@@ -257,37 +254,41 @@ func (c *Checker) baselined(seq change.Seq, r *change.Control) {
 	if !c.reading {
 		return
 	}
-	c.state.EndBaseline()
+	c.state.EndBaseline(!c.known)
 	c.known, c.reading, c.blind = true, false, false
 	c.baselines++
 	c.passed = r.LSN
 	c.recent.Forget()
-	c.untouch()
+	c.large = large{}
 	c.judgeAll(drift.Where{
 		Epoch: r.Source.Epoch, Origin: drift.FromBaseline,
 		Transaction: change.Transaction{CommitLSN: r.LSN - 1, EndLSN: r.LSN, Time: r.Time},
 	})
-	c.tell(seq)
+	c.tell(seq, 0)
 }
 
 // ended judges the quests of a transaction that was streamed as it came. What
 // is violated because a table was emptied is no workflow's failure: it is found
 // as a baseline's would be.
 func (c *Checker) ended(seq change.Seq, r *change.Control) {
-	touched, emptied := c.untouch()
+	tx := c.large
+	c.large = large{}
 	if !c.known {
 		return
 	}
 	where := drift.Where{Epoch: r.Source.Epoch, Transaction: *r.Transaction, Origin: drift.FromStream}
-	if emptied {
+	if tx.emptied {
 		where.Origin = drift.FromBaseline
 		c.judgeAll(where)
-	} else {
-		for _, id := range touched {
-			c.judge(id, c.state.Quest(id), where)
-		}
+		c.tell(seq, 0)
+		return
 	}
-	c.tell(seq)
+	for _, id := range tx.touched {
+		q, n := c.state.Quest(id), len(c.transitions)
+		c.judge(id, q, where)
+		c.tell(seq, n)
+		c.turned(seq, q, tx.turns(q), where)
+	}
 }
 
 func (c *Checker) truncate(r *change.Control) error {
@@ -301,6 +302,6 @@ func (c *Checker) truncate(r *change.Control) error {
 	if r.Transaction != nil {
 		c.recent.TouchAll(r.Transaction.ID)
 	}
-	c.emptied = true
+	c.large.emptied = true
 	return nil
 }

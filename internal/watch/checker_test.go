@@ -82,7 +82,7 @@ func (d *driver) judged(id int64, keys []string, baseline bool) {
 	at := max(d.now, d.clock)
 	severities := map[string]rule.Severity{}
 	for _, v := range rule.Judge(nil, d.checker.State().Quest(id)) {
-		severities[keyOf(id, v.Rule, d.checker.State().Users().Text(v.User))] = v.Severity()
+		severities[keyOf(id, v.Rule, d.checker.State().Users().Text(v.User))] = v.Severity
 	}
 	if got := slices.Sorted(maps.Keys(severities)); !slices.Equal(got, keys) {
 		d.Fatalf("quest %d violates %q, the tables say %q", id, got, keys)
@@ -365,7 +365,7 @@ func TestDeletedQuestHasNotHealed(t *testing.T) {
 		},
 	} {
 		s := newStory()
-		s.commit(s.assign(1, "ann", "in-progress"))
+		s.commit(s.assign(1, "", "open"))
 		s.baseline()
 		s.commit(s.setPair(1, change.Application, "ann", "approved", true))
 		s.clock += 5000

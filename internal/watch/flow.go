@@ -48,6 +48,8 @@ type Status struct {
 	Now change.Millis
 	// Open counts the open findings.
 	Open map[rule.Rule]int
+	// Refused counts the application's reports that were not believed.
+	Refused Refused
 	// Err is what the last attempt ended with.
 	Err string
 }
@@ -194,6 +196,12 @@ func (f *Flow) progress(seq change.Seq, caughtUp bool) {
 	defer f.mu.Unlock()
 	f.status.Read, f.status.CaughtUp, f.status.Err = seq, caughtUp, ""
 	f.status.Known, f.status.Now = f.checker.Known(), f.checker.Now()
+	if r := f.checker.Refused(); r.Reports != f.status.Refused.Reports {
+		f.status.Refused = r
+		if caughtUp {
+			f.teller.refused(r)
+		}
+	}
 }
 
 // publish sends the events that have not been sent before a restart, and brings

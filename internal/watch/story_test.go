@@ -18,7 +18,7 @@ import (
 
 func testRules() watch.Rules {
 	return watch.Rules{
-		Schema: change.PeerQuest(), Statuses: quest.PeerQuest(),
+		Schema: change.PeerQuest(), Statuses: quest.PeerQuest(), Ways: rule.DefaultWays(),
 		Drift: drift.Config{Namespace: "test", Graces: map[rule.Rule]time.Duration{
 			rule.DuplicateParticipant: 0, rule.Unassigned: 2 * time.Second,
 		}},
@@ -279,51 +279,63 @@ func genOperation(t *rapid.T, s *story) []write {
 		rapid.Int64Range(1, 3).Draw(t, "quest"), rapid.SampledFrom(users).Draw(t, "user"))
 }
 
-// violated is what the tables say of the five rules: quest, rule and person.
+// violated is what the tables say of the rules: quest, rule and person.
 func (s *story) violated(id int64) (keys []string) {
 	q := s.quests[id]
-	if q == nil || !q.exists || q.deleted {
+	if q == nil || q.deleted {
 		return nil
 	}
-	actives := 0
+	note := func(is bool, r rule.Rule, user string) {
+		if is {
+			keys = append(keys, keyOf(id, r, user))
+		}
+	}
+	defer func() { slices.Sort(keys) }()
+	if !q.exists {
+		note(len(q.apps)+len(q.parts) > 0, rule.DanglingReference, "")
+		return keys
+	}
+	for _, u := range users {
+		approved, rows, active := q.rowsOf(u)
+		note(approved > 0 && rows == 0, rule.MissingParticipant, u)
+		note(active > 0 && approved == 0, rule.OrphanParticipant, u)
+		note(rows > 1, rule.DuplicateParticipant, u)
+		note(approved > 0 && rows > 0 && active == 0, rule.ApprovedButDropped, u)
+		note(q.assigned == u && active == 0, rule.AssigneeNotParticipant, u)
+	}
+	actives, atWork := 0, 0
 	for _, p := range q.parts {
 		if p.status != "dropped" {
 			actives++
 		}
-	}
-	for _, u := range users {
-		approved, rows, active := 0, 0, 0
-		for _, a := range q.apps {
-			if a == (pair{u, "approved"}) {
-				approved++
-			}
-		}
-		for _, p := range q.parts {
-			if p.user == u {
-				rows++
-				if p.status != "dropped" {
-					active++
-				}
-			}
-		}
-		for r, is := range map[rule.Rule]bool{
-			rule.MissingParticipant:   approved > 0 && rows == 0,
-			rule.OrphanParticipant:    active > 0 && approved == 0,
-			rule.DuplicateParticipant: rows > 1,
-		} {
-			if is {
-				keys = append(keys, keyOf(id, r, u))
-			}
+		if p.status == "joined" {
+			atWork++
 		}
 	}
-	if actives > 0 && q.status == "open" {
-		keys = append(keys, keyOf(id, rule.OpenWithParticipants, ""))
-	}
-	if actives > 0 && q.assigned == "" {
-		keys = append(keys, keyOf(id, rule.Unassigned, ""))
-	}
-	slices.Sort(keys)
+	note(actives > 0 && q.status == "open", rule.OpenWithParticipants, "")
+	note(actives > 0 && q.assigned == "", rule.Unassigned, "")
+	note(actives == 0 && q.status == "in-progress", rule.IdleInProgress, "")
+	note(atWork > 0 && q.status == "completed", rule.ActiveAfterCompletion, "")
 	return keys
+}
+
+// rowsOf counts a person's approved applications, participant rows, and those that
+// have not dropped out.
+func (q *tables) rowsOf(user string) (approved, rows, active int) {
+	for _, a := range q.apps {
+		if a == (pair{user, "approved"}) {
+			approved++
+		}
+	}
+	for _, p := range q.parts {
+		if p.user == user {
+			rows++
+			if p.status != "dropped" {
+				active++
+			}
+		}
+	}
+	return approved, rows, active
 }
 
 func keyOf(id int64, r rule.Rule, user string) string { return fmt.Sprintf("%d %s %s", id, r, user) }

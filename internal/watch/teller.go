@@ -24,9 +24,14 @@ type teller struct {
 	known  map[string]string
 	// quiet is until when names are not asked for, after that failed.
 	quiet time.Time
+	// refusal is when a refused report was told last: whoever sends them must not
+	// fill the log.
+	refusal time.Time
 }
 
 const (
+	refusalEvery = time.Minute
+
 	nameTimeout = time.Second
 	nameQuiet   = 30 * time.Second
 	namesKept   = 10_000
@@ -48,7 +53,40 @@ func (t *teller) tell(ctx context.Context, f *Found, open map[rule.Rule]int) {
 			"open", total(open))
 	case event.Continuity:
 		t.continuity(ctx, f.Event.What, &data)
+	case event.Approval:
+		t.approval(ctx, f.Event.What, &data)
+	case event.Regression:
+		t.logger.LogAttrs(ctx, levelOf(data.Severity), "status regressed", slog.Int64("quest", data.QuestID), slog.String("title", data.QuestTitle),
+			slog.String("from", data.From), slog.String("to", data.To), slog.Uint64("xid", data.Transaction.ID),
+			slog.String("lsn", data.Transaction.CommitLSN.String()), slog.String("committed", event.Stamp(data.Transaction.Time)))
 	}
+}
+
+// approval tells of what no finding does: one that failed silently has its own line.
+func (t *teller) approval(ctx context.Context, what string, a *event.Approval) {
+	if a.Reason == event.Silent {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("reason", string(a.Reason)), slog.Int64("quest", a.QuestID), slog.String("title", a.QuestTitle),
+		slog.String("user", t.name(ctx, a.UserID)), slog.Int64("application", a.ApplicationID),
+	}
+	if a.Error != "" {
+		attrs = append(attrs, slog.String("error", a.Error))
+	}
+	attrs = append(attrs, slog.Uint64("xid", a.Transaction.ID), slog.String("lsn", a.Transaction.CommitLSN.String()),
+		slog.String("committed", event.Stamp(a.Transaction.Time)))
+	t.logger.LogAttrs(ctx, levelOf(a.Severity), "approval "+what, attrs...)
+}
+
+// refused tells that reports were not believed, now and then. What they said is
+// not repeated.
+func (t *teller) refused(r Refused) {
+	if time.Since(t.refusal) < refusalEvery {
+		return
+	}
+	t.refusal = time.Now()
+	t.logger.Warn("a message that reports a failed approval was not believed", "why", r.Why, "lsn", r.LSN.String(), "refused", r.Reports)
 }
 
 // caughtUp says what is open at a start: what was found before is not told again.
@@ -139,8 +177,8 @@ func (t *teller) transition(ctx context.Context, tr *drift.Transition) {
 	}
 	level, message, tx := slog.LevelInfo, "drift resolved", tr.By.Transaction
 	if tr.What == drift.Opened {
-		level, message, tx = levelOf(v.Severity()), "drift opened: "+rule.Actual(v), finding.Where.Transaction
-		attrs = append(attrs, slog.String("severity", v.Severity().String()), slog.String("origin", string(finding.Where.Origin)))
+		level, message, tx = levelOf(v.Severity), "drift opened: "+rule.Actual(v), finding.Where.Transaction
+		attrs = append(attrs, slog.String("severity", v.Severity.String()), slog.String("origin", string(finding.Where.Origin)))
 	} else {
 		attrs = append(attrs, slog.String("reason", string(tr.Reason)),
 			slog.String("after", (time.Duration(tr.At-finding.Due)*time.Millisecond).String()))

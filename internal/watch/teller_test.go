@@ -86,7 +86,7 @@ func TestStreamEventsAreLogged(t *testing.T) {
 // TestBaselineIsLogged: its own findings, and all that are open.
 func TestBaselineIsLogged(t *testing.T) {
 	s := newStory()
-	s.commit(s.assign(1, "ann", "in-progress"))
+	s.commit(s.assign(1, "", "open"))
 	s.baseline()
 	s.commit(s.setPair(1, change.Application, "ann", "approved", true))
 	s.clock += 5000

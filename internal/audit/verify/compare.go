@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// batchQuests are compared while the checker waits.
+	// batchQuests bounds the quests whose rows are held.
 	batchQuests = 128
 	// stretchRanges are read at once where they stand side by side.
 	stretchRanges = 16
@@ -32,10 +32,7 @@ const (
 )
 
 // suspect is a quest that was not found equal.
-type suspect struct {
-	strikes int
-	found   []quest.Difference
-}
+type suspect struct{ strikes int }
 
 // stretch is the quests from first to last; ids are those of the state among them.
 type stretch struct {
@@ -44,17 +41,14 @@ type stretch struct {
 }
 
 // stretches puts ranges that stand side by side together.
-func (p *pass) stretches(starts []int64, ranges []int) (list []stretch) {
+func (p *pass) stretches(ranges []int) (list []stretch) {
 	for len(ranges) > 0 {
 		n := 1
 		for n < len(ranges) && n < stretchRanges && ranges[n] == ranges[0]+n {
 			n++
 		}
 		from, to := ranges[0], ranges[n-1]
-		list = append(list, stretch{
-			first: starts[from], last: lastOf(starts, to),
-			ids: p.ids[from*rangeQuests : min((to+1)*rangeQuests, len(p.ids))],
-		})
+		list = append(list, stretch{first: p.starts[from], last: p.last(to), ids: p.quests(from, to)})
 		ranges = ranges[n:]
 	}
 	return list
@@ -68,7 +62,7 @@ var errFull = errors.New("too many quests are pending")
 func (p *pass) compareStretch(ctx context.Context, s stretch) error {
 	for {
 		var c *comparer
-		err := p.moment(ctx, func(at At, rows Rows) error {
+		err := p.moment(ctx, func(at *sight, rows Rows) error {
 			c = p.comparer(at, s.ids)
 			c.limit, c.end = maxPending, s.last
 			if err := rows.Range(ctx, s.first, s.last, c.row); err != nil {
@@ -98,7 +92,7 @@ func (p *pass) resolve(ctx context.Context) error {
 			return err
 		}
 		pause = min(2*pause, longestPause)
-		err := p.moment(ctx, func(at At, rows Rows) error {
+		err := p.moment(ctx, func(at *sight, rows Rows) error {
 			for ids := range slices.Chunk(p.pendingIDs(), idsAtOnce) {
 				c := p.comparer(at, ids)
 				if err := rows.Quests(ctx, ids, c.row); err != nil {
@@ -133,10 +127,10 @@ func (p *pass) pendingIDs() []int64 {
 // errTruncated ends a pass that has found enough.
 var errTruncated = errors.New("too many quests differ")
 
-// comparer compares quests with the rows of one snapshot.
+// comparer compares quests of the state with the rows of a snapshot.
 type comparer struct {
 	*pass
-	at   At
+	at   *sight
 	ids  []int64 // to compare though there may be no row of them, ascending
 	done int64   // up to here all are compared
 	// limit is how many quests may be pending before errFull, unless all up to end are
@@ -144,14 +138,12 @@ type comparer struct {
 	limit int
 	end   int64
 
-	rows    *quest.State // what the rows make that have been read
-	batch   []int64      // the quests in it, ascending
-	beyond  map[int64]struct{}
-	touched uint64 // how much of View.Recent is in beyond
+	rows  *quest.State // what the rows make that have been read
+	batch []int64      // the quests in it, ascending
 }
 
-func (p *pass) comparer(at At, ids []int64) *comparer {
-	c := &comparer{pass: p, at: at, ids: ids, limit: math.MaxInt, beyond: map[int64]struct{}{}}
+func (p *pass) comparer(at *sight, ids []int64) *comparer {
+	c := &comparer{pass: p, at: at, ids: ids, limit: math.MaxInt}
 	c.reset()
 	return c
 }
@@ -180,19 +172,20 @@ func (c *comparer) row(id int64, rows []change.Change) error {
 
 // flush compares the quests up to an id, of which all rows have been read.
 func (c *comparer) flush(last int64) error {
-	all := slices.Concat(c.ids[:upTo(c.ids, last)], c.batch)
+	n := upTo(c.ids, last)
+	all := slices.Concat(c.ids[:n], c.batch)
+	c.ids = c.ids[n:]
 	slices.Sort(all)
-	for ids := range slices.Chunk(slices.Compact(all), batchQuests) {
-		if err := c.compare(ids); err != nil {
-			return err
-		}
-		c.done = ids[len(ids)-1]
-		c.ids = c.ids[upTo(c.ids, c.done):]
-		if len(c.pending) >= c.limit && c.done < c.end {
-			return errFull
+	for _, id := range slices.Compact(all) {
+		c.compare(id)
+		if c.result.Mismatched >= maxMismatched {
+			return errTruncated
 		}
 	}
 	c.reset()
+	if c.done = last; len(c.pending) >= c.limit && c.done < c.end {
+		return errFull
+	}
 	return nil
 }
 
@@ -205,28 +198,17 @@ func upTo(ids []int64, last int64) int {
 	return n
 }
 
-// compare compares some quests while the checker waits.
-func (c *comparer) compare(ids []int64) error {
-	err := c.look(func(v *View) error {
-		c.touched = v.Recent.Since(c.touched, func(xid uint64, id int64) {
-			if !c.at.Visible.Sees(xid) {
-				c.beyond[id] = struct{}{}
-			}
-		})
-		for _, id := range ids {
-			if _, beyond := c.beyond[id]; beyond {
-				c.putOff(id)
-				continue
-			}
-			found := quest.Compare(id, c.rows.Quest(id), c.rows.Users(), v.State.Quest(id), v.State.Users())
-			c.found(id, found, c.at.Visible.Xmin >= v.Recent.Floor())
-		}
-		return nil
-	})
-	if err == nil && c.result.Mismatched >= maxMismatched {
-		return errTruncated
+// compare compares a quest.
+func (c *comparer) compare(id int64) {
+	if _, beyond := c.at.beyond[id]; beyond {
+		c.putOff(id)
+		return
 	}
-	return err
+	var state *quest.Quest
+	if c.at.state.Quest(id, &c.quest) {
+		state = &c.quest
+	}
+	c.found(id, quest.Compare(id, c.rows.Quest(id), c.rows.Users(), state, c.at.users))
 }
 
 // putOff leaves a quest to the next snapshot.
@@ -235,14 +217,13 @@ func (c *comparer) putOff(id int64) {
 	c.pending[id] = &suspect{}
 }
 
-// found takes in what a comparison says. Without certain, a transaction may be under
-// way for the snapshot that the state holds.
-func (c *comparer) found(id int64, found []quest.Difference, certain bool) {
+// found takes in what a comparison says.
+func (c *comparer) found(id int64, found []quest.Difference) {
 	switch {
 	case len(found) == 0:
 		delete(c.pending, id)
 		return
-	case !certain:
+	case !c.at.certain:
 		c.putOff(id)
 		return
 	}
@@ -251,8 +232,7 @@ func (c *comparer) found(id int64, found []quest.Difference, certain bool) {
 		s = &suspect{}
 		c.pending[id] = s
 	}
-	s.strikes, s.found = s.strikes+1, found
-	if s.strikes == strikes {
+	if s.strikes++; s.strikes == strikes {
 		delete(c.pending, id)
 		c.result.mismatch(id, found)
 	}

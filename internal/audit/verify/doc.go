@@ -4,11 +4,11 @@
 // Guarantees. State and database are compared at the same position, while both go
 // on. A snapshot of the database is taken, then the end of its log is read: what the
 // snapshot sees had written its commit before that position. When the checker has
-// passed the position, its state holds all that, and besides perhaps what the
-// snapshot does not see yet. Which transactions those are the snapshot says, and
-// which quests they touched the checker remembers (quest.Recent): such a quest is
-// beyond this snapshot and is left to the next one. Every other quest must be equal
-// in every value that the state has, exactly.
+// passed the position, its state holds all that, and is taken as it is then. Besides,
+// it may hold what the snapshot does not see yet. Which transactions those are the
+// snapshot says, and which quests they touched the checker remembers (quest.Recent):
+// such a quest is beyond this snapshot and is left to the next one. Every other quest
+// must be equal in every value that the state has, exactly.
 //
 // A commit can be in the stream long before any snapshot sees it, with synchronous
 // replication, and it can have been applied before anything was remembered: after a
@@ -20,15 +20,16 @@
 // said within the rounds that there are, are counted as undecided, never as equal.
 //
 // What it costs: the database sums up ranges of quests and reads the rows of those
-// only whose sums differ. The checker stands still for a few hundred quests at a
-// time, less than a millisecond. No snapshot is kept for more than a second or so
-// beyond the wait for the checker. Memory is eight bytes a quest and a bounded rest.
+// only whose sums differ. The checker stands still for a fraction of a millisecond a
+// snapshot, and copies a small part of its tables of quests when it first writes to it
+// after that. No snapshot is kept for more than a few seconds beyond the wait for
+// the checker. Memory is eight bytes a quest, those copies, and a bounded rest.
 //
 // After a difference the state cannot be trusted: it is said in the log, in the
 // status and as events, and a new baseline is asked for, once, until a comparison
 // finds everything equal.
 //
 // Not compared: history (the database has none), names, and columns that no rule
-// needs. The order in which two ranges are compared means that no single position
-// holds for the whole pass; each quest has been compared at one.
+// needs. A pass takes several snapshots: each quest has been compared at one
+// position, and not all of them at the same.
 package verify

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
@@ -16,16 +14,12 @@ import (
 
 // How much is done at a time.
 const (
-	// rangeQuests are the quests of a range, and those for which the checker waits
-	// while their texts are made.
+	// rangeQuests are the quests of a range.
 	rangeQuests = 256
 	// sumRanges are the ranges of one question to the database.
 	sumRanges = 64
-	// window is how long a snapshot is asked. The longer, the more quests are beyond
-	// it.
-	window = 500 * time.Millisecond
-	// listQuests are the ids that are listed while the checker waits.
-	listQuests = 2048
+	// window is how long a snapshot is asked.
+	window = 2 * time.Second
 )
 
 // Progress is told now and then: so many of the state's quests have been summed up.
@@ -49,6 +43,8 @@ type pass struct {
 
 	generation Generation
 	ids        []int64 // of the state's quests, ascending
+	starts     []int64 // of the ranges, which together hold every id there can be
+	quest      quest.Quest
 	texts      quest.Texts
 	pending    map[int64]*suspect
 	result     *Result
@@ -59,18 +55,13 @@ func (p *pass) run(ctx context.Context) error {
 	if err := p.begin(ctx); err != nil {
 		return err
 	}
-	if err := p.list(ctx); err != nil {
-		return err
-	}
-	starts := p.starts()
-	p.result.Quests, p.result.Ranges = len(p.ids), len(starts)
-	for next := 0; next < len(starts); {
-		differing, err := p.sumUp(ctx, starts, &next)
+	for next := 0; next == 0 || next < len(p.starts); {
+		differing, err := p.sumUp(ctx, &next)
 		if err != nil {
 			return err
 		}
 		p.result.Differing += len(differing)
-		for _, s := range p.stretches(starts, differing) {
+		for _, s := range p.stretches(differing) {
 			if err := p.compareStretch(ctx, s); err != nil {
 				return err
 			}
@@ -120,71 +111,44 @@ func (p *pass) look(fn func(*View) error) error {
 	})
 }
 
-// list takes down the ids of the state's quests, some at a time. Those that come or
-// go meanwhile may be missing: a range whose quests are others than listed differs,
-// and its rows are read.
-func (p *pass) list(ctx context.Context) error {
-	var next func() (int64, bool)
-	stop := func() {}
-	defer func() { stop() }()
-	for more := true; more; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		err := p.look(func(v *View) error {
-			if next == nil {
-				next, stop = iter.Pull(v.State.Walk)
-			}
-			for range listQuests {
-				var id int64
-				if id, more = next(); !more {
-					return nil
-				}
-				p.ids = append(p.ids, id)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
+// divide makes ranges of the quests that the state has. Those that come later fall
+// into one of them too.
+func (p *pass) divide(ids []int64) {
+	p.ids, p.starts = ids, []int64{math.MinInt64}
+	for i := rangeQuests; i < len(ids); i += rangeQuests {
+		p.starts = append(p.starts, ids[i])
 	}
-	slices.Sort(p.ids)
-	return nil
+	p.result.Quests, p.result.Ranges = len(p.ids), len(p.starts)
 }
 
-// starts are where the ranges begin: together they hold every id there can be.
-func (p *pass) starts() []int64 {
-	starts := []int64{math.MinInt64}
-	for i := rangeQuests; i < len(p.ids); i += rangeQuests {
-		starts = append(starts, p.ids[i])
-	}
-	return starts
-}
-
-// lastOf is the last id of a range.
-func lastOf(starts []int64, i int) int64 {
-	if i+1 < len(starts) {
-		return starts[i+1] - 1
+// last is the last id of a range.
+func (p *pass) last(i int) int64 {
+	if i+1 < len(p.starts) {
+		return p.starts[i+1] - 1
 	}
 	return math.MaxInt64
 }
 
+// quests are the ids of some ranges' quests.
+func (p *pass) quests(from, to int) []int64 {
+	return p.ids[from*rangeQuests : min((to+1)*rangeQuests, len(p.ids))]
+}
+
 // sumUp compares the digests of ranges from *next on, as many as one snapshot is
 // good for, and returns those that differ.
-func (p *pass) sumUp(ctx context.Context, starts []int64, next *int) (differing []int, err error) {
-	err = p.moment(ctx, func(_ At, rows Rows) error {
-		for began := time.Now(); *next < len(starts) && time.Since(began) < window; {
-			end := min(*next+sumRanges, len(starts))
-			digests, err := rows.Digests(ctx, starts[*next:end], lastOf(starts, end-1))
+func (p *pass) sumUp(ctx context.Context, next *int) (differing []int, err error) {
+	err = p.moment(ctx, func(s *sight, rows Rows) error {
+		if p.starts == nil {
+			p.divide(s.state.IDs())
+		}
+		for began := time.Now(); *next < len(p.starts) && time.Since(began) < window; {
+			end := min(*next+sumRanges, len(p.starts))
+			digests, err := rows.Digests(ctx, p.starts[*next:end], p.last(end-1))
 			if err != nil {
 				return err
 			}
 			for i, want := range digests {
-				got, err := p.digest(*next + i)
-				if err != nil {
-					return err
-				}
-				if got != want {
+				if p.digest(s, *next+i) != want {
 					differing = append(differing, *next+i)
 				}
 			}
@@ -195,30 +159,51 @@ func (p *pass) sumUp(ctx context.Context, starts []int64, next *int) (differing 
 	return differing, err
 }
 
-// digest is that of a range in the state, now.
-func (p *pass) digest(i int) (d quest.Digest, err error) {
+// digest is that of a range in the state.
+func (p *pass) digest(s *sight, i int) (d quest.Digest) {
 	p.texts.Reset()
-	err = p.look(func(v *View) error {
-		for _, id := range p.ids[i*rangeQuests : min((i+1)*rangeQuests, len(p.ids))] {
-			if q := v.State.Quest(id); q != nil {
-				p.texts.Add(q, v.State.Users())
-			}
+	for _, id := range p.quests(i, i) {
+		if s.state.Quest(id, &p.quest) {
+			p.texts.Add(&p.quest, s.users)
 		}
-		return nil
-	})
+	}
 	p.texts.Digest(&d)
-	return d, err
+	return d
 }
 
-// moment takes a snapshot and waits until the checker has passed it.
-func (p *pass) moment(ctx context.Context, fn func(At, Rows) error) error {
+// sight is the state as it was when the checker had passed a snapshot of the
+// database.
+type sight struct {
+	state *quest.Snapshot
+	users *quest.Users
+	// beyond are the quests that the state may have from transactions that the
+	// snapshot does not see.
+	beyond map[int64]struct{}
+	// certain says that there are no others.
+	certain bool
+}
+
+func newSight(v *View, at At) *sight {
+	s := &sight{state: v.State.Snapshot(), beyond: map[int64]struct{}{}, certain: at.Visible.Xmin >= v.Recent.Floor()}
+	s.users = s.state.Users()
+	v.Recent.Each(func(xid uint64, id int64) {
+		if !at.Visible.Sees(xid) {
+			s.beyond[id] = struct{}{}
+		}
+	})
+	return s
+}
+
+// moment takes a snapshot, and the state when the checker has passed it.
+func (p *pass) moment(ctx context.Context, fn func(*sight, Rows) error) error {
 	began := time.Now()
 	err := p.database.Moment(ctx, func(at At, rows Rows) error {
 		p.result.Rounds++
-		if err := p.wait(ctx, at.LSN); err != nil {
+		s, err := p.wait(ctx, at)
+		if err != nil {
 			return err
 		}
-		return fn(at, rows)
+		return fn(s, rows)
 	})
 	if err != nil || !p.gentle {
 		return err
@@ -236,7 +221,7 @@ const (
 )
 
 // wait returns when the checker has passed a position.
-func (p *pass) wait(ctx context.Context, lsn change.LSN) error {
+func (p *pass) wait(ctx context.Context, at At) (s *sight, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, p.config.Patience, errBehind)
 	defer cancel()
 	poll := time.NewTicker(pollEvery)
@@ -245,12 +230,14 @@ func (p *pass) wait(ctx context.Context, lsn change.LSN) error {
 	var passed change.LSN
 	for {
 		err := p.look(func(v *View) error {
-			passed = v.Passed
-			p.result.Position = Position{Sequence: v.Sequence, LSN: lsn, epoch: v.Epoch}
+			if passed = v.Passed; passed >= at.LSN {
+				s = newSight(v, at)
+				p.result.Position = Position{Sequence: v.Sequence, LSN: at.LSN, epoch: v.Epoch}
+			}
 			return nil
 		})
-		if err != nil || passed >= lsn {
-			return err
+		if err != nil || s != nil {
+			return s, err
 		}
 		if time.Since(hurried) > hurryEvery {
 			hurried = time.Now()
@@ -259,10 +246,10 @@ func (p *pass) wait(ctx context.Context, lsn change.LSN) error {
 		select {
 		case <-ctx.Done():
 			if errors.Is(context.Cause(ctx), errBehind) {
-				return hint.Wrap(fmt.Errorf("%w: it is at %s after %s, the database at %s", errBehind, passed, p.config.Patience, lsn),
+				return nil, hint.Wrap(fmt.Errorf("%w: it is at %s after %s, the database at %s", errBehind, passed, p.config.Patience, at.LSN),
 					"see /readyz of the instance, and try again when it is ready")
 			}
-			return ctx.Err()
+			return nil, ctx.Err()
 		case <-poll.C:
 		}
 	}

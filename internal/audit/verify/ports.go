@@ -11,7 +11,7 @@ import (
 // State is the checker's, while it goes on.
 type State interface {
 	// Look calls fn between two messages of the stream. The checker waits meanwhile:
-	// fn must be done in a millisecond or so, and keep nothing of what it is given.
+	// fn must be done in a millisecond or so. What it is given is valid during the call.
 	Look(fn func(*View) error) error
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/quest"
+	"github.com/peerquest/questwatch/internal/terminal"
 )
 
 // Result is what a comparison found.
@@ -55,7 +56,7 @@ func (m Mismatch) String() string { return fmt.Sprintf("quest %d: %s", m.QuestID
 func (m Mismatch) text() string {
 	texts := make([]string, len(m.Differences))
 	for i, d := range m.Differences {
-		texts[i] = d.String()
+		texts[i] = terminal.Clean(d.String())
 	}
 	text := strings.Join(texts, "; ")
 	if m.More > 0 {

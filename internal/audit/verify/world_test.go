@@ -33,6 +33,7 @@ type world struct {
 	published []event.Event
 	restated  int
 	moments   int
+	read      int // quests
 	hurried   bool
 	lists     func() // is called before each look
 }
@@ -271,6 +272,7 @@ func (s snapshot) read(wanted func(int64) bool, fn func(int64, []change.Change) 
 			continue
 		}
 		s.world.move()
+		s.world.read++
 		if err := fn(id, []change.Change{{Op: change.Read, Entity: change.Quest, After: questRow(id, s.titles[id])}}); err != nil {
 			return err
 		}

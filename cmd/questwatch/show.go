@@ -1,0 +1,84 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/peerquest/questwatch/internal/app"
+	"github.com/peerquest/questwatch/internal/replay"
+)
+
+func showCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "show",
+		Short:   "Show what is behind something that was found",
+		Long:    `Show reads back from the streams of an instance that runs what led to a finding.`,
+		Example: `  questwatch show finding b47c15b0e61be9a6aab1`,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(showFindingCommand())
+	return cmd
+}
+
+func showFindingCommand() *cobra.Command {
+	var s settings
+	var output string
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "finding ID",
+		Short: "Show the transactions that led to a finding",
+		Long: `Show finding prints why there is, or was, a finding: the transactions that led to it,
+in their order, with what each changed, and when it was suspected, opened and resolved.
+
+ID is what events and log lines call it; its first digits will do where they are unique.
+An instance must run: it is found through its data directory (--data), or its NATS
+server is named (--nats, --nats-context). People's names come from the database, where
+one is named (--dsn or libpq's variables). All times are UTC.
+
+Exit status: 0 shown, 2 wrong usage or an id that is not unique, 3 no such finding, no
+instance, or another failure.`,
+		Example: `  questwatch show finding b47c15b0e61be9a6aab1
+  questwatch show finding b47c15 --data /var/lib/questwatch --dsn postgres://me@db/site
+  questwatch show finding b47c15 --nats nats://127.0.0.1:4222
+  questwatch show finding b47c15 --output json | tail -n 1 | jq .transactions`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if output != "text" && output != "json" {
+				return usageError{error: fmt.Errorf("--output is %q: want text or json", output)}
+			}
+			if limit < 1 || limit > replay.MaxLimit {
+				return usageError{error: fmt.Errorf("--limit is %d: want 1 to %d", limit, replay.MaxLimit)}
+			}
+			e, err := s.explain(cmd, args[0], limit)
+			switch {
+			case err != nil:
+				return err
+			case output == "json":
+				return e.WriteJSON(cmd.OutOrStdout())
+			}
+			return e.WriteText(cmd.OutOrStdout())
+		},
+	}
+	s.common(cmd)
+	s.server(cmd)
+	cmd.Flags().IntVar(&limit, "limit", replay.DefaultLimit, "show this `NUMBER` of transactions at most: the newest, and those that began and ended it")
+	cmd.Flags().StringVar(&output, "output", "text", "`FORMAT`: text, or json: one last line")
+	complete(cmd, "output", "text", "json")
+	return cmd
+}
+
+func (s *settings) explain(cmd *cobra.Command, id string, limit int) (*replay.Evidence, error) {
+	logger, err := s.load(cmd)
+	if err != nil {
+		return nil, err
+	}
+	e, err := app.Explain(cmd.Context(), &s.config, id, limit, s.namesDSN(), logger)
+	var wrong *replay.IDError
+	var many *replay.AmbiguousError
+	if errors.As(err, &wrong) || errors.As(err, &many) {
+		return nil, usageError{error: err}
+	}
+	return e, err
+}

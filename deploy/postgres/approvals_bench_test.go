@@ -1,0 +1,164 @@
+package postgres
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/peerquest/questwatch/internal/testkit"
+)
+
+const (
+	benchClients = 2
+	benchEach    = 400 // approvals of a client in a round
+)
+
+// BenchmarkApprovals measures approvals, as the application writes them today, with and without the pack. Each iteration
+// is a round of all variants one after the other, in another order each time: a machine that has other things to do
+// slows them all. Only the ratios to the database without the pack in the same round say something:
+//
+//	go test ./deploy/postgres -run '^$' -bench Approvals -benchtime 16x
+func BenchmarkApprovals(b *testing.B) {
+	// Without fsync the disk hides nothing, so the ratios are the worst there are.
+	cluster := testkit.NewCluster(b, testkit.PostgresOptions{Settings: map[string]string{"autovacuum": "off"}})
+	variants := []*variant{
+		{name: "without"},
+		{name: "1", sections: "1.1 1.2 1.3 1.4"},
+		{name: "2.1", sections: "2.1"},
+		{name: "1+2", sections: "1.1 1.2 1.3 1.4 2.1 2.2 2.3 2.4 2.5"},
+		{name: "1+2+3", sections: "1.1 1.2 1.3 1.4 2.1 2.2 2.3 2.4 2.5 3"},
+	}
+	for i, v := range variants {
+		v.open(b, cluster, fmt.Sprintf("bench%d", i))
+	}
+	variants[0].round(b) // warms up
+	for b.Loop() {
+		for _, v := range variants {
+			v.took = append(v.took, v.round(b))
+		}
+		slices.Reverse(variants)
+	}
+	without := variants[slices.IndexFunc(variants, func(v *variant) bool { return v.sections == "" })]
+	for _, v := range variants {
+		ratios := make([]float64, len(v.took))
+		for i := range v.took {
+			ratios[i] = without.took[i].Seconds() / v.took[i].Seconds()
+		}
+		if v == without {
+			b.ReportMetric(benchClients*benchEach/median(seconds(v.took)), "approvals/s")
+			continue
+		}
+		b.ReportMetric(median(ratios), "of_it_with_"+v.name)
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// variant is a database with some of the sections.
+type variant struct {
+	name, sections string
+	clients        [benchClients]*pgx.Conn
+	took           []time.Duration
+}
+
+func (v *variant) open(b *testing.B, cluster *testkit.Cluster, name string) {
+	b.Helper()
+	if err := cluster.CreateDatabase(b.Context(), name); err != nil {
+		b.Fatal(err)
+	}
+	dsn := cluster.DSN(name)
+	if err := testkit.LoadSchema(b.Context(), dsn); err != nil {
+		b.Fatal(err)
+	}
+	if err := testkit.LoadAudit001(b.Context(), dsn); err != nil {
+		b.Fatal(err)
+	}
+	for i := range v.clients {
+		v.clients[i] = connect(b, dsn)
+	}
+	apply(b, v.clients[0], strings.Fields(v.sections)...)
+}
+
+// round makes quests with three applications each and times the approval of one of them.
+func (v *variant) round(b *testing.B) time.Duration {
+	b.Helper()
+	do(b, v.clients[0], fmt.Sprintf(`WITH q AS (
+			INSERT INTO quests_quest (title, description, difficulty, status, xp_reward, gold_reward, commission_fee, created_at, updated_at,
+				requirements, resources, slug, is_deleted, creator_id, category_id)
+			SELECT 'Bench', repeat('x', 200), 'initiate', 'open', 1, 1, 1, now(), now(), '', '', gen_random_uuid(), false, '%s', 2
+			FROM generate_series(1, %d) RETURNING id)
+		INSERT INTO applications_application (status, applied_at, applicant_id, quest_id)
+		SELECT 'pending', now(), u::uuid, id FROM q, unnest('{%s,%s,%s}'::text[]) u`, student1, benchClients*benchEach, student1, student2, student3))
+	todo, err := v.clients[0].Query(b.Context(), `SELECT a.id, a.quest_id, (SELECT array_agg(o.id) FROM applications_application o
+		WHERE o.quest_id = a.quest_id AND o.id <> a.id) FROM applications_application a
+		WHERE a.status = 'pending' AND a.applicant_id = $1`, student1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	approvals, err := pgx.CollectRows(todo, pgx.RowToStructByPos[approval])
+	if err != nil || len(approvals) != benchClients*benchEach {
+		b.Fatalf("%d approvals to do, %v", len(approvals), err)
+	}
+	var all sync.WaitGroup
+	begun := time.Now()
+	for i, db := range v.clients {
+		all.Go(func() {
+			for _, a := range approvals[i*benchEach : (i+1)*benchEach] {
+				if err := a.run(b, db); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	return time.Since(begun)
+}
+
+// approval is an application that is to be approved, and the others of its quest, which are turned down.
+type approval struct {
+	ID, Quest int64
+	Others    []int64
+}
+
+func (a approval) run(b *testing.B, db *pgx.Conn) error {
+	b.Helper()
+	return pgx.BeginFunc(b.Context(), db, func(tx pgx.Tx) error {
+		review := `UPDATE applications_application SET status = $1, reviewed_at = now(), applicant_id = applicant_id WHERE id = $2`
+		if _, err := tx.Exec(b.Context(), review, "approved", a.ID); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(b.Context(), `INSERT INTO quests_questparticipant (quest_id, user_id, status, joined_at, progress_notes)
+			VALUES ($1, $2, 'joined', now(), '')`, a.Quest, student1); err != nil {
+			return err
+		}
+		for _, set := range []string{"assigned_to_id = '" + student1 + "'", "status = 'in-progress'"} {
+			if _, err := tx.Exec(b.Context(), `UPDATE quests_quest SET updated_at = now(), `+set+` WHERE id = $1`, a.Quest); err != nil {
+				return err
+			}
+		}
+		for _, other := range a.Others {
+			if _, err := tx.Exec(b.Context(), review, "rejected", other); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func seconds(all []time.Duration) []float64 {
+	s := make([]float64, len(all))
+	for i, d := range all {
+		s[i] = d.Seconds()
+	}
+	return s
+}
+
+func median(all []float64) float64 {
+	slices.Sort(all)
+	return (all[len(all)/2] + all[(len(all)-1)/2]) / 2
+}

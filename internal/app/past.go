@@ -1,0 +1,155 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/bus"
+	"github.com/peerquest/questwatch/internal/bus/embedded"
+	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/config"
+	"github.com/peerquest/questwatch/internal/hint"
+	"github.com/peerquest/questwatch/internal/replay"
+)
+
+// ConnectBus connects to the NATS server of an instance that runs, for commands
+// beside it: the external one, or the one whose data directory it is. It starts
+// none and sets nothing up.
+func ConnectBus(ctx context.Context, c *config.Config, logger *slog.Logger) (conn *bus.Conn, err error) {
+	bc := bus.Config{Namespace: c.Namespace, Logger: logger}
+	if external(&c.NATS) {
+		if bc.URL, bc.Options, err = credentials(&c.NATS); err != nil {
+			return nil, err
+		}
+		return bus.Connect(ctx, bc)
+	}
+	bc.URL, bc.Options, err = embedded.OwnerOptions(c.Data)
+	if err == nil && bc.URL == "" {
+		err = errors.New("the server has not come up yet")
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, hint.Wrap(err, "run this as the user who runs questwatch; or read as anybody on this machine may, with --nats nats://%s", c.NATS.Listen)
+	}
+	if err == nil {
+		conn, err = bus.Connect(ctx, bc)
+	}
+	if err != nil {
+		return nil, hint.Wrap(fmt.Errorf("no instance runs with the data directory %q: %w", c.Data, err),
+			"start questwatch run, or say which instance is meant: --data DIR, or --nats URL for an external server")
+	}
+	return conn, nil
+}
+
+// Explain reads back what led to a finding. Names looks people's names up in the
+// database, where that can be done.
+func Explain(ctx context.Context, c *config.Config, id string, limit int, names bool, logger *slog.Logger) (*replay.Evidence, error) {
+	if _, err := replay.ParseID(id); err != nil {
+		return nil, err
+	}
+	conn, err := ConnectBus(ctx, c, logger)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	var people replay.Names
+	if names {
+		if store, err := openNames(ctx, c); err != nil {
+			logger.Warn("people are shown by their ids: the database cannot be read", "err", err)
+		} else {
+			defer store.Close()
+			people = store
+		}
+	}
+	reader := replay.New(replay.Config{Schema: Schema(&c.Tables), Limit: limit},
+		pastStream{conn}, pastEvents{conn}, pastFindings{conn.Findings()}, people, logger)
+	e, err := reader.Finding(ctx, id)
+	if errors.Is(err, replay.ErrUnknown) {
+		err = hint.Wrap(err, "nats kv ls %s-findings lists the open ones, nats stream view %s shows all events that are kept; another --namespace or --data has others",
+			c.Namespace, conn.EventsStream())
+	}
+	return e, err
+}
+
+// namesTimeout bounds the way to the database where only names are wanted.
+const namesTimeout = 5 * time.Second
+
+func openNames(ctx context.Context, c *config.Config) (interface {
+	replay.Names
+	Close()
+}, error,
+) {
+	ctx, cancel := context.WithTimeout(ctx, namesTimeout)
+	defer cancel()
+	return openStore(ctx, c, true)
+}
+
+// The ports to the past, like those in ports.go.
+
+type pastStream struct{ bus *bus.Conn }
+
+func (p pastStream) Bounds(ctx context.Context) (replay.Bounds, error) {
+	s, err := p.bus.CDCState(ctx)
+	if err != nil {
+		return replay.Bounds{}, err
+	}
+	b := replay.Bounds{First: s.First, Last: s.Last, Created: s.Created}
+	m, err := p.bus.CDCMessage(ctx, s.First)
+	if err == nil {
+		b.Oldest = record(m)
+	} else if !errors.Is(err, bus.ErrNoMessage) {
+		return replay.Bounds{}, err
+	}
+	return b, nil
+}
+
+func (p pastStream) Steps(ctx context.Context, quest int64, from, to change.Seq, fn func(change.Record) error) error {
+	return p.bus.ReadSteps(ctx, quest, from, to, func(m bus.Message) error { return fn(record(m)) })
+}
+
+func (p pastStream) Control(ctx context.Context, from change.Seq) (change.Record, error) {
+	m, err := p.bus.NextControl(ctx, from)
+	return record(m), none(err)
+}
+
+// none names the errors that the flow tells apart.
+func none(err error) error {
+	if errors.Is(err, bus.ErrNoMessage) || errors.Is(err, bus.ErrNoKey) {
+		return fmt.Errorf("%w: %w", replay.ErrNone, err)
+	}
+	return err
+}
+
+type pastEvents struct{ bus *bus.Conn }
+
+func (p pastEvents) Bounds(ctx context.Context) (first, last change.Seq, err error) {
+	s, err := p.bus.EventsState(ctx)
+	return s.First, s.Last, err
+}
+
+func (p pastEvents) Refs(ctx context.Context, filters []string, from, to change.Seq, fn func(replay.Ref) error) error {
+	subjects := make([]string, len(filters))
+	for i, f := range filters {
+		subjects[i] = p.bus.EventSubject(f)
+	}
+	return p.bus.ReadEventIDs(ctx, subjects, from, to, func(m bus.Message) error { return fn(ref(m)) })
+}
+
+func ref(m bus.Message) replay.Ref { return replay.Ref{Seq: m.Seq, Subject: m.Subject, ID: m.ID} }
+
+func (p pastEvents) Event(ctx context.Context, seq change.Seq) (replay.Stored, error) {
+	m, err := p.bus.EventMessage(ctx, seq)
+	return replay.Stored{Ref: ref(m), Data: m.Data, At: m.Stored}, none(err)
+}
+
+type pastFindings struct{ bucket *bus.Bucket }
+
+func (p pastFindings) Get(ctx context.Context, id string) ([]byte, error) {
+	e, err := p.bucket.Get(ctx, id)
+	return e.Value, none(err)
+}
+
+func (p pastFindings) Keys(ctx context.Context) ([]string, error) { return p.bucket.Keys(ctx) }

@@ -1,0 +1,85 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// readPatience is how long a read of the past waits for the next message. Somebody
+// waits for the answer, so it does not wait for ever as consuming does.
+const readPatience = 30 * time.Second
+
+var (
+	errEnd   = errors.New("end of what was asked for")
+	errStall = fmt.Errorf("nothing came for %s", readPatience)
+)
+
+// ReadSteps delivers the stored steps of one quest between two sequences, both
+// included, in stream order, and returns when there are no more. A from of 0 is
+// the oldest. The server selects them: the others cost next to nothing. What
+// the stream has discarded is not noticed here; CDCState says where it begins.
+func (c *Conn) ReadSteps(ctx context.Context, questID int64, from, to Seq, fn func(Message) error) error {
+	return c.read(ctx, &feed{
+		stream: c.names.cdcStream, filters: []string{c.StepSubject(questID)}, next: from, deliver: upTo(to, fn),
+	})
+}
+
+// ReadEventIDs delivers the stored events between two sequences, both included, on
+// subjects that match any of the filters: oldest first, without their Data but with
+// their ID. It returns when there are no more.
+func (c *Conn) ReadEventIDs(ctx context.Context, filters []string, from, to Seq, fn func(Message) error) error {
+	return c.read(ctx, &feed{
+		stream: c.names.eventsStream, filters: filters, headersOnly: true, next: from, deliver: upTo(to, fn),
+	})
+}
+
+// NextControl reads the first control record at a sequence or after it,
+// ErrNoMessage when there is none.
+func (c *Conn) NextControl(ctx context.Context, from Seq) (Message, error) {
+	for {
+		stored, err := c.getMessage(ctx, c.names.cdcStream, getRequest{Seq: uint64(max(from, 1)), NextFor: c.names.control})
+		if err != nil || !c.isForeign(c.names.cdcStream, stored.header) {
+			return stored.Message, err
+		}
+		from = stored.Seq + 1
+	}
+}
+
+func upTo(last Seq, fn func(Message) error) func(Message) error {
+	return func(m Message) error {
+		if m.Seq > last {
+			return errEnd
+		}
+		if err := fn(m); err != nil {
+			return err
+		}
+		if m.Seq == last {
+			return errEnd
+		}
+		return nil
+	}
+}
+
+// read runs a feed up to what is stored now.
+func (c *Conn) read(ctx context.Context, f *feed) error {
+	f.conn = c
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stalled := time.AfterFunc(readPatience, func() { cancel(errStall) })
+	defer stalled.Stop()
+	deliver := f.deliver
+	f.deliver = func(m Message) error {
+		stalled.Reset(readPatience)
+		return deliver(m)
+	}
+	err := f.run(ctx, []ConsumeOption{OnCaughtUp(func(Seq) error { return errEnd })})
+	switch {
+	case errors.Is(err, errEnd):
+		return nil
+	case errors.Is(context.Cause(ctx), errStall):
+		return fmt.Errorf("read stream %q: %w", f.stream, errStall)
+	}
+	return err
+}

@@ -1,0 +1,98 @@
+package replay
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/peerquest/questwatch/internal/change"
+)
+
+// restated takes in a row of a baseline. It is shown if nobody knew it so: a later
+// baseline restates everything.
+func (g *gatherer) restated(c *seen) error {
+	if !g.scope.follows(c.Entity, c.after) {
+		g.group.Others++
+		return nil
+	}
+	key := rowKey{c.Entity, c.after.id}
+	g.group.rows[key] = *c.after
+	was, known := g.known[key]
+	if known && was == *c.after && !g.group.Began && !g.group.Ended {
+		return nil
+	}
+	g.group.leads = g.group.leads || g.scope.user == "" || c.of(g.scope.user)
+	return g.group.show(c)
+}
+
+// completed reports whether a baseline was read to its end. One that was broken off
+// is begun anew, and counts for nothing.
+func (g *gatherer) completed(ctx context.Context, t *group) (bool, error) {
+	control, err := g.control(ctx, t.last+1)
+	if errors.Is(err, ErrNone) {
+		return false, nil
+	}
+	return err == nil && control.Kind == change.BaselineEnd, err
+}
+
+// compare finds what a baseline did not show any more, and goes on from what it
+// showed.
+func (g *gatherer) compare(t *group) {
+	var gone []rowKey
+	for key := range g.known {
+		if _, still := t.rows[key]; !still {
+			gone = append(gone, key)
+		}
+	}
+	slices.SortFunc(gone, func(a, b rowKey) int {
+		return cmp.Or(cmp.Compare(a.entity, b.entity), cmp.Compare(a.id, b.id))
+	})
+	for _, key := range gone {
+		t.leads = true
+		t.add(key.entity, &Change{
+			Entity: key.entity.String(), ID: key.id, Op: change.Delete.String(), Gone: true, Columns: []Column{},
+		})
+	}
+	g.known = t.rows
+}
+
+// control reads the first control record from a sequence on.
+func (g *gatherer) control(ctx context.Context, from change.Seq) (*change.Control, error) {
+	r, err := g.stream.Control(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	return g.decoder.Control(r.Data)
+}
+
+// recordsSearched is how many control records may stand between the last message of
+// a transaction about a quest and its end.
+const recordsSearched = 20
+
+// fillEnd finds where a transaction ended whose messages did not know yet.
+func (g *gatherer) fillEnd(ctx context.Context, t *Transaction) error {
+	if t.End != nil || t.Baseline {
+		return nil
+	}
+	from := t.last + 1
+	for range recordsSearched {
+		r, err := g.stream.Control(ctx, from)
+		if errors.Is(err, ErrNone) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		c, err := g.decoder.Control(r.Data)
+		if err != nil {
+			return err
+		}
+		if c.Kind == change.TxEnd && c.Transaction.ID == t.ID && c.Transaction.CommitLSN == t.Commit.LSN {
+			t.End = positionOf(c.Transaction.EndLSN)
+			return nil
+		}
+		from = r.Seq + 1
+	}
+	return nil
+}
