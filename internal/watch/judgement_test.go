@@ -196,7 +196,8 @@ func happened(dice chronicle.Dice, c chronicle.Config, until change.Seq, quests 
 			return errEnough
 		}
 		r := wire(seq, m)
-		if m.Quest == quests[0] || seq == until || m.Kind != chronicle.Step && m.Kind != chronicle.Progress {
+		between := m.Kind == chronicle.Epoch || m.Kind == chronicle.Gap || m.Kind == chronicle.BaselineEnd || m.Kind == chronicle.Truncate
+		if m.Quest == quests[0] || seq == until || between {
 			fmt.Fprintf(&text, "%d %s\n", seq, r.Data)
 		}
 		return nil
