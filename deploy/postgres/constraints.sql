@@ -12,7 +12,7 @@
 --   1.1 1.3 1.4   nothing
 --   1.2           the approval of somebody who was approved, left, and applied again (leaving lets the application stand)
 --   2.1           nothing
---   2.2           join without application; every approval on a quest in which somebody was kicked (the status stays open)
+--   2.2           join without application; every approval on a quest whose last participant was kicked (the status stays open)
 --   2.3           unassign while somebody takes part
 --   2.4           join without application
 --   2.5           unassign while somebody takes part
@@ -40,7 +40,7 @@
 --   - Two READ COMMITTED transactions that commit at the same time. COMMIT judges before others can see what it commits, so each
 --     sees the other's rows as they were: one takes part (the quest is in progress), the other releases the quest (nobody takes
 --     part), both are right, both commit, and the quest is open with a participant. Where both write the quest's row, as approve
---     does, one waits for the other and is refused. Section 3 makes them wait always; SERIALIZABLE for all writers does it too.
+--     does, one waits for the other and is refused. Section 3 makes them wait always; SERIALIZABLE for all writers refuses it too.
 --   - Drift that is there already: only writes are looked at.
 --   - A participant that is deleted or dropped later. That is what leaving and kicking look like.
 --   - An approval that a stale save undoes (approved to pending), a wrong assignee, a quest in progress with nobody in it.
