@@ -14,7 +14,6 @@ import (
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/drift"
 	"github.com/peerquest/questwatch/internal/event"
-	"github.com/peerquest/questwatch/internal/rule"
 	"github.com/peerquest/questwatch/internal/terminal"
 )
 
@@ -314,9 +313,6 @@ func reason(f *event.Finding) string {
 		}
 		return "which does not show it any more"
 	case drift.QuestGone:
-		if f.Rule == rule.DanglingReference {
-			return "nothing refers to it any more"
-		}
 		return "the quest was deleted"
 	case drift.Healed:
 	}
