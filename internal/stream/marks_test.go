@@ -2,7 +2,9 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
@@ -47,6 +49,43 @@ func TestSilenceAndLag(t *testing.T) {
 	if newest, _, _ := m.last(at(20)); newest != change.Millis(0) {
 		t.Errorf("newest %d", newest)
 	}
+}
+
+// Marks come often for a while after somebody asked, on an idle database too.
+func TestHurry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &Flow{}
+		idle := &ticker{config: &Config{MarkEvery: 1, MarkFor: time.Minute, IdleMarkEvery: 10}, marks: &f.marks, lastStep: func() time.Time { return time.Time{} }}
+		want := func(every time.Duration) {
+			t.Helper()
+			if got := idle.every(time.Now()); got != every {
+				t.Errorf("marks every %d, want %d", got, every)
+			}
+		}
+		want(10)
+		f.Hurry()
+		want(1)
+		time.Sleep(hurryFor)
+		want(10)
+	})
+}
+
+// A baseline that somebody wants ends the session, whatever the database is like,
+// and is not wanted any more when one is being taken.
+func TestRestate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &Flow{}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		s := &session{postgres: quiet{}, slot: Slot{Exists: true, Usable: true}, wanted: &f.wanted}
+		if err := s.stayFit(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("a database that fits: %v", err)
+		}
+		f.Restate()
+		if err := s.stayFit(t.Context()); !errors.Is(err, errRestate) {
+			t.Fatalf("with a baseline wanted: %v", err)
+		}
+	})
 }
 
 // quiet is the other sides of a session that only opens.

@@ -28,6 +28,7 @@ type session struct {
 	// stall tells that the session waits for JetStream, and why; held is then true.
 	stall   func(error)
 	held    atomic.Bool
+	wanted  *atomic.Bool // a baseline
 	tail    tail
 	note    Note
 	slot    Slot // as the session began
