@@ -103,7 +103,7 @@ func TestTrafficUnderPack(t *testing.T) {
 	if err := sim.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if n := sim.Transactions(); n < 200 {
+	if n := sim.Transactions(); n < 100 {
 		t.Errorf("%d transactions", n)
 	}
 	for _, e := range sim.Truth() {
