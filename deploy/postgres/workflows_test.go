@@ -22,6 +22,7 @@ var workflows = []struct{ name, steps, today, pieces string }{
 	{"kick the last", "approve, kick", "", "2.1 2.2 2.4"},
 	{"kick one of two", "approve, apply, approve, kick", "", "2.1 2.2 2.4"},
 	{"kick, approve another", "approve, kick, apply, approve", "2.2", "2.1 2.2 2.4"},
+	{"kick one of two, approve another", "approve, apply, approve, kick, apply, approve", "", "2.1 2.2 2.4"},
 	{"kick, approve again", "approve, approve after kick", "2.2", "2.1 2.2 2.4"},
 	{"leave, the last", "approve, leave", "", "2.1 2.2 2.4"},
 	{"leave, one of two", "approve, apply, approve, leave", "", "2.1 2.2 2.4"},

@@ -9,10 +9,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/drift"
 	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/rule"
 	"github.com/peerquest/questwatch/internal/terminal"
 )
 
@@ -57,7 +59,11 @@ func (p *printer) line(format string, args ...any) {
 func (p *printer) head() {
 	f := &p.e.Finding
 	p.line("finding %s: %s (%s), %s, %s", f.Finding, f.Rule, f.Cause, f.Severity, p.e.State)
-	p.line("quest %d %q", f.QuestID, f.QuestTitle)
+	if f.QuestTitle == "" {
+		p.line("quest %d", f.QuestID)
+	} else {
+		p.line("quest %d %q", f.QuestID, f.QuestTitle)
+	}
 	if f.UserID != nil {
 		if name := p.e.Names[*f.UserID]; name != "" {
 			p.line("user %s, %s", name, *f.UserID)
@@ -249,7 +255,7 @@ func (p *printer) value(o *Column, value json.RawMessage) string {
 
 // odd is a character that words, numbers and times do not have.
 func odd(r rune) bool {
-	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-.:+", r))
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_-.:+", r)
 }
 
 func (p *printer) incident(i *Incident) {
@@ -308,6 +314,9 @@ func reason(f *event.Finding) string {
 		}
 		return "which does not show it any more"
 	case drift.QuestGone:
+		if f.Rule == rule.DanglingReference {
+			return "nothing refers to it any more"
+		}
 		return "the quest was deleted"
 	case drift.Healed:
 	}
