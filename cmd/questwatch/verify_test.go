@@ -49,9 +49,11 @@ func verifying(t *testing.T, args ...string) (got outcome) {
 }
 
 func TestVerify(t *testing.T) {
-	dsn := testkit.Database(t, testkit.LoadAudit001)
-	slot := "verify_" + dsn[strings.LastIndex(dsn, "/")+1:strings.Index(dsn, "?")]
-	t.Setenv("QUESTWATCH_POSTGRES_SLOT", slot)
+	// A transaction that is open elsewhere in the cluster would leave it undecided.
+	dsn := testkit.NewCluster(t, testkit.PostgresOptions{}).DSN("postgres")
+	if err := errors.Join(testkit.LoadSchema(t.Context(), dsn), testkit.LoadAudit001(t.Context(), dsn)); err != nil {
+		t.Fatal(err)
+	}
 	data := runBeside(t, dsn)
 	got := verifying(t, "--data", data)
 	if got.status != exitFine || !strings.HasPrefix(got.stdout, "The state equals the database: 11 quests.\n") || got.stderr != "" {

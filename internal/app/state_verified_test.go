@@ -151,10 +151,11 @@ const (
 )
 
 // Every value of the state that is damaged is found, and named; a new baseline mends
-// it.
+// it. The cluster is the test's own: a transaction that is open elsewhere would leave
+// it undecided.
 func TestDamagedStateIsFound(t *testing.T) {
 	t.Parallel()
-	dsn := testkit.Database(t, testkit.LoadAudit001)
+	dsn := loaded(t, testkit.NewCluster(t, testkit.PostgresOptions{}))
 	exec1(t, dsn, manyQuests)
 	r := start(t, settings(t, dsn), dsn)
 	r.ready(t)
@@ -254,7 +255,7 @@ func (r *running) readyButFor(t *testing.T) {
 // What the database loses without saying so in its log is found too.
 func TestRowsThatTheDatabaseLost(t *testing.T) {
 	t.Parallel()
-	dsn := testkit.Database(t, testkit.LoadAudit001)
+	dsn := loaded(t, testkit.NewCluster(t, testkit.PostgresOptions{}))
 	r := start(t, settings(t, dsn), dsn)
 	r.ready(t)
 	exec1(t, dsn, `CREATE EXTENSION pg_surgery`, `SELECT heap_force_kill('quests_questparticipant', ARRAY(SELECT ctid FROM quests_questparticipant WHERE id = 3))`)
@@ -275,7 +276,7 @@ func TestRowsThatTheDatabaseLost(t *testing.T) {
 // equal all the same.
 func TestVerifiedAcrossAnOpenTransaction(t *testing.T) {
 	t.Parallel()
-	dsn := testkit.Database(t, testkit.LoadAudit001)
+	dsn := loaded(t, testkit.NewCluster(t, testkit.PostgresOptions{}))
 	r := start(t, settings(t, dsn), dsn)
 	r.ready(t)
 	conn, err := pgx.Connect(t.Context(), dsn)

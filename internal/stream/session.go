@@ -130,6 +130,9 @@ func (s *session) open(ctx context.Context) (plan, error) {
 	s.nextXID = reading.NextXID
 	s.writer = s.flight.of(s.cdc.Writer(s.tail.last))
 	p := decide(&s.tail, slot, s.note, s.history, reading.LSN)
+	if p.gap == "" && s.wanted.Load() {
+		p.baseline = "mismatch"
+	}
 	s.confirmer = &confirmer{lag: s.config.ConfirmLag, notBefore: time.Now().Add(s.config.TailLag)}
 	if p.from != 0 {
 		s.confirmer.confirmed = slot.Confirmed
