@@ -167,12 +167,12 @@ func (t *ticker) run(ctx context.Context) error {
 
 func (t *ticker) runOnce(ctx context.Context, now time.Time) error {
 	t.marks.listen(now)
-	if t.held() { // nobody reads what the server would answer
-		if now.Sub(t.status) < statusEvery {
+	if t.held() { // nobody reads any more
+		if now.Sub(t.status) < holdEvery {
 			return nil
 		}
 		t.status = now
-		return t.feed.Status(t.confirmed(now), false)
+		return t.feed.Hold(t.confirmed(now))
 	}
 	since, pending := t.marks.pending()
 	switch {
