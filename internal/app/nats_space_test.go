@@ -169,6 +169,63 @@ func TestNATSAway(t *testing.T) {
 	again.verifyFindings(t) // nothing is said twice
 }
 
+// NATS goes away from a program that has much to catch up with, or has just done so:
+// its socket is as full as it gets.
+func TestNATSAwayWhileCatchingUp(t *testing.T) {
+	for name, behind := range map[string]bool{"far behind": true, "just caught up": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := testkit.NewNATS(t, testkit.NATSOptions{})
+			proxy := proxyTo(t, server.Addr())
+			dsn := testkit.Database(t, testkit.LoadAudit001)
+			c := outside(t, dsn, server)
+			c.NATS.URL = strings.Replace(server.URL(), server.Addr(), proxy.Addr(), 1)
+			r := start(t, c, dsn)
+			r.ready(t)
+			r.stop(t)
+			exec1(t, dsn, `DO $$ BEGIN FOR i IN 1..2000 LOOP UPDATE applications_application SET reviewed_at = clock_timestamp(); COMMIT; END LOOP; END $$`)
+			if behind {
+				proxy.Throttle(4 << 20)
+			}
+			r = start(t, c, dsn)
+			if !behind {
+				r.ready(t)
+			}
+			testkit.Eventually(t, 30*time.Second, func() (err error) {
+				withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
+					cdc, failed := js.Stream(ctx, "QUESTWATCH_CDC")
+					if failed == nil && cdc.CachedInfo().State.Msgs < 2000 {
+						err = fmt.Errorf("%d messages", cdc.CachedInfo().State.Msgs)
+					}
+					return failed
+				})
+				return err
+			})
+			load := startPacedTraffic(t, dsn, 2, 500*time.Microsecond, 7)
+			load.more(t, 50)
+			pid, _ := walsender(t, r)
+			proxy.Refuse(true)
+			proxy.Cut()
+			r.unreadyFor(t, "stalled since")
+			var left int
+			query(t, dsn, `SELECT pg_current_wal_lsn() - sent_lsn FROM pg_stat_replication WHERE pid = `+fmt.Sprint(pid), &left)
+			t.Logf("%d bytes of the log are to be read", left)
+			if behind && left < 1<<20 {
+				t.Errorf("%d bytes of the log are left, want it to be far behind", left)
+			}
+			r.keptAlive(t, pid, 3*c.Postgres.SenderTimeout)
+			load.more(t, 50)
+			load.stop()
+			proxy.Throttle(0)
+			proxy.Refuse(false)
+			s := r.verify(t)
+			if b, e, g := s.count("baseline_end"), s.count("epoch"), s.count("gap"); b != 1 || e != 2 || g != 0 {
+				t.Errorf("%d baselines, %d epochs and %d gaps, want 1, 2 and none", b, e, g)
+			}
+		})
+	}
+}
+
 // NATS answers, but too slowly.
 func TestNATSSlow(t *testing.T) {
 	t.Parallel()

@@ -78,6 +78,12 @@
 // size, and no more than a megabyte of one is under way. Another client can copy
 // chunks into the store as it can events: an object that it spoils is damaged.
 //
+// # Requests
+//
+// Serve answers requests to this instance (package micro of nats.go: discovery and
+// statistics come with it), Ask makes them from another process. An answer may come
+// in parts, so that long work shows signs of life.
+//
 // # Failure and shutdown
 //
 // The connection reconnects for ever and buffers nothing meanwhile: calls fail

@@ -201,9 +201,9 @@ func TestReadWhereNobodyWrote(t *testing.T) {
 	advice(t, err)
 }
 
-// BenchmarkReadSteps reads the 25 steps of one quest among a million messages of
+// BenchmarkReadSteps reads the steps of one quest, 25 or very many, among those of
 // 40,000 quests, 700 bytes each, from files and over TCP. BenchmarkReadEventIDs looks
-// through a million events.
+// through a million events, and through the newest of them.
 func BenchmarkReadSteps(b *testing.B) {
 	s, c := open(b)
 	w := newWriter(b, c, 0)
@@ -216,18 +216,35 @@ func BenchmarkReadSteps(b *testing.B) {
 	if err := w.Flush(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	reader := connect(b, bus.Config{URL: s.ClientURL()})
-	var worst time.Duration
-	quest := int64(1)
-	for b.Loop() {
-		start := time.Now()
-		if got := steps(b, reader, quest, 0, bus.New); len(got) != 25 {
-			b.Fatalf("%d steps", len(got))
+	for range 100_000 {
+		if _, err := w.Publish(b.Context(), c.StepSubject(41_000), data); err != nil {
+			b.Fatal(err)
 		}
-		worst = max(worst, time.Since(start))
-		quest = quest*7%40_000 + 1
 	}
-	b.ReportMetric(float64(worst.Microseconds())/1000, "worst-ms")
+	if err := w.Flush(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	reader := connect(b, bus.Config{URL: s.ClientURL()})
+	b.Run("25-of-1100000", func(b *testing.B) {
+		var worst time.Duration
+		quest := int64(1)
+		for b.Loop() {
+			start := time.Now()
+			if got := steps(b, reader, quest, 0, bus.New); len(got) != 25 {
+				b.Fatalf("%d steps", len(got))
+			}
+			worst = max(worst, time.Since(start))
+			quest = quest*7%40_000 + 1
+		}
+		b.ReportMetric(float64(worst.Microseconds())/1000, "worst-ms")
+	})
+	b.Run("100000-of-1100000", func(b *testing.B) {
+		for b.Loop() {
+			if got := steps(b, reader, 41_000, 0, bus.New); len(got) != 100_000 {
+				b.Fatalf("%d steps", len(got))
+			}
+		}
+	})
 }
 
 func BenchmarkReadEventIDs(b *testing.B) {
@@ -244,11 +261,16 @@ func BenchmarkReadEventIDs(b *testing.B) {
 		b.Fatal(err)
 	}
 	reader := connect(b, bus.Config{URL: s.ClientURL()})
-	for b.Loop() {
-		n := 0
-		err := reader.ReadEventIDs(b.Context(), []string{c.EventSubject("drift.>")}, 0, bus.New, func(bus.Message) error { n++; return nil })
-		if err != nil || n != len(events) {
-			b.Fatalf("%d events, %v", n, err)
-		}
+	for _, want := range []int{len(events), 20_000} {
+		b.Run(fmt.Sprint(want), func(b *testing.B) {
+			for b.Loop() {
+				n := 0
+				err := reader.ReadEventIDs(b.Context(), []string{c.EventSubject("drift.>")}, bus.Seq(len(events)-want+1), bus.New,
+					func(bus.Message) error { n++; return nil })
+				if err != nil || n != want {
+					b.Fatalf("%d events, %v", n, err)
+				}
+			}
+		})
 	}
 }

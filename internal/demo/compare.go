@@ -24,10 +24,14 @@ type Result struct {
 	// Explained counts what looks like a failure in the tables and is none; it was
 	// reported as info.
 	Explained map[string]int `json:"explained"`
+	// Untrue counts what was reported as info and is not so: nobody was called for it.
+	Untrue int `json:"untrue"`
 
-	// MissedWhat, FalseWhat and Differences say what went wrong, if anything did.
+	// MissedWhat, FalseWhat, UntrueWhat and Differences say what went wrong, if
+	// anything did.
 	MissedWhat  []peerquest.Expectation `json:"-"`
 	FalseWhat   []sighting              `json:"-"`
+	UntrueWhat  []sighting              `json:"-"`
 	Differences []string                `json:"-"`
 }
 
@@ -40,7 +44,9 @@ type Latency struct {
 }
 
 // Good reports whether all was found, nothing else was, and the state is right.
-func (r *Result) Good() bool { return r.Missed == 0 && r.FalseAlarms == 0 && r.StateMatches }
+func (r *Result) Good() bool {
+	return r.Missed == 0 && r.FalseAlarms == 0 && r.Untrue == 0 && r.StateMatches
+}
 
 // compare holds what was found against what is true.
 func compare(truth []peerquest.Expectation, found []sighting) *Result {
@@ -73,12 +79,16 @@ func compare(truth []peerquest.Expectation, found []sighting) *Result {
 	for key, sightings := range byKey {
 		for _, f := range sightings {
 			justified := slices.ContainsFunc(expected[key], func(e peerquest.Expectation) bool { return answers(&f, &e) })
-			if f.Severity >= rule.Warning && !justified {
+			switch {
+			case justified:
+			case f.Severity >= rule.Warning:
 				r.FalseWhat = append(r.FalseWhat, f)
+			default:
+				r.UntrueWhat = append(r.UntrueWhat, f)
 			}
 		}
 	}
-	r.Missed, r.FalseAlarms, r.Detect = len(r.MissedWhat), len(r.FalseWhat), latency(waits)
+	r.Missed, r.FalseAlarms, r.Untrue, r.Detect = len(r.MissedWhat), len(r.FalseWhat), len(r.UntrueWhat), latency(waits)
 	return r
 }
 
@@ -91,12 +101,12 @@ func keyOf(f *sighting) peerquest.Key {
 }
 
 // answers reports whether a finding is the one expected: begun by the same
-// transaction, for the same cause, as far as either is known.
+// transaction, for the same cause and mattering as much, as far as that is known.
 func answers(f *sighting, e *peerquest.Expectation) bool {
 	if e.XID != 0 && e.XID != f.Transaction.ID {
 		return false
 	}
-	return e.Cause == "" || e.Cause == string(f.Cause)
+	return e.Cause == "" || e.Cause == string(f.Cause) && e.Severity == f.Severity.String()
 }
 
 func latency(waits []time.Duration) (l Latency) {

@@ -12,7 +12,9 @@
 // next Stream: the log does not tell of it.
 //
 // What the server may forget, it forgets only by Stream.Status, whose caller
-// decides what is durable. A Stream never confirms anything by itself.
+// decides what is durable. A Stream never confirms anything by itself. The server
+// keeps a connection that it hears from, and Status and Hold see to it that it hears
+// also while nobody receives.
 //
 // What Fit finds out holds for one server: a replication connection that leads to
 // another one is refused.

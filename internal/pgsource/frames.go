@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -32,6 +33,24 @@ const (
 	localWindow = 128 << 10
 )
 
+// A socket that nobody reads from must not stay full. When many small segments use
+// its memory up before the window that it has promised, Linux drops what comes
+// then, and with it, unseen, the acknowledgements of what we send. So our own
+// messages wait for acknowledgements too, and the server, which hears nothing, ends
+// the connection. Taking a little out from time to time lets them through.
+const (
+	// unread is how long nobody reads before something is taken out, and again. Both
+	// kernels wait twice as long before each new attempt, so that it must be short.
+	unread = 200 * time.Millisecond
+	// relief is how much that is at once: a window opens when a sixteenth of it is
+	// free, and a whole segment.
+	relief = 128 << 10
+	// maxAhead bounds what is kept of it.
+	maxAhead = 64 * relief
+	// glance is how long to wait for what is there already.
+	glance = 2 * time.Millisecond
+)
+
 // frames reads the server's messages. While a connection is set up it is a reader
 // that gives one message at a time, so that nobody else has read ahead when the
 // connection is taken over.
@@ -49,11 +68,15 @@ type frames struct {
 	start, end int // what of buffer has not been given out
 	left       int // bytes of the current message that Read has not given out
 	came       int // by the last read from the network
+
+	taking         sync.Mutex // whoever reads from the network may meet whoever relieves it
+	ahead          []byte     // relieve has taken it off the network, and fill has not got it yet
+	last, relieved time.Time  // when the last read ended, and when something was taken out last
 }
 
 // stream prepares for reading a stream from a connection that is set up.
 func (f *frames) stream(conn net.Conn, silence time.Duration) {
-	f.conn, f.silence = conn, silence
+	f.conn, f.silence, f.last = conn, silence, time.Now()
 	below := conn
 	if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		below = tls.NetConn()
@@ -163,12 +186,7 @@ func (f *frames) fill() error {
 			return err
 		}
 	}
-	if f.silence > 0 {
-		if err := f.conn.SetReadDeadline(time.Now().Add(f.silence)); err != nil {
-			return err
-		}
-	}
-	n, err := f.from.Read(f.buffer[f.end:])
+	n, err := f.take(f.buffer[f.end:])
 	f.end, f.came = f.end+n, n
 	switch {
 	case n > 0:
@@ -179,4 +197,51 @@ func (f *frames) fill() error {
 		return io.ErrNoProgress
 	}
 	return err
+}
+
+// take reads what comes next.
+func (f *frames) take(into []byte) (n int, err error) {
+	f.taking.Lock()
+	defer f.taking.Unlock()
+	if len(f.ahead) > 0 {
+		n = copy(into, f.ahead)
+		f.ahead = f.ahead[n:]
+		return n, nil
+	}
+	f.ahead = nil
+	if f.silence > 0 {
+		if err := f.conn.SetReadDeadline(time.Now().Add(f.silence)); err != nil {
+			return 0, err
+		}
+	}
+	n, err = f.from.Read(into)
+	f.last = time.Now()
+	return n, err
+}
+
+// relieve takes a little off the network when nobody has read from it for a while,
+// and reports whether that is so. Without keep, what it takes is lost, and nothing
+// can be read any more. An error is left for others to meet.
+func (f *frames) relieve(keep bool) (idle bool) {
+	if !f.taking.TryLock() {
+		return false
+	}
+	defer f.taking.Unlock()
+	if time.Since(f.last) < unread {
+		return false
+	}
+	room := relief
+	if keep {
+		room = min(room, maxAhead-len(f.ahead))
+	}
+	if room == 0 || time.Since(f.relieved) < unread || f.conn.SetReadDeadline(time.Now().Add(glance)) != nil {
+		return true
+	}
+	f.relieved = time.Now()
+	taken := make([]byte, room)
+	n, _ := io.ReadFull(f.from, taken)
+	if keep {
+		f.ahead = append(f.ahead, taken[:n]...)
+	}
+	return true
 }

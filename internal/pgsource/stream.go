@@ -21,7 +21,7 @@ import (
 )
 
 // Stream is a running replication connection. Receive is for one goroutine;
-// Status may be called from another at the same time.
+// Status and Hold may be called from another at the same time.
 type Stream struct {
 	conn    net.Conn
 	frames  *frames
@@ -182,8 +182,23 @@ func (st *Stream) copyData(data []byte) error {
 }
 
 // Status tells the server what is durable: confirmed is the newest end_lsn that
-// may be forgotten. With ask the server answers at once how far it has read.
+// may be forgotten. With ask the server answers at once how far it has read, unless
+// nobody receives at present: its answers would fill the socket. While nobody
+// receives the server hears from us until maxAhead bytes wait to be received.
 func (st *Stream) Status(confirmed change.LSN, ask bool) error {
+	idle := st.frames.relieve(true)
+	return st.status(confirmed, ask && !idle)
+}
+
+// Hold is Status for a stream that nothing will be received from any more: what
+// comes is thrown away, a little with each call, so that the server goes on hearing
+// from us for as long as Hold is called.
+func (st *Stream) Hold(confirmed change.LSN) error {
+	st.frames.relieve(false)
+	return st.status(confirmed, false)
+}
+
+func (st *Stream) status(confirmed change.LSN, ask bool) error {
 	var frame [39]byte
 	frame[0] = 'd'
 	binary.BigEndian.PutUint32(frame[1:], uint32(len(frame)-1))

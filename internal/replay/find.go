@@ -145,7 +145,8 @@ func (r *Reader) told(ctx context.Context, kept *event.Finding, rule, quest, id 
 	return l, nil
 }
 
-// add takes in an event. The one that resolves knows all that the other knew.
+// add takes in an event. The one that resolves comes last, and knows all that the
+// other knew.
 func (l *located) add(ctx context.Context, events Events, ref Ref) error {
 	stored, err := events.Event(ctx, ref.Seq)
 	if errors.Is(err, ErrNone) { // discarded just now
@@ -161,9 +162,7 @@ func (l *located) add(ctx context.Context, events Events, ref Ref) error {
 	if l.stored.IsZero() {
 		l.stored = stored.At
 	}
-	if f.ResolvedBy != nil || !l.resolved {
-		l.Finding, l.resolved = f, f.ResolvedBy != nil
-	}
+	l.Finding, l.resolved = f, f.ResolvedBy != nil
 	l.until = max(l.until, change.Seq(f.Position.Sequence))
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/hint"
@@ -135,6 +136,26 @@ func TestAnswerIsDeterministic(t *testing.T) {
 				t.Fatalf("%s: another answer:\n%s\nbefore:\n%s", file, got, first)
 			}
 		}
+	}
+}
+
+// Events of a stream that was there before say nothing of this one.
+func TestIncidentsOfAnotherStream(t *testing.T) {
+	s, _, _ := readStory(t, "testdata/incidents.txt")
+	p := judged(s)
+	e, err := p.reader(5).Finding(t.Context(), p.last("missing_participant"))
+	if err != nil || len(e.Incidents) != 1 {
+		t.Fatalf("%d incidents, %v", len(e.Incidents), err)
+	}
+	for i := range p.events {
+		if strings.Contains(p.events[i].Subject, ".truncated.") {
+			p.events[i].At = storedAt.Add(-time.Hour)
+		}
+	}
+	s.created = storedAt.Add(-time.Minute)
+	e, err = p.reader(5).Finding(t.Context(), p.last("missing_participant"))
+	if err != nil || len(e.Incidents) != 0 || len(e.Transactions) == 0 {
+		t.Errorf("%d incidents, %d transactions, %v", len(e.Incidents), len(e.Transactions), err)
 	}
 }
 

@@ -50,17 +50,34 @@ type group struct {
 	tx     change.Transaction // of its first message
 	leads  bool
 	counts [change.Participant + 1]int
-	// others are the first changes that would not be shown, in case that there are no
-	// others.
-	others []*Change
 	// rows are what a baseline showed of the followed rows.
 	rows map[rowKey]row
 }
 
 // moments are when those things last happened that sentences name.
 type moments struct {
-	approved, joined, left, revoked, cleared change.Millis
-	fixed                                    bool // the violation has begun
+	approved, joined, left, revoked, cleared, deleted change.Millis
+	fixed                                             bool // the violation has begun
+}
+
+// read takes the quest's messages between two sequences.
+func (g *gatherer) read(ctx context.Context, from, to change.Seq) error {
+	if from > to {
+		return nil
+	}
+	err := g.stream.Steps(ctx, g.finding.QuestID, from, to, func(r change.Record) error { return g.take(ctx, r) })
+	if err == nil {
+		err = g.close(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	for _, t := range g.kept {
+		if err := g.fillEnd(ctx, t); err != nil {
+			return fmt.Errorf("find the end of transaction %d: %w", t.ID, err)
+		}
+	}
+	return nil
 }
 
 // take is called for each message of the quest.
@@ -134,11 +151,6 @@ func (g *gatherer) change(c *seen) error {
 		return g.group.show(c)
 	}
 	g.group.Others++
-	if (g.group.Began || g.group.Ended) && len(g.group.others) < changesShown {
-		described, err := c.describe()
-		g.group.others = append(g.group.others, described)
-		return err
-	}
 	return nil
 }
 
@@ -180,6 +192,9 @@ func (m *moments) note(c *seen, f *event.Finding, user string, at change.Millis)
 		if c.after != nil && c.after.user == "" && c.before != nil && c.before.user != "" {
 			m.cleared = at
 		}
+		if c.after == nil {
+			m.deleted = at
+		}
 	case change.Application:
 		if f.ApplicationID != nil && c.id() == *f.ApplicationID && restated {
 			m.approved = at
@@ -188,10 +203,10 @@ func (m *moments) note(c *seen, f *event.Finding, user string, at change.Millis)
 			m.revoked = at
 		}
 	case change.Participant:
-		if came && c.after.user == user {
+		if came && (user == "" || c.after.user == user) {
 			m.joined = at
 		}
-		if went && c.before.user == user {
+		if c.before != nil && (went || restated) && (user == "" || c.before.user == user) {
 			m.left = at
 		}
 	}
@@ -217,12 +232,6 @@ func (g *gatherer) close(ctx context.Context) error {
 	g.ended = g.ended || t.Ended
 	if !t.leads && !t.Began && !t.Ended {
 		return nil
-	}
-	if len(t.Changes) == 0 {
-		t.Changes, t.Others = t.others, t.Others-len(t.others)
-	}
-	if t.Changes == nil {
-		t.Changes = []*Change{}
 	}
 	g.keep(&t.Transaction)
 	return nil

@@ -81,23 +81,14 @@ func (r *Reader) gather(ctx context.Context, e *Evidence, l *located, bounds *Bo
 	if l.UserID != nil {
 		g.scope.user = *l.UserID
 	}
+	g.scope.applications = l.Rule == rule.DanglingReference
 	to := bounds.Last
 	if l.until != 0 {
 		to = min(to, l.until)
 	}
-	if bounds.First <= to {
-		err := r.stream.Steps(ctx, l.QuestID, bounds.First, to, func(record change.Record) error { return g.take(ctx, record) })
-		if err == nil {
-			err = g.close(ctx)
-		}
-		if err != nil {
-			return moments{}, fmt.Errorf("read the steps of quest %d: %w", l.QuestID, err)
-		}
-	}
-	for _, t := range g.kept {
-		if err := g.fillEnd(ctx, t); err != nil {
-			return moments{}, fmt.Errorf("find the end of transaction %d: %w", t.ID, err)
-		}
+	err := g.read(ctx, bounds.First, to)
+	if err != nil {
+		return moments{}, fmt.Errorf("read the steps of quest %d: %w", l.QuestID, err)
 	}
 	from := bounds.First
 	if len(g.kept) > 0 {
@@ -105,7 +96,6 @@ func (r *Reader) gather(ctx context.Context, e *Evidence, l *located, bounds *Bo
 		e.Transactions = g.kept
 	}
 	e.LeftOut = g.leftOut
-	var err error
 	if e.Incidents, err = r.incidents(ctx, l, bounds, from, to); err != nil {
 		return moments{}, err
 	}
@@ -204,7 +194,9 @@ func sentence(e *Evidence, m *moments) string {
 	f := &e.Finding
 	facts := rule.Facts{
 		Participants: f.ParticipantIDs, Grace: grace(f.GraceMS),
-		Approved: moment(m.approved), Joined: moment(m.joined), Left: moment(m.left), Revoked: moment(m.revoked), Cleared: moment(m.cleared),
+		Applications: f.ApplicationIDs,
+		Approved:     moment(m.approved), Joined: moment(m.joined), Left: moment(m.left), Revoked: moment(m.revoked),
+		Cleared: moment(m.cleared), Deleted: moment(m.deleted),
 	}
 	if f.UserID != nil {
 		facts.Person = e.person(*f.UserID)

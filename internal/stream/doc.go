@@ -25,7 +25,7 @@
 //
 // Backpressure: when JetStream does not take messages, because it is full, slow or
 // away, reading stops and the log waits in Postgres; the connection is kept alive
-// meanwhile, and the slot stays ours. A Guard looks after what may go wrong with
+// meanwhile, of which a little is read and thrown away, and the slot stays ours. A Guard looks after what may go wrong with
 // that: it raises alarms long before log or messages are lost, and tells each when
 // it begins and when it is over, in the log, in the status, and as an event as soon
 // as JetStream takes it. Nothing waits for the guard. What it has not told when the

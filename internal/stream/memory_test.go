@@ -76,6 +76,7 @@ func (f *script) Receive(sig *change.Signal) error {
 }
 
 func (f *script) Status(change.LSN, bool) error { return nil }
+func (f *script) Hold(change.LSN) error         { return nil }
 func (f *script) NextXID(uint64)                {}
 func (f *script) Close() error                  { return nil }
 

@@ -75,6 +75,9 @@ type Feed interface {
 	// Status says what may be forgotten, and with ask wants to hear how far the
 	// server has read. It may be called while Receive blocks.
 	Status(confirmed change.LSN, ask bool) error
+	// Hold is Status when nothing will be received any more: the server hears from
+	// us, and what it sends is lost.
+	Hold(confirmed change.LSN) error
 	// NextXID tells the server's next transaction id.
 	NextXID(next uint64)
 	Close() error

@@ -1,43 +1,76 @@
+//go:build unix
+
 package watch_test
 
 import (
-	"fmt"
 	"runtime"
+	"runtime/metrics"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/watch"
 )
 
-const benchQuests = 20_000
-
-// BenchmarkJudge takes messages of a usual day: quests with three applications
-// and one participant, approved, kicked, left and approved again, with marks in
-// between. It reports row changes per second, and what the state of a quest
-// takes in memory (titles are empty).
+// BenchmarkJudge takes the messages of a usual day: quests with three applications
+// and one participant, left, approved, kicked and approved again, with marks in
+// between. It reports row changes per second of time and of a core, and what the
+// state of a quest takes in memory (titles are empty).
 func BenchmarkJudge(b *testing.B) {
-	baseline, day, changes := benchStream()
+	judgeDays(b, 20_000, 2_000)
+}
+
+// BenchmarkJudgeMillion is the same with a million quests, and reports the pauses
+// for garbage collection, through the baseline and through days with a collection
+// beside each. The longest one says little where others use the machine: who is
+// stopped waits for a core too.
+func BenchmarkJudgeMillion(b *testing.B) {
+	before := pauses()
+	take, day := judgeDays(b, 1_000_000, 20_000)
+	for range 5 {
+		collected := make(chan struct{})
+		go func() {
+			defer close(collected)
+			runtime.GC()
+		}()
+		for _, r := range day {
+			take(r)
+		}
+		<-collected
+	}
+	median, longest := between(before, pauses())
+	b.ReportMetric(longest*1000, "gc-pause-ms")
+	b.ReportMetric(median*1000, "gc-pause-median-ms")
+}
+
+// judgeDays measures busy days of a crowd of quests, and returns what takes a message
+// and the messages of a day.
+func judgeDays(b *testing.B, quests, busy int) (take func(change.Record), day []change.Record) {
+	day, changes := newCrowd(quests).day(busy)
 	before := heap()
 	checker := watch.NewChecker(testRules())
-	take := func(records []change.Record) {
-		for _, r := range records {
-			if _, err := checker.Take(r); err != nil {
-				b.Fatal(err)
-			}
+	take = func(r change.Record) {
+		if _, err := checker.Take(r); err != nil {
+			b.Fatal(err)
 		}
 	}
-	take(baseline)
-	perQuest := float64(heap()-before) / benchQuests
+	newCrowd(quests).baseline(take)
+	perQuest := float64(heap()-before) / float64(quests)
 	b.ReportAllocs()
-	n := 0
+	n, cpu := 0, cpuTime(b)
 	for b.Loop() {
-		take(day)
+		for _, r := range day {
+			take(r)
+		}
 		n++
 	}
+	cpu = cpuTime(b) - cpu
 	b.ReportMetric(float64(n*changes)/b.Elapsed().Seconds(), "changes/s")
+	b.ReportMetric(float64(n*changes)/cpu.Seconds(), "changes/cpu-s")
 	b.ReportMetric(float64(n*len(day))/b.Elapsed().Seconds(), "messages/s")
 	b.ReportMetric(perQuest, "B/quest")
-	runtime.KeepAlive(checker)
+	return take, day
 }
 
 func heap() int64 {
@@ -47,37 +80,39 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// benchStream is a baseline, and a day that leaves every quest as it was before.
-func benchStream() (baseline, day []change.Record, changes int) {
-	s := newStory()
-	person := func(i int) string { return fmt.Sprintf("8f14e45f-ceea-467f-9b5c-%012d", i%5000) }
-	for i := range benchQuests {
-		id := int64(i + 1)
-		s.assign(id, person(i), "in-progress")
-		s.setPair(id, change.Application, person(i), "approved", true)
-		s.setPair(id, change.Application, person(i+1), "rejected", true)
-		s.setPair(id, change.Application, person(i+2), "rejected", true)
-		s.setPair(id, change.Participant, person(i), "joined", true)
+// cpuTime is what the process has used, collector and kernel included. On a
+// machine that others use too it says more than the clock.
+func cpuTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
 	}
-	s.baseline()
-	from := len(s.records)
-	commit := func(writes ...write) {
-		changes += len(writes)
-		s.commit(writes...)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// pauses counts how often the collector has stopped the program, by how long.
+func pauses() *metrics.Float64Histogram {
+	sample := []metrics.Sample{{Name: "/sched/pauses/total/gc:seconds"}}
+	metrics.Read(sample)
+	return sample[0].Value.Float64Histogram()
+}
+
+// between bounds the median and the longest of the pauses between two counts, in
+// seconds.
+func between(before, after *metrics.Float64Histogram) (median, longest float64) {
+	total, seen := uint64(0), uint64(0)
+	for i := range after.Counts {
+		total += after.Counts[i] - before.Counts[i]
 	}
-	for i := range 2000 {
-		id, u, other := int64(i+1), person(i), person(i+1)
-		s.clock += 40
-		commit(append(s.removePair(id, change.Participant, u), s.assign(id, "", "open"))...)
-		commit(s.setPair(id, change.Application, other, "pending", false))
-		commit(s.setPair(id, change.Application, other, "approved", false), s.setPair(id, change.Participant, other, "joined", false),
-			s.assign(id, other, "in-progress"), s.setPair(id, change.Application, u, "rejected", false))
-		commit(append(s.removePair(id, change.Participant, other), s.setPair(id, change.Application, other, "kicked", false), s.assign(id, "", "open"))...)
-		commit(s.setPair(id, change.Application, u, "approved", false), s.setPair(id, change.Participant, u, "joined", false),
-			s.assign(id, u, "in-progress"))
-		if i%10 == 0 {
-			s.mark(0)
+	for i := range after.Counts {
+		n := after.Counts[i] - before.Counts[i]
+		if n == 0 {
+			continue
+		}
+		longest = after.Buckets[i+1]
+		if seen += n; median == 0 && 2*seen >= total {
+			median = longest
 		}
 	}
-	return s.records[:from], s.records[from:], changes
+	return median, longest
 }

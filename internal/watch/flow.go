@@ -27,7 +27,12 @@ type Flow struct {
 	teller   *teller
 	logger   *slog.Logger
 	keeping  Keeping
-	checker  *Checker
+
+	// turn is held while the checker takes a message, and by whoever else looks at
+	// its state: the state has a lock neither for its writer nor for its readers.
+	turn    sync.Mutex
+	checker *Checker
+	runs    int // checkers so far
 
 	mu     sync.Mutex // Status is read while Run writes it
 	status Status
@@ -80,6 +85,28 @@ func (f *Flow) Status() Status {
 
 // Checker is the last run's checker, for use after Run has returned.
 func (f *Flow) Checker() *Checker { return f.checker }
+
+// Look calls fn with the checker as it is between two messages, if there is one,
+// and how many there have been: each attempt to read the stream has its own. The
+// flow stands still meanwhile, and fn must be done in a few milliseconds.
+func (f *Flow) Look(fn func(c *Checker, run int) error) error {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	return fn(f.checker, f.runs)
+}
+
+// renew puts another checker in place.
+func (f *Flow) renew(c *Checker) {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	f.checker, f.runs = c, f.runs+1
+}
+
+func (f *Flow) take(r change.Record) ([]Found, error) {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	return f.checker.Take(r)
+}
 
 // ErrDeposed says that another instance writes the stream by now. It publishes
 // what there is to publish from its first record on.
@@ -155,7 +182,7 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 	var wait paused
 	keep := f.newKeeper(ctx, events)
 	err = f.cdc.Consume(ctx, from, func(r change.Record) error {
-		found, err := f.checker.Take(r)
+		found, err := f.take(r)
 		if err != nil {
 			return err
 		}
@@ -195,7 +222,8 @@ func (f *Flow) begin(ctx context.Context, first change.Seq, published *Published
 		f.keeping.Baseline(0)
 		return from, events, nil
 	}
-	f.checker, from = NewChecker(f.rules), max(first, 1)
+	f.renew(NewChecker(f.rules))
+	from = max(first, 1)
 	f.note(func(s *Status) { s.Checkpoint = CheckpointStatus{} })
 	f.keeping.Baseline(from)
 	return from, events, nil

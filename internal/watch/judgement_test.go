@@ -95,8 +95,6 @@ type verdict struct {
 	otherwise                                        int // at another time, or ended otherwise
 }
 
-func (v *verdict) clean() bool { return v.missed+v.wrongCause+v.falseAlarms+v.otherwise == 0 }
-
 // compare holds what was told after a message against what had to be.
 func (v *verdict) compare(want, got []chronicle.Told) (differs bool) {
 	for _, w := range want {
@@ -196,7 +194,8 @@ func happened(dice chronicle.Dice, c chronicle.Config, until change.Seq, quests 
 			return errEnough
 		}
 		r := wire(seq, m)
-		if m.Quest == quests[0] || seq == until || m.Kind != chronicle.Step && m.Kind != chronicle.Progress {
+		between := m.Kind == chronicle.Epoch || m.Kind == chronicle.Gap || m.Kind == chronicle.BaselineEnd || m.Kind == chronicle.Truncate
+		if m.Quest == quests[0] || seq == until || between {
 			fmt.Fprintf(&text, "%d %s\n", seq, r.Data)
 		}
 		return nil

@@ -123,7 +123,9 @@ func (k *keeper) take() {
 		return
 	}
 	start := time.Now()
+	k.flow.turn.Lock()
 	p, ok := c.Snapshot()
+	k.flow.turn.Unlock()
 	if !ok {
 		return
 	}

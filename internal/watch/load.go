@@ -38,7 +38,7 @@ func (f *Flow) load(ctx context.Context, first change.Seq, published *Published)
 		}
 		f.logger.Info("going on from a checkpoint", "checkpoint", s.Name, "seq", uint64(s.Seq), "quests", h.Quests, "bytes", s.Bytes,
 			"taken", event.Stamp(change.MillisOf(h.Taken)), "took", time.Since(start).Round(time.Millisecond).String())
-		f.checker = c
+		f.renew(c)
 		f.note(func(st *Status) {
 			st.Checkpoint = CheckpointStatus{Seq: s.Seq, Bytes: s.Bytes, Stored: h.Anchor.Stored}
 		})

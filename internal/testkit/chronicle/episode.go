@@ -1,6 +1,7 @@
 package chronicle
 
 import (
+	"cmp"
 	"container/heap"
 	"slices"
 )
@@ -29,8 +30,8 @@ func (w *world) episode() error {
 		return nil
 	}
 	name := pick(w.dice, Episodes())
-	if name == "emptied" && !w.one(4) { // it ends much
-		name = "lag"
+	if w.one(2) { // each has its share
+		name = slices.MinFunc(Episodes(), func(a, b string) int { return cmp.Compare(w.tally.Episodes[a], w.tally.Episodes[b]) })
 	}
 	w.tally.Episodes[name]++
 	switch name {

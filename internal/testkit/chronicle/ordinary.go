@@ -49,7 +49,7 @@ func ordinary() []workflow {
 		{name: "reject", weight: 2, can: func(l *life) bool { return l.there() && len(usersWith(l.apps, pending)) > 0 }, write: func(s *script) {
 			s.save(Application, pickPending(s).ID, rejected)
 		}},
-		{name: "kick", weight: 8, can: hasApprovedActive, write: func(s *script) { kick(s, pick(s.dice, s.approvedActive())) }, delicate: true},
+		{name: "kick", weight: 8, can: hasApprovedActive, write: func(s *script) { kick(s, pick(s.dice, s.approvedActive())) }},
 		{name: "leave", weight: 8, can: hasApprovedActive, write: func(s *script) { leaveQuest(s, pick(s.dice, s.approvedActive())) }, delicate: true},
 		{name: "reject who has left", weight: 1, can: func(l *life) bool { return l.there() && len(l.departed()) > 0 }, write: func(s *script) {
 			user := pick(s.dice, s.departed())

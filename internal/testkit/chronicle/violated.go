@@ -107,6 +107,10 @@ func (t *tables) unexplained(k key) string {
 		return statusLost
 	case Unassigned:
 		return assignmentLost
+	case AssigneeNotParticipant:
+		if rowsOf(t.parts, k.user) > 0 { // the dropped row says it
+			return assigneeLeft
+		}
 	case DuplicateParticipant:
 		return duplicated
 	case IdleInProgress:

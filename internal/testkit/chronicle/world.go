@@ -205,7 +205,7 @@ func (w *world) carryOn(l *life) error {
 	if err := l.checkLeaves(); err != nil {
 		return err
 	}
-	if l.wounded() && !w.Faults {
+	if l.seen == nil && l.wounded() && !w.Faults {
 		return fmt.Errorf("%q on quest %d left %v", l.doing, l.id, l.explained())
 	}
 	l.next = w.real + w.rest(l)

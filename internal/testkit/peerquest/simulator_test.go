@@ -16,8 +16,8 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// fiveRules states the rules once more, in SQL.
-const fiveRules = `
+// tenRules states the rules once more, in SQL.
+const tenRules = `
 WITH q AS (SELECT * FROM quests_quest WHERE NOT is_deleted),
 a AS (SELECT quest_id, applicant_id FROM applications_application WHERE status = 'approved'),
 p AS (SELECT * FROM quests_questparticipant),
@@ -29,7 +29,18 @@ UNION ALL SELECT DISTINCT 'orphan_participant', p.quest_id, p.user_id::text FROM
 UNION ALL SELECT 'open_with_participants', id, '' FROM n WHERE status = 'open'
 UNION ALL SELECT 'unassigned', id, '' FROM n WHERE assigned_to_id IS NULL
 UNION ALL SELECT 'duplicate_participant', p.quest_id, p.user_id::text FROM p JOIN q ON q.id = p.quest_id
-	GROUP BY p.quest_id, p.user_id HAVING count(*) > 1`
+	GROUP BY p.quest_id, p.user_id HAVING count(*) > 1
+UNION ALL SELECT 'assignee_not_participant', id, assigned_to_id::text FROM q WHERE assigned_to_id IS NOT NULL
+	AND NOT EXISTS (SELECT FROM p WHERE p.quest_id = q.id AND p.user_id = q.assigned_to_id AND p.status <> 'dropped')
+UNION ALL SELECT 'idle_in_progress', id, '' FROM q WHERE status = 'in-progress' AND id NOT IN (SELECT id FROM n)
+UNION ALL SELECT DISTINCT 'approved_but_dropped', a.quest_id, a.applicant_id::text FROM a JOIN q ON q.id = a.quest_id
+	JOIN p ON p.quest_id = a.quest_id AND p.user_id = a.applicant_id
+	WHERE NOT EXISTS (SELECT FROM p WHERE p.quest_id = a.quest_id AND p.user_id = a.applicant_id AND p.status <> 'dropped')
+UNION ALL SELECT DISTINCT 'active_after_completion', q.id, '' FROM q JOIN p ON p.quest_id = q.id
+	WHERE q.status = 'completed' AND p.status IN ('joined', 'in_progress')
+UNION ALL SELECT DISTINCT 'dangling_reference', r.quest_id, '' FROM
+	(SELECT quest_id FROM applications_application UNION SELECT quest_id FROM p) r
+	WHERE NOT EXISTS (SELECT FROM quests_quest WHERE id = r.quest_id)`
 
 func violations(t *testing.T, dsn string) []string {
 	t.Helper()
@@ -38,7 +49,7 @@ func violations(t *testing.T, dsn string) []string {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(context.Background()) }()
-	rows, err := conn.Query(t.Context(), fiveRules)
+	rows, err := conn.Query(t.Context(), tenRules)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +93,7 @@ func TestTruthMatchesTables(t *testing.T) {
 		drop bool
 	}{
 		{"mixed", peerquest.Config{Seed: 1, Workers: 8, AutocommitShare: 0.5, InjectShare: 0.15, PauseScale: 0.3, Grace: time.Second}, true},
-		{"atomic and fast", peerquest.Config{Seed: 2, Workers: 4, InjectShare: 0.05, PauseScale: -1, Grace: time.Second, Rate: 400}, false},
+		{"atomic and fast", peerquest.Config{Seed: 2, Workers: 4, InjectShare: 0.08, PauseScale: -1, Grace: time.Second, Rate: 400}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -124,7 +135,8 @@ func checkVariety(t *testing.T, truth []peerquest.Expectation, duplicates bool) 
 		"open_with_participants status_lost", "unassigned assignment_lost",
 	}
 	if duplicates {
-		want = append(want, "duplicate_participant duplicated")
+		want = append(want, "duplicate_participant duplicated", "assignee_not_participant assignee_left", "assignee_not_participant never_joined",
+			"idle_in_progress idle", "approved_but_dropped dropped_out", "active_after_completion unfinished")
 	}
 	for _, w := range want {
 		if causes[w] == 0 {

@@ -21,6 +21,7 @@ const (
 	kicked   = "kicked"
 
 	joined  = "joined"
+	working = "in_progress"
 	dropped = "dropped"
 )
 
@@ -119,6 +120,10 @@ func (s *state) approvedApp(user string) (int64, bool) {
 		}
 	}
 	return 0, false
+}
+
+func (s *state) takesPart(user string) bool {
+	return slices.ContainsFunc(s.parts, func(p participant) bool { return p.user == user && p.active() })
 }
 
 func (s *state) isAssignee(user string) bool {

@@ -8,11 +8,16 @@ import (
 
 // The rules, by the names that the checker reports.
 const (
-	MissingParticipant   = "missing_participant"
-	OrphanParticipant    = "orphan_participant"
-	OpenWithParticipants = "open_with_participants"
-	Unassigned           = "unassigned"
-	DuplicateParticipant = "duplicate_participant"
+	MissingParticipant     = "missing_participant"
+	OrphanParticipant      = "orphan_participant"
+	OpenWithParticipants   = "open_with_participants"
+	Unassigned             = "unassigned"
+	DuplicateParticipant   = "duplicate_participant"
+	AssigneeNotParticipant = "assignee_not_participant"
+	IdleInProgress         = "idle_in_progress"
+	ApprovedButDropped     = "approved_but_dropped"
+	ActiveAfterCompletion  = "active_after_completion"
+	DanglingReference      = "dangling_reference"
 )
 
 // Kind says what to make of an expectation.
@@ -52,7 +57,7 @@ func severityOf(cause string) string {
 	switch cause {
 	case "approval_failed":
 		return "critical"
-	case "departed", "direct_join", "released":
+	case "departed", "direct_join", "released", "assignee_left", "idle", "dropped_out", "unfinished":
 		return "info"
 	}
 	return "warning"
@@ -66,6 +71,8 @@ type history struct {
 	revoked    map[string]bool // an approval was taken back since
 	direct     map[int64]bool  // participants inserted without any application
 	released   bool
+	left       bool // the assignee took part, and does not any more
+	handed     bool // somebody assigned the quest to its assignee
 }
 
 func newHistory() *history {
@@ -103,6 +110,7 @@ func (h *history) observe(before, after *state) {
 			h.direct[p.id] = !after.applied(p.user)
 		}
 	}
+	h.assignee(before, after)
 	if after.quest.assignedTo != nil {
 		h.released = false
 	} else if before.quest.assignedTo != nil && len(after.active()) > 0 {
@@ -110,13 +118,29 @@ func (h *history) observe(before, after *state) {
 	}
 }
 
-// judge is the naive reading of the five rules: what is wrong, and why.
+func (h *history) assignee(before, after *state) {
+	was, is := before.quest.assignedTo, after.quest.assignedTo
+	switch {
+	case is == nil || was == nil || *was != *is:
+		h.left, h.handed = false, is != nil
+	case after.takesPart(*is):
+		h.left = false
+	case before.takesPart(*is):
+		h.left = true
+	}
+}
+
+// judge is the naive reading of the ten rules: what is wrong, and why.
 func judge(s *state, h *history) map[Key]string {
 	found := map[Key]string{}
+	id := s.quest.id
+	if !s.exists && len(s.apps)+len(s.parts) > 0 {
+		found[Key{DanglingReference, id, ""}] = "quest_missing"
+	}
 	if !s.exists || s.quest.deleted {
 		return found
 	}
-	id := s.quest.id
+	judgeBlindSpots(s, h, found)
 	for _, a := range s.apps {
 		if a.status != approved || s.partOf(a.applicant) != nil {
 			continue
@@ -157,6 +181,36 @@ func judge(s *state, h *history) map[Key]string {
 	return found
 }
 
+// judgeBlindSpots reads the rules that the original audit did not know.
+func judgeBlindSpots(s *state, h *history, found map[Key]string) {
+	id := s.quest.id
+	if to := s.quest.assignedTo; to != nil && !s.takesPart(*to) {
+		cause := "unknown"
+		switch {
+		case h.left:
+			cause = "assignee_left"
+		case h.handed:
+			cause = "never_joined"
+		case s.partOf(*to) != nil:
+			cause = "assignee_left"
+		}
+		found[Key{AssigneeNotParticipant, id, *to}] = cause
+	}
+	if s.quest.status == inProgress && len(s.active()) == 0 {
+		found[Key{IdleInProgress, id, ""}] = "idle"
+	}
+	for _, a := range s.apps {
+		if a.status == approved && s.partOf(a.applicant) != nil && !s.takesPart(a.applicant) {
+			found[Key{ApprovedButDropped, id, a.applicant}] = "dropped_out"
+		}
+	}
+	for _, p := range s.parts {
+		if s.quest.status == completed && (p.status == joined || p.status == working) {
+			found[Key{ActiveAfterCompletion, id, ""}] = "unfinished"
+		}
+	}
+}
+
 func (h *history) releasedOr(cause string) string {
 	if h.released {
 		return "released"
@@ -166,7 +220,10 @@ func (h *history) releasedOr(cause string) string {
 
 // possible lists everything that the checker could say about a quest.
 func possible(s *state) []Key {
-	keys := []Key{{OpenWithParticipants, s.quest.id, ""}, {Unassigned, s.quest.id, ""}}
+	var keys []Key
+	for _, rule := range []string{OpenWithParticipants, Unassigned, IdleInProgress, ActiveAfterCompletion, DanglingReference} {
+		keys = append(keys, Key{rule, s.quest.id, ""})
+	}
 	var users []string
 	for _, a := range s.apps {
 		users = append(users, a.applicant)
@@ -176,7 +233,7 @@ func possible(s *state) []Key {
 	}
 	slices.Sort(users)
 	for _, u := range slices.Compact(users) {
-		for _, rule := range []string{MissingParticipant, OrphanParticipant, DuplicateParticipant} {
+		for _, rule := range []string{MissingParticipant, OrphanParticipant, DuplicateParticipant, AssigneeNotParticipant, ApprovedButDropped} {
 			keys = append(keys, Key{rule, s.quest.id, u})
 		}
 	}

@@ -145,6 +145,9 @@ func (w *worker) chooseFault(s *state) operation {
 	add(waiting > 0 && fresh, w.loseStatus)
 	add(waiting > 0 && fresh, w.loseAssignment)
 	add(approved > 0, w.removeEndpoint)
+	add(approved > 0 && s.quest.status == inProgress, w.handToStranger)
+	add(approved > 0, w.dropAlone)
+	add(approved > 0, w.completeAlone)
 	add(approved > 0 && w.sim.duplicates, w.duplicate)
 	add(approved == 1 && len(s.active()) == 1 && s.quest.status == inProgress, w.approveAfterKick)
 	if len(ops) == 0 {
