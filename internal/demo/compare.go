@@ -27,7 +27,7 @@ type Result struct {
 
 	// MissedWhat, FalseWhat and Differences say what went wrong, if anything did.
 	MissedWhat  []peerquest.Expectation `json:"-"`
-	FalseWhat   []sighting              `json:"-"`
+	FalseWhat   []peerquest.Finding     `json:"-"`
 	Differences []string                `json:"-"`
 }
 
@@ -46,38 +46,29 @@ func (r *Result) Good() bool { return r.Missed == 0 && r.FalseAlarms == 0 && r.S
 func compare(truth []peerquest.Expectation, found []sighting) *Result {
 	r := &Result{Injected: map[string]int{}, Opened: map[string]int{}, Explained: map[string]int{}}
 	var waits []time.Duration
-	byKey := map[peerquest.Key][]sighting{}
+	var reported []peerquest.Finding
 	for _, f := range found {
 		if f.Origin == drift.FromBaseline {
 			r.Baseline++
 			continue
 		}
 		waits = append(waits, f.at.Sub(f.Transaction.Time.Time()))
-		byKey[keyOf(&f)] = append(byKey[keyOf(&f)], f)
+		reported = append(reported, peerquest.Finding{
+			Key: keyOf(&f), Cause: string(f.Cause), Severity: f.Severity.String(), XID: f.Transaction.ID,
+		})
 		if f.Severity >= rule.Warning {
 			r.Opened[f.Rule.String()]++
 		} else {
 			r.Explained[f.Rule.String()]++
 		}
 	}
-	expected := map[peerquest.Key][]peerquest.Expectation{}
 	for _, e := range truth {
-		expected[e.Key()] = append(expected[e.Key()], e)
 		if e.Kind == peerquest.Injected {
 			r.Injected[e.Rule]++
 		}
-		if e.Kind != peerquest.Uncertain && !slices.ContainsFunc(byKey[e.Key()], func(f sighting) bool { return answers(&f, &e) }) {
-			r.MissedWhat = append(r.MissedWhat, e)
-		}
 	}
-	for key, sightings := range byKey {
-		for _, f := range sightings {
-			justified := slices.ContainsFunc(expected[key], func(e peerquest.Expectation) bool { return answers(&f, &e) })
-			if f.Severity >= rule.Warning && !justified {
-				r.FalseWhat = append(r.FalseWhat, f)
-			}
-		}
-	}
+	o := peerquest.Match(truth, reported)
+	r.MissedWhat, r.FalseWhat = append(o.Missed, o.WrongCause...), o.FalseAlarms
 	r.Missed, r.FalseAlarms, r.Detect = len(r.MissedWhat), len(r.FalseWhat), latency(waits)
 	return r
 }
@@ -88,15 +79,6 @@ func keyOf(f *sighting) peerquest.Key {
 		key.UserID = *f.UserID
 	}
 	return key
-}
-
-// answers reports whether a finding is the one expected: begun by the same
-// transaction, for the same cause, as far as either is known.
-func answers(f *sighting, e *peerquest.Expectation) bool {
-	if e.XID != 0 && e.XID != f.Transaction.ID {
-		return false
-	}
-	return e.Cause == "" || e.Cause == string(f.Cause)
 }
 
 func latency(waits []time.Duration) (l Latency) {

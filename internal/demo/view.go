@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/peerquest/questwatch/internal/drift"
-	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/rule"
 )
 
@@ -187,9 +186,8 @@ func (r *Result) Report(paint func(good bool, text string) string) string {
 	for _, e := range r.MissedWhat {
 		fmt.Fprintf(&b, "  missed: %s quest %d user %s cause %s (%s), committed %s, xid %d\n", e.Rule, e.QuestID, e.UserID, e.Cause, e.Kind, e.CommittedAt.UTC().Format(time.RFC3339Nano), e.XID)
 	}
-	for i := range r.FalseWhat {
-		f := &r.FalseWhat[i]
-		fmt.Fprintf(&b, "  false alarm: %s quest %d user %s cause %s, committed %s, xid %d\n", f.Rule, f.QuestID, keyOf(f).UserID, f.Cause, event.Stamp(f.Transaction.Time), f.Transaction.ID)
+	for _, f := range r.FalseWhat {
+		fmt.Fprintf(&b, "  false alarm: %s quest %d user %s cause %s, xid %d\n", f.Rule, f.QuestID, f.UserID, f.Cause, f.XID)
 	}
 	for _, line := range r.Differences {
 		fmt.Fprintf(&b, "  differs: %s\n", line)

@@ -13,6 +13,12 @@ const (
 	OpenWithParticipants = "open_with_participants"
 	Unassigned           = "unassigned"
 	DuplicateParticipant = "duplicate_participant"
+
+	AssigneeNotParticipant = "assignee_not_participant"
+	IdleInProgress         = "idle_in_progress"
+	ApprovedButDropped     = "approved_but_dropped"
+	ActiveAfterCompletion  = "active_after_completion"
+	DanglingReference      = "dangling_reference"
 )
 
 // Kind says what to make of an expectation.
@@ -35,6 +41,7 @@ type Expectation struct {
 
 	CommittedAt time.Time // not before the commit that began it: when our COMMIT returned
 	EndedAt     time.Time // the same for the commit that ended it; zero while it stands
+	EndedAfter  time.Time // not after that commit: when our COMMIT went out
 	XID         uint64    // the transaction that began it; 0 where it is not known
 }
 
@@ -52,7 +59,7 @@ func severityOf(cause string) string {
 	switch cause {
 	case "approval_failed":
 		return "critical"
-	case "departed", "direct_join", "released":
+	case "departed", "direct_join", "released", "assignee_left", "idle", "dropped_out", "unfinished":
 		return "info"
 	}
 	return "warning"
@@ -66,24 +73,28 @@ type history struct {
 	revoked    map[string]bool // an approval was taken back since
 	direct     map[int64]bool  // participants inserted without any application
 	released   bool
+	left       bool // the assignee took part and does not any more
+	approvals  map[int64]approval
 }
 
 func newHistory() *history {
 	return &history{
 		approvedAt: map[string]int{}, removedAt: map[string]int{}, revoked: map[string]bool{}, direct: map[int64]bool{},
+		approvals: map[int64]approval{},
 	}
 }
 
 func (h *history) clone() *history {
 	c := *h
 	c.approvedAt, c.removedAt = maps.Clone(h.approvedAt), maps.Clone(h.removedAt)
-	c.revoked, c.direct = maps.Clone(h.revoked), maps.Clone(h.direct)
+	c.revoked, c.direct, c.approvals = maps.Clone(h.revoked), maps.Clone(h.direct), maps.Clone(h.approvals)
 	return &c
 }
 
 // observe takes in what one transaction changed.
 func (h *history) observe(before, after *state) {
 	h.step++
+	h.observeApprovals(before, after)
 	for _, a := range after.apps {
 		was := before.app(a.id)
 		switch {
@@ -103,20 +114,31 @@ func (h *history) observe(before, after *state) {
 			h.direct[p.id] = !after.applied(p.user)
 		}
 	}
-	if after.quest.assignedTo != nil {
+	was, is := before.quest.assignedTo, after.quest.assignedTo
+	if is != nil {
 		h.released = false
-	} else if before.quest.assignedTo != nil && len(after.active()) > 0 {
+	} else if was != nil && len(after.active()) > 0 {
 		h.released = true
+	}
+	switch {
+	case is == nil || was == nil || *is != *was || after.takesPart(*is):
+		h.left = false
+	case before.takesPart(*was):
+		h.left = true
 	}
 }
 
-// judge is the naive reading of the five rules: what is wrong, and why.
+// judge is the naive reading of the rules: what is wrong, and why.
 func judge(s *state, h *history) map[Key]string {
 	found := map[Key]string{}
+	id := s.quest.id
+	if !s.exists && len(s.apps)+len(s.parts) > 0 {
+		found[Key{DanglingReference, id, ""}] = "quest_missing"
+	}
 	if !s.exists || s.quest.deleted {
 		return found
 	}
-	id := s.quest.id
+	judgeBlindSpots(s, h, found)
 	for _, a := range s.apps {
 		if a.status != approved || s.partOf(a.applicant) != nil {
 			continue
@@ -157,6 +179,31 @@ func judge(s *state, h *history) map[Key]string {
 	return found
 }
 
+// judgeBlindSpots adds what the original audit did not look for.
+func judgeBlindSpots(s *state, h *history, found map[Key]string) {
+	id := s.quest.id
+	for _, a := range s.apps {
+		if a.status == approved && s.partOf(a.applicant) != nil && !s.takesPart(a.applicant) {
+			found[Key{ApprovedButDropped, id, a.applicant}] = "dropped_out"
+		}
+	}
+	for _, p := range s.parts {
+		if s.quest.status == completed && p.status == joined {
+			found[Key{ActiveAfterCompletion, id, ""}] = "unfinished"
+		}
+	}
+	if s.quest.status == inProgress && len(s.active()) == 0 {
+		found[Key{IdleInProgress, id, ""}] = "idle"
+	}
+	if u := s.quest.assignedTo; u != nil && !s.takesPart(*u) {
+		// Whoever is assigned was seen being assigned: the quest is younger than the stream.
+		found[Key{AssigneeNotParticipant, id, *u}] = "never_joined"
+		if h.left {
+			found[Key{AssigneeNotParticipant, id, *u}] = "assignee_left"
+		}
+	}
+}
+
 func (h *history) releasedOr(cause string) string {
 	if h.released {
 		return "released"
@@ -166,7 +213,10 @@ func (h *history) releasedOr(cause string) string {
 
 // possible lists everything that the checker could say about a quest.
 func possible(s *state) []Key {
-	keys := []Key{{OpenWithParticipants, s.quest.id, ""}, {Unassigned, s.quest.id, ""}}
+	var keys []Key
+	for _, rule := range []string{OpenWithParticipants, Unassigned, IdleInProgress, ActiveAfterCompletion, DanglingReference} {
+		keys = append(keys, Key{rule, s.quest.id, ""})
+	}
 	var users []string
 	for _, a := range s.apps {
 		users = append(users, a.applicant)
@@ -176,7 +226,7 @@ func possible(s *state) []Key {
 	}
 	slices.Sort(users)
 	for _, u := range slices.Compact(users) {
-		for _, rule := range []string{MissingParticipant, OrphanParticipant, DuplicateParticipant} {
+		for _, rule := range []string{MissingParticipant, OrphanParticipant, DuplicateParticipant, AssigneeNotParticipant, ApprovedButDropped} {
 			keys = append(keys, Key{rule, s.quest.id, u})
 		}
 	}
