@@ -92,7 +92,7 @@ func (f *auditFlags) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer db.Close()
-	progress, done := progressBar(cmd.ErrOrStderr())
+	progress, done := progressBar(cmd.ErrOrStderr(), "audit")
 	result, err := audit.Run(cmd.Context(), db, f.cfg, progress)
 	done()
 	if err != nil {
@@ -153,11 +153,11 @@ func (f *auditFlags) parse(given func(flag string) bool) (out audit.Output, err 
 }
 
 // progressBar draws on a terminal only.
-func progressBar(w io.Writer) (audit.Progress, func()) {
+func progressBar(w io.Writer, what string) (audit.Progress, func()) {
 	file, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return nil, func() {}
 	}
-	bar := audit.NewBar(file)
+	bar := audit.NewBar(file, what)
 	return bar.Progress, bar.Done
 }

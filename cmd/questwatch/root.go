@@ -85,7 +85,7 @@ func root() *cobra.Command {
 	}
 	cmd.SetVersionTemplate("{{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{err, c.CommandPath()} })
-	cmd.AddCommand(runCommand(), auditCommand(), demoCommand(), showCommand(), versionCommand())
+	cmd.AddCommand(runCommand(), auditCommand(), verifyCommand(), demoCommand(), showCommand(), versionCommand())
 	nameUsage(cmd)
 	return cmd
 }
@@ -148,9 +148,14 @@ func (s *settings) text(cmd *cobra.Command, name, usage string, field func(*conf
 
 // common declares the flags of every command that reads the database.
 func (s *settings) common(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&s.file, "config", "", "read settings from this YAML `FILE`")
+	s.base(cmd)
 	s.text(cmd, "dsn", "the database: a `URL` or key=value list; what it leaves out comes from libpq's variables (PGHOST, PGPASSFILE, …)",
 		func(c *config.Config) *string { return &c.Postgres.DSN })
+}
+
+// base declares the flags of every command.
+func (s *settings) base(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.file, "config", "", "read settings from this YAML `FILE`")
 	s.text(cmd, "log-level", "log `LEVEL`: debug, info, warn or error", func(c *config.Config) *string { return &c.Log.Level })
 	s.text(cmd, "log-format", "log `FORMAT`: text or json", func(c *config.Config) *string { return &c.Log.Format })
 	complete(cmd, "log-level", "debug", "info", "warn", "error")

@@ -3,6 +3,7 @@ with PeerQuest's tables in QUESTWATCH_TEST_HOST, _PORT, _DATABASE and _OTHER."""
 
 import json
 import os
+import re
 import time
 import unittest
 import uuid
@@ -40,7 +41,7 @@ settings.configure(
 django.setup()
 
 from django.db import connections, models, transaction  # noqa: E402
-from django.db.utils import Error, OperationalError  # noqa: E402
+from django.db.utils import Error, IntegrityError, OperationalError  # noqa: E402
 from django.http import HttpResponse  # noqa: E402
 from django.test import Client  # noqa: E402
 from django.urls import path  # noqa: E402
@@ -315,6 +316,20 @@ class ReportTest(unittest.TestCase):
                 transaction.on_commit(fail)
         self.assertCommitted(application, "approved", 1)
         self.assertEqual(messages(), [])
+
+    def test_refused_at_commit(self):
+        """What deploy/postgres's constraints refuse comes out of the atomic block's end."""
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "postgres", "constraints.sql")) as file:
+            section = re.search(r"^-- section 2\.1:.*?^-- end of 2\.1$", file.read(), re.M | re.S).group()
+        execute("default", section.replace("%", "%%"))
+        self.addCleanup(execute, "default", "DROP FUNCTION questwatch_approved_takes_part() CASCADE")
+        application = self.applied()
+        with self.assertRaises(IntegrityError):
+            with report_failed_approval(application), transaction.atomic():
+                application.status = "approved"
+                application.save()
+        self.assertCommitted(application, "pending", 0)
+        self.assertReported(application, "IntegrityError")
 
     def test_approved_before(self):
         application = self.applied()

@@ -183,6 +183,7 @@ func TestTriggers(t *testing.T) {
 		{"old drift works on", "", "UPDATE quests_questparticipant SET status = 'in_progress' WHERE quest_id = 4", ""},
 
 		{"assignee lost", "", "UPDATE quests_quest SET assigned_to_id = NULL WHERE id = 5", unassigned},
+		{"assignee lost and found", "", "UPDATE quests_quest SET assigned_to_id = NULL WHERE id = 5; UPDATE quests_quest SET assigned_to_id = '" + student3 + "' WHERE id = 5", ""},
 		{"assignee exchanged", "", "UPDATE quests_quest SET assigned_to_id = '" + student3 + "' WHERE id = 5", ""},
 		{"old drift is edited", "", "UPDATE quests_quest SET title = 'x' WHERE id = 4", ""},
 		{"restored unassigned", softDelete + "5; UPDATE quests_quest SET assigned_to_id = NULL WHERE id = 5", restore + "5", unassigned},

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/peerquest/questwatch/internal/audit/verify"
 	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/bus/embedded"
 	"github.com/peerquest/questwatch/internal/config"
@@ -39,7 +40,8 @@ type App struct {
 	sync     externalSync
 	stream   *stream.Flow
 	guard    *stream.Guard
-	watch    *watch.Flow // nil when it is switched off
+	watch    *watch.Flow      // nil when it is switched off
+	verifier *verify.Verifier // as watch
 }
 
 // New checks everything, then sets up what is missing.
@@ -179,6 +181,7 @@ func (a *App) build() {
 		return
 	}
 	a.watch = watch.New(rules, cdc, eventsPort{a.bus}, findingsPort{a.bus.Findings()}, a.store, a.logger)
+	a.verifier = a.newVerifier(&rules)
 	a.guard = a.newGuard()
 }
 
@@ -218,13 +221,22 @@ func (a *App) watchWhileActive(ctx context.Context, epochs <-chan uint64) error 
 		case <-ctx.Done():
 			return ctx.Err()
 		case epoch := <-epochs:
-			err := a.watch.Run(ctx, watch.Writer{Epoch: epoch, Instance: a.instance})
+			err := a.watchAndVerify(ctx, watch.Writer{Epoch: epoch, Instance: a.instance})
 			if !errors.Is(err, watch.ErrDeposed) {
 				return err
 			}
 			a.logger.Info("another instance has taken over; standing by")
 		}
 	}
+}
+
+// watchAndVerify ends when watching does: the state is kept up to date until then.
+func (a *App) watchAndVerify(ctx context.Context, self watch.Writer) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.watch.Run(ctx, self) })
+	group.Go(func() error { return a.verifier.Run(ctx) })
+	group.Go(func() error { return a.answer(ctx) })
+	return group.Wait()
 }
 
 // replace leaves a value for the receiver in place of one that it did not take.
@@ -236,9 +248,6 @@ func replace(to chan uint64, value uint64) {
 	}
 	to <- value
 }
-
-// Checker is what the run ended with; for use after Run.
-func (a *App) Checker() *watch.Checker { return a.watch.Checker() }
 
 // Bus is the connection to JetStream.
 func (a *App) Bus() *bus.Conn { return a.bus }

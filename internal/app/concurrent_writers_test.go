@@ -70,8 +70,8 @@ func TestSimulatedPeerQuest(t *testing.T) {
 			}
 			r.verify(t)
 			o := peerquest.Match(sim.Truth(), reported(r.findings(t)))
-			if len(o.Missed)+len(o.WrongCause)+len(o.FalseAlarms) > 0 || o.Found == 0 {
-				t.Errorf("found %d, missed %+v, found as something else %+v, false alarms %+v", o.Found, o.Missed, o.WrongCause, o.FalseAlarms)
+			if len(o.Missed)+len(o.WrongCause)+len(o.FalseAlarms)+len(o.Untrue) > 0 || o.Found == 0 {
+				t.Errorf("found %d, missed %+v, found as something else %+v, not so %+v", o.Found, o.Missed, o.WrongCause, append(o.FalseAlarms, o.Untrue...))
 			}
 		})
 	}

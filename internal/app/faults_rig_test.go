@@ -133,7 +133,6 @@ func (r *rig) check() (tally, int) {
 	run.settle(r.t)
 	if r.fault.forgetful {
 		// A bucket that lost its end is put right at the next start.
-		run.halt(r.t)
 		run.verifyState(r.t)
 		run.stop(r.t)
 		run = start(r.t, r.c, r.dsn)
@@ -143,8 +142,8 @@ func (r *rig) check() (tally, int) {
 	} else {
 		run.verifyFindings(r.t)
 	}
-	run.halt(r.t)
 	differences := run.verifyState(r.t)
+	run.halt(r.t)
 	s := verifyStream(r.t, run.Bus(), r.dsn)
 	run.stop(r.t)
 	r.checkContinuity(s)

@@ -50,7 +50,7 @@ func TestMain(m *testing.M) {
 }
 
 // settings is a configuration for a test: everything private, on free ports.
-func settings(t *testing.T, dsn string) config.Config {
+func settings(t testing.TB, dsn string) config.Config {
 	t.Helper()
 	c := config.Default()
 	c.Data = t.TempDir()
@@ -107,7 +107,7 @@ type running struct {
 	closed func() error
 }
 
-func testLogger(t *testing.T) *slog.Logger {
+func testLogger(t testing.TB) *slog.Logger {
 	level := slog.LevelError + 1
 	if testing.Verbose() {
 		level = slog.LevelInfo
@@ -117,12 +117,12 @@ func testLogger(t *testing.T) *slog.Logger {
 
 // start runs the program until halt or stop is called, at the latest at the
 // test's end. dsn is the database itself, where c leads through a proxy.
-func start(t *testing.T, c config.Config, dsn string) *running {
+func start(t testing.TB, c config.Config, dsn string) *running {
 	t.Helper()
 	return startWith(t, c, dsn, true)
 }
 
-func startWith(t *testing.T, c config.Config, dsn string, wait bool) *running {
+func startWith(t testing.TB, c config.Config, dsn string, wait bool) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	a, err := New(ctx, c, testLogger(t))
@@ -164,9 +164,14 @@ func (r *running) stop(t *testing.T) {
 }
 
 // ready waits until the program says so.
-func (r *running) ready(t *testing.T) {
+func (r *running) ready(t testing.TB) {
 	t.Helper()
-	testkit.Eventually(t, 30*time.Second, func() error {
+	r.readyWithin(t, 30*time.Second)
+}
+
+func (r *running) readyWithin(t testing.TB, patience time.Duration) {
+	t.Helper()
+	testkit.Eventually(t, patience, func() error {
 		if reasons := r.Reasons(); len(reasons) > 0 {
 			return fmt.Errorf("not ready: %q", reasons)
 		}
@@ -200,7 +205,7 @@ func (r *running) settle(t *testing.T) {
 
 // loaded is a database with the scenario of the audit on a cluster of the test's
 // own, to be crashed.
-func loaded(t *testing.T, c *testkit.Cluster) string {
+func loaded(t testing.TB, c *testkit.Cluster) string {
 	t.Helper()
 	dsn := c.DSN("postgres")
 	if err := errors.Join(testkit.LoadSchema(t.Context(), dsn), testkit.LoadAudit001(t.Context(), dsn)); err != nil {
@@ -235,7 +240,7 @@ func query(t *testing.T, dsn, sql string, into ...any) {
 	}
 }
 
-func exec1(t *testing.T, dsn string, statements ...string) {
+func exec1(t testing.TB, dsn string, statements ...string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), dsn)
 	if err != nil {

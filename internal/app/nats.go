@@ -127,6 +127,9 @@ func (a *App) Reasons() (reasons []string) {
 	case !w.Known:
 		reasons = append(reasons, "the checker has no baseline")
 	}
+	if n := a.verifier.Status().Mismatched; n > 0 {
+		reasons = append(reasons, fmt.Sprintf("the checker's state differed from the database in %d quests and has not been found equal since", n))
+	}
 	return reasons
 }
 

@@ -25,6 +25,39 @@ type status struct {
 	Kept      *int64         `json:"wal_kept_bytes,omitempty"`
 	Safe      *int64         `json:"safe_wal_bytes,omitempty"`
 	Alarms    []event.Alarm  `json:"alarms"`
+	// Verified is how the last comparison of state and database ended.
+	Verified *verification `json:"verified,omitempty"`
+}
+
+type verification struct {
+	At    string `json:"at"`
+	Equal bool   `json:"equal"`
+	// Mismatched counts the quests that differed when last any did; 0 since all were
+	// found equal.
+	Mismatched int    `json:"mismatched"`
+	Undecided  int    `json:"undecided"`
+	Quests     int    `json:"quests"`
+	Took       int64  `json:"took_ms"`
+	Error      string `json:"error,omitempty"`
+}
+
+// verification is nil before the first comparison has ended.
+func (a *App) verification() *verification {
+	if a.verifier == nil {
+		return nil
+	}
+	s := a.verifier.Status()
+	if s.At.IsZero() {
+		return nil
+	}
+	out := &verification{At: event.Stamp(change.MillisOf(s.At)), Mismatched: s.Mismatched}
+	if s.Err != nil {
+		out.Error = s.Err.Error()
+	}
+	if r := s.Result; r != nil {
+		out.Equal, out.Undecided, out.Quests, out.Took = r.Equal(), r.Undecided, r.Quests, r.Took
+	}
+	return out
 }
 
 // Status is what the program is doing now.
@@ -49,6 +82,7 @@ func (a *App) Status() any {
 			out.Safe = &u.Safe
 		}
 	}
+	out.Verified = a.verification()
 	if s.Marked != 0 {
 		out.Marked = event.Stamp(s.Marked)
 	}

@@ -2,11 +2,180 @@ package app
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
 	"time"
 
-	"github.com/peerquest/questwatch/internal/change"
-	"github.com/peerquest/questwatch/internal/quest"
+	"github.com/peerquest/questwatch/internal/audit/verify"
+	"github.com/peerquest/questwatch/internal/bus"
+	"github.com/peerquest/questwatch/internal/config"
+	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/hint"
+	"github.com/peerquest/questwatch/internal/pgstore"
+	"github.com/peerquest/questwatch/internal/watch"
 )
+
+func (a *App) newVerifier(rules *watch.Rules) *verify.Verifier {
+	return verify.New(verify.Config{
+		Namespace: a.config.Namespace, Schema: rules.Schema, Statuses: rules.Statuses, Every: a.config.Watch.VerifyEvery,
+	}, statePort{a.watch}, a.stream, tablesPort{a.store}, toldPort{a.bus, a.config.Namespace}, a.logger)
+}
+
+// Verify compares the checker's state with the database, while Run runs.
+func (a *App) Verify(ctx context.Context) (*verify.Result, error) {
+	return a.verifier.Verify(ctx, func(verify.Progress) {})
+}
+
+// verifyService is the name of the requests to compare.
+const verifyService = "verify"
+
+// serviceVersion is that of the form of requests and answers.
+const serviceVersion = "1.0.0"
+
+// answer answers requests of other processes until ctx ends. A server that does not
+// let us do so is no reason to stop watching.
+func (a *App) answer(ctx context.Context) error {
+	err := a.bus.Serve(ctx, bus.Service{
+		Name: verifyService, Version: serviceVersion, About: "Compare the checker's state with the database", Handle: a.answerVerify,
+	})
+	if ctx.Err() == nil && err != nil {
+		a.logger.Warn("requests are not answered; questwatch verify will find nobody", "err", err, "advice", hint.Of(err))
+		<-ctx.Done()
+	}
+	return ctx.Err()
+}
+
+// verified is a part of the answer: how far it has come, or how it ended.
+type verified struct {
+	Progress *verify.Progress `json:"progress,omitempty"`
+	Result   *verify.Result   `json:"result,omitempty"`
+	Error    string           `json:"error,omitempty"`
+	Advice   string           `json:"advice,omitempty"`
+}
+
+// lifeSign is how often something is heard of a comparison.
+const lifeSign = time.Second
+
+func (a *App) answerVerify(ctx context.Context, r *bus.Request) []byte {
+	var mu sync.Mutex // the comparison makes progress while signs of life are given
+	var progress verify.Progress
+	stop := make(chan struct{})
+	var signs sync.WaitGroup
+	signs.Go(func() {
+		ticks := time.NewTicker(lifeSign)
+		defer ticks.Stop()
+		for {
+			mu.Lock()
+			so := progress
+			mu.Unlock()
+			_ = r.Tell(encode(verified{Progress: &so})) // who does not hear it will say so
+			select {
+			case <-stop:
+				return
+			case <-ticks.C:
+			}
+		}
+	})
+	result, err := a.verifier.Verify(ctx, func(p verify.Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		progress = p
+	})
+	close(stop)
+	signs.Wait()
+	if err != nil {
+		return encode(verified{Error: err.Error(), Advice: hint.Of(err)})
+	}
+	return encode(verified{Result: result})
+}
+
+func encode(v verified) []byte {
+	data, err := json.Marshal(v)
+	if err != nil { // there is nothing in it that cannot be encoded
+		panic(err)
+	}
+	return data
+}
+
+// silence is how long a running instance may say nothing while it compares.
+const silence = 15 * time.Second
+
+// AskToVerify has a running instance compare its state with its database.
+func AskToVerify(ctx context.Context, c *config.Config, tell func(verify.Progress), logger *slog.Logger) (*verify.Result, error) {
+	conn, err := ConnectBus(ctx, c, logger)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	data, err := conn.Ask(ctx, verifyService, nil, silence, func(part []byte) {
+		var v verified
+		if json.Unmarshal(part, &v) == nil && v.Progress != nil {
+			tell(*v.Progress)
+		}
+	})
+	if errors.Is(err, bus.ErrNoInstance) {
+		return nil, hint.Wrap(err, "start questwatch run, or name the one that is running with --data, --nats or --namespace; one that stands by or has watch.enabled: false does not answer")
+	}
+	if err != nil {
+		return nil, err
+	}
+	var v verified
+	if err := json.Unmarshal(data, &v); err != nil {
+		return nil, fmt.Errorf("decode the instance's answer: %w", err)
+	}
+	if v.Error != "" || v.Result == nil {
+		return nil, hint.Wrap(fmt.Errorf("the running instance could not compare: %s", v.Error), "%s", v.Advice)
+	}
+	return v.Result, nil
+}
+
+// statePort is the checker's state.
+type statePort struct{ flow *watch.Flow }
+
+func (p statePort) Look(fn func(*verify.View) error) error {
+	status := p.flow.Status()
+	return p.flow.Look(func(c *watch.Checker, run int) error {
+		if c == nil {
+			return fn(nil)
+		}
+		return fn(&verify.View{
+			State: c.State(), Recent: c.Recent(), Passed: c.Passed(), Known: c.Known(), CaughtUp: status.CaughtUp,
+			Sequence: status.Read, Epoch: c.Writer().Epoch, Generation: verify.Generation{Run: run, Baseline: c.Baselines()},
+		})
+	})
+}
+
+// tablesPort is the database that the state is of.
+type tablesPort struct{ store *pgstore.Store }
+
+func (p tablesPort) NextXID(ctx context.Context) (uint64, error) { return p.store.NextXID(ctx) }
+
+func (p tablesPort) Moment(ctx context.Context, fn func(verify.At, verify.Rows) error) error {
+	return p.store.Moment(ctx, func(m *pgstore.Moment) error {
+		return fn(verify.At{LSN: m.LSN, Visible: m.Visible}, m)
+	})
+}
+
+// toldPort publishes events that are no function of the stream.
+type toldPort struct {
+	bus       *bus.Conn
+	namespace string
+}
+
+func (p toldPort) Publish(ctx context.Context, events []event.Event) error {
+	var messages []bus.EventMsg
+	for i := range events {
+		data, err := events[i].Encode(p.namespace)
+		if err != nil {
+			return err
+		}
+		messages = append(messages, bus.EventMsg{Subject: events[i].Subject(p.namespace), ID: events[i].ID, Data: data})
+	}
+	return p.bus.PublishEvents(ctx, messages)
+}
 
 // StreamTime is the time that the checker has come to.
 func (a *App) StreamTime() time.Time { return a.watch.Status().Now.Time() }
@@ -14,20 +183,4 @@ func (a *App) StreamTime() time.Time { return a.watch.Status().Now.Time() }
 // Usernames looks up people's names.
 func (a *App) Usernames(ctx context.Context, ids []string) (map[string]string, error) {
 	return a.store.Usernames(ctx, ids)
-}
-
-// Differences compares the checker's state with the tables as they are now, and
-// names at most limit quests that differ. It is for use after Run, on a database
-// that nobody writes to any more.
-func (a *App) Differences(ctx context.Context, limit int) ([]string, error) {
-	rules := Rules(&a.config)
-	now := quest.NewState(rules.Schema, rules.Statuses)
-	err := snapshotPort{store: a.store, schema: rules.Schema}.rows(ctx, "", func(id int64, rows []change.Change) error {
-		_, err := now.Apply(&change.Step{QuestID: id, Source: change.Source{Snapshot: true}, Changes: rows})
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return quest.Differ(a.watch.Checker().State(), now, limit), nil
 }

@@ -21,6 +21,7 @@ const (
 	domain
 	leaf
 	kit
+	shipped // deploy/…: not Go, but its tests are
 	self
 )
 
@@ -55,7 +56,7 @@ func place(path string) (string, layer) {
 		return "cmd", kit
 	}
 	if name, ok := strings.CutPrefix(rest, "deploy/"); ok {
-		return name, leaf // not Go, but its tests are
+		return name, shipped
 	}
 	inner, ok := strings.CutPrefix(rest, "internal/")
 	if !ok {
@@ -116,6 +117,11 @@ func mayImport(from, to, file string) string {
 			return ""
 		}
 		return "testkit stands alone"
+	case shipped:
+		if test && toLayer == domain {
+			return ""
+		}
+		return "what is deployed beside the program imports nothing of it; its tests the domain and the kit"
 	case leaf:
 		return "a leaf imports nothing of ours"
 	}

@@ -11,14 +11,16 @@ import (
 // Done clears it.
 type Bar struct {
 	w     io.Writer
+	what  string
 	start time.Time
 	bar   *progressbar.ProgressBar
 }
 
 const barDelay = time.Second
 
-// NewBar is a bar that draws on w, which should be a terminal.
-func NewBar(w io.Writer) *Bar { return &Bar{w: w, start: time.Now()} }
+// NewBar is a bar that draws on w, which should be a terminal, and says what is
+// being done.
+func NewBar(w io.Writer, what string) *Bar { return &Bar{w: w, what: what, start: time.Now()} }
 
 // Progress moves the bar.
 func (b *Bar) Progress(done, total int64) {
@@ -26,7 +28,7 @@ func (b *Bar) Progress(done, total int64) {
 		if time.Since(b.start) < barDelay {
 			return
 		}
-		b.bar = progressbar.NewOptions64(max(total, done), progressbar.OptionSetWriter(b.w), progressbar.OptionSetDescription("audit"),
+		b.bar = progressbar.NewOptions64(max(total, done), progressbar.OptionSetWriter(b.w), progressbar.OptionSetDescription(b.what),
 			progressbar.OptionShowCount(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
 			progressbar.OptionSetWidth(30), progressbar.OptionSetPredictTime(true))
 	}

@@ -251,10 +251,17 @@ func (c *Conn) unwatch(w *watcher) {
 // violation is reported apart from the request, and ends it at once. about is
 // the part of the request's subject by which the violation is known.
 func (c *Conn) admin(ctx context.Context, about string, request func(context.Context) error) error {
+	return c.attend(ctx, about, func(ctx context.Context) error {
+		ctx, stop := context.WithTimeout(ctx, requestTimeout)
+		defer stop()
+		return request(ctx)
+	})
+}
+
+// attend is admin for a request that may take long.
+func (c *Conn) attend(ctx context.Context, about string, request func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	ctx, stop := context.WithTimeout(ctx, requestTimeout)
-	defer stop()
 	w := &watcher{
 		disconnected: func(err error) { // the reply went to the old connection
 			cancel(fmt.Errorf("%w: %w", nats.ErrDisconnected, err))

@@ -71,6 +71,12 @@
 // stream's duplicate window (ten minutes). PublishEvents keeps the order of
 // its events, among which those of others may come.
 //
+// # Requests
+//
+// Serve answers requests to this instance (package micro of nats.go: discovery and
+// statistics come with it), Ask makes them from another process. An answer may come
+// in parts, so that long work shows signs of life.
+//
 // # Failure and shutdown
 //
 // The connection reconnects for ever and buffers nothing meanwhile: calls fail

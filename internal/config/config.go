@@ -78,6 +78,9 @@ type Watch struct {
 	Enabled bool `yaml:"enabled"`
 	// Deleted judges soft-deleted quests too.
 	Deleted bool `yaml:"deleted"`
+	// VerifyEvery is the time between comparisons of the state with the database; 0 is
+	// never.
+	VerifyEvery time.Duration `yaml:"verify_every"`
 }
 
 // Alarm is where alarms begin.
@@ -207,7 +210,7 @@ func Default() Config {
 			MaxRows:    4096, MaxBytes: 8 << 20,
 			KeepFor: 7 * 24 * time.Hour, KeepBytes: 8 << 30, KeepEvents: 400 * 24 * time.Hour,
 		},
-		Watch: Watch{Enabled: true},
+		Watch: Watch{Enabled: true, VerifyEvery: time.Hour},
 		Alarm: Alarm{WALKept: 1 << 30, SafePercent: 25, DiskFree: 1 << 30, Lag: time.Minute, Heartbeat: 15 * time.Second},
 		Statuses: Statuses{
 			Quest:       QuestStatuses{Open: "open", InProgress: "in-progress", Completed: "completed"},

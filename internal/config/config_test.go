@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -265,6 +266,38 @@ func TestMonitoringAddresses(t *testing.T) {
 		}
 		if err != nil && strings.Contains(err.Error(), "geheim") {
 			t.Errorf("the error repeats the value: %v", err)
+		}
+	}
+}
+
+// TestREADMEShowsTheDefaults: its settings are all of them, and what holds without a
+// file. Tables' names are filled in later: see Default.
+func TestREADMEShowsTheDefaults(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, found := strings.Cut(string(text), "```yaml\n")
+	block, _, end := strings.Cut(block, "```\n")
+	if !found || !end {
+		t.Fatal("README has no settings")
+	}
+	c, _, err := Load(write(t, block), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Tables == (Tables{}) {
+		t.Error("README shows no tables")
+	}
+	c.Tables = Tables{}
+	if want := Default(); c != want {
+		t.Errorf("README shows\n%+v\nand the defaults are\n%+v", c, want)
+	}
+	for _, section := range []any{Config{}, Postgres{}, NATS{}, Stream{}, Watch{}, Alarm{}, Statuses{}, WaysBack{}} {
+		for name := range strings.SplitSeq(keys(reflect.TypeOf(section)), ", ") {
+			if !strings.Contains(block, name) {
+				t.Errorf("README lacks %s", name)
+			}
 		}
 	}
 }

@@ -24,10 +24,14 @@ type Result struct {
 	// Explained counts what looks like a failure in the tables and is none; it was
 	// reported as info.
 	Explained map[string]int `json:"explained"`
+	// Untrue counts what was reported as info and is not so: nobody was called for it.
+	Untrue int `json:"untrue"`
 
-	// MissedWhat, FalseWhat and Differences say what went wrong, if anything did.
+	// MissedWhat, FalseWhat, UntrueWhat and Differences say what went wrong, if
+	// anything did.
 	MissedWhat  []peerquest.Expectation `json:"-"`
-	FalseWhat   []peerquest.Finding     `json:"-"`
+	FalseWhat   []sighting              `json:"-"`
+	UntrueWhat  []sighting              `json:"-"`
 	Differences []string                `json:"-"`
 }
 
@@ -40,36 +44,51 @@ type Latency struct {
 }
 
 // Good reports whether all was found, nothing else was, and the state is right.
-func (r *Result) Good() bool { return r.Missed == 0 && r.FalseAlarms == 0 && r.StateMatches }
+func (r *Result) Good() bool {
+	return r.Missed == 0 && r.FalseAlarms == 0 && r.Untrue == 0 && r.StateMatches
+}
 
 // compare holds what was found against what is true.
 func compare(truth []peerquest.Expectation, found []sighting) *Result {
 	r := &Result{Injected: map[string]int{}, Opened: map[string]int{}, Explained: map[string]int{}}
 	var waits []time.Duration
-	var reported []peerquest.Finding
+	byKey := map[peerquest.Key][]sighting{}
 	for _, f := range found {
 		if f.Origin == drift.FromBaseline {
 			r.Baseline++
 			continue
 		}
 		waits = append(waits, f.at.Sub(f.Transaction.Time.Time()))
-		reported = append(reported, peerquest.Finding{
-			Key: keyOf(&f), Cause: string(f.Cause), Severity: f.Severity.String(), XID: f.Transaction.ID,
-		})
+		byKey[keyOf(&f)] = append(byKey[keyOf(&f)], f)
 		if f.Severity >= rule.Warning {
 			r.Opened[f.Rule.String()]++
 		} else {
 			r.Explained[f.Rule.String()]++
 		}
 	}
+	expected := map[peerquest.Key][]peerquest.Expectation{}
 	for _, e := range truth {
+		expected[e.Key()] = append(expected[e.Key()], e)
 		if e.Kind == peerquest.Injected {
 			r.Injected[e.Rule]++
 		}
+		if e.Kind != peerquest.Uncertain && !slices.ContainsFunc(byKey[e.Key()], func(f sighting) bool { return answers(&f, &e) }) {
+			r.MissedWhat = append(r.MissedWhat, e)
+		}
 	}
-	o := peerquest.Match(truth, reported)
-	r.MissedWhat, r.FalseWhat = append(o.Missed, o.WrongCause...), o.FalseAlarms
-	r.Missed, r.FalseAlarms, r.Detect = len(r.MissedWhat), len(r.FalseWhat), latency(waits)
+	for key, sightings := range byKey {
+		for _, f := range sightings {
+			justified := slices.ContainsFunc(expected[key], func(e peerquest.Expectation) bool { return answers(&f, &e) })
+			switch {
+			case justified:
+			case f.Severity >= rule.Warning:
+				r.FalseWhat = append(r.FalseWhat, f)
+			default:
+				r.UntrueWhat = append(r.UntrueWhat, f)
+			}
+		}
+	}
+	r.Missed, r.FalseAlarms, r.Untrue, r.Detect = len(r.MissedWhat), len(r.FalseWhat), len(r.UntrueWhat), latency(waits)
 	return r
 }
 
@@ -79,6 +98,15 @@ func keyOf(f *sighting) peerquest.Key {
 		key.UserID = *f.UserID
 	}
 	return key
+}
+
+// answers reports whether a finding is the one expected: begun by the same
+// transaction, for the same cause and mattering as much, as far as that is known.
+func answers(f *sighting, e *peerquest.Expectation) bool {
+	if e.XID != 0 && e.XID != f.Transaction.ID {
+		return false
+	}
+	return e.Cause == "" || e.Cause == string(f.Cause) && e.Severity == f.Severity.String()
 }
 
 func latency(waits []time.Duration) (l Latency) {

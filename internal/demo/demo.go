@@ -181,6 +181,13 @@ func (d *demo) run(ctx context.Context) (*Result, error) {
 	start := time.Now()
 	err := d.traffic(ctx, gctx)
 	took := time.Since(start)
+	var differences []string
+	if err == nil {
+		list, verified := d.differences(gctx)
+		if gctx.Err() == nil { // else the program's own error says why
+			differences, err = list, verified
+		}
+	}
 	stop()
 	if ended := group.Wait(); err == nil && !errors.Is(ended, context.Canceled) {
 		err = ended
@@ -192,10 +199,6 @@ func (d *demo) run(ctx context.Context) (*Result, error) {
 	result := compare(d.sim.Truth(), d.seen.all())
 	result.Duration = took.Seconds()
 	result.Transactions, result.Changes = d.sim.Transactions(), d.sim.Changes()
-	differences, err := d.differences(context.WithoutCancel(ctx))
-	if err != nil {
-		return nil, err
-	}
 	result.Differences, result.StateMatches = differences, len(differences) == 0
 	return result, nil
 }
@@ -259,7 +262,16 @@ func (d *demo) until(running context.Context, otherwise string, holds func() boo
 }
 
 // differences compares the checker's state with the tables.
-func (d *demo) differences(ctx context.Context) ([]string, error) {
-	const shown = 10
-	return d.app.Differences(ctx, shown)
+func (d *demo) differences(ctx context.Context) (list []string, err error) {
+	result, err := d.app.Verify(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range result.Mismatches {
+		list = append(list, m.String())
+	}
+	for _, id := range result.UndecidedIDs {
+		list = append(list, fmt.Sprintf("quest %d could not be compared", id))
+	}
+	return list, nil
 }

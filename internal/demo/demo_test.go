@@ -104,25 +104,31 @@ func sighted(which rule.Rule, severity rule.Severity, cause rule.Cause, quest in
 
 // The comparison itself must be able to fail.
 func TestCompare(t *testing.T) {
-	expected := peerquest.Expectation{Rule: "unassigned", QuestID: 7, Cause: "assignment_lost", XID: 9, Kind: peerquest.Injected}
+	expected := peerquest.Expectation{Rule: "unassigned", QuestID: 7, Cause: "assignment_lost", Severity: "warning", XID: 9, Kind: peerquest.Injected}
+	left := peerquest.Expectation{Rule: "assignee_not_participant", QuestID: 7, Cause: "assignee_left", Severity: "info", XID: 9, Kind: peerquest.Legit}
 	right := sighted(rule.Unassigned, rule.Warning, rule.AssignmentLost, 7, 9)
 	for name, test := range map[string]struct {
-		truth         []peerquest.Expectation
-		found         []sighting
-		missed, false int
+		truth                 []peerquest.Expectation
+		found                 []sighting
+		missed, false, untrue int
 	}{
-		"found":             {[]peerquest.Expectation{expected}, []sighting{right}, 0, 0},
-		"missed":            {[]peerquest.Expectation{expected}, nil, 1, 0},
-		"out of thin air":   {nil, []sighting{right}, 0, 1},
-		"other transaction": {[]peerquest.Expectation{expected}, []sighting{sighted(rule.Unassigned, rule.Warning, rule.AssignmentLost, 7, 8)}, 1, 1},
-		"other cause":       {[]peerquest.Expectation{expected}, []sighting{sighted(rule.Unassigned, rule.Info, rule.Released, 7, 9)}, 1, 0},
-		"other quest":       {[]peerquest.Expectation{expected}, []sighting{sighted(rule.Unassigned, rule.Warning, rule.AssignmentLost, 8, 9)}, 1, 1},
-		"info alone":        {nil, []sighting{sighted(rule.MissingParticipant, rule.Info, rule.Departed, 7, 9)}, 0, 0},
+		"found":             {[]peerquest.Expectation{expected}, []sighting{right}, 0, 0, 0},
+		"missed":            {[]peerquest.Expectation{expected}, nil, 1, 0, 0},
+		"out of thin air":   {nil, []sighting{right}, 0, 1, 0},
+		"other transaction": {[]peerquest.Expectation{expected}, []sighting{sighted(rule.Unassigned, rule.Warning, rule.AssignmentLost, 7, 8)}, 1, 1, 0},
+		"other cause":       {[]peerquest.Expectation{expected}, []sighting{sighted(rule.Unassigned, rule.Info, rule.Released, 7, 9)}, 1, 0, 1},
+		"other quest":       {[]peerquest.Expectation{expected}, []sighting{sighted(rule.Unassigned, rule.Warning, rule.AssignmentLost, 8, 9)}, 1, 1, 0},
+		"other severity":    {[]peerquest.Expectation{expected}, []sighting{sighted(rule.Unassigned, rule.Info, rule.AssignmentLost, 7, 9)}, 1, 0, 1},
+		"left":              {[]peerquest.Expectation{left}, []sighting{sighted(rule.AssigneeNotParticipant, rule.Info, rule.AssigneeLeft, 7, 9)}, 0, 0, 0},
+		"left, not told":    {[]peerquest.Expectation{left}, nil, 1, 0, 0},
+		"left, an alarm":    {[]peerquest.Expectation{left}, []sighting{sighted(rule.AssigneeNotParticipant, rule.Warning, rule.AssigneeLeft, 7, 9)}, 1, 1, 0},
+		"info alone":        {nil, []sighting{sighted(rule.MissingParticipant, rule.Info, rule.Departed, 7, 9)}, 0, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := compare(test.truth, test.found)
-			if r.Missed != test.missed || r.FalseAlarms != test.false {
-				t.Errorf("missed %d, false alarms %d; want %d and %d", r.Missed, r.FalseAlarms, test.missed, test.false)
+			if r.Missed != test.missed || r.FalseAlarms != test.false || r.Untrue != test.untrue {
+				t.Errorf("missed %d, false alarms %d, untrue %d; want %d, %d and %d",
+					r.Missed, r.FalseAlarms, r.Untrue, test.missed, test.false, test.untrue)
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/peerquest/questwatch/internal/drift"
+	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/rule"
 )
 
@@ -143,7 +144,7 @@ func (v *view) line(ctx context.Context, f *sighting) string {
 	case f.resolved && f.ResolvedBy != nil:
 		from = fmt.Sprintf("by xid %d", f.ResolvedBy.ID)
 	}
-	return fmt.Sprintf("%s %s %-22s quest %d%s: %s (%s)", clock(when), v.paint(style, fmt.Sprintf("%-8s", word)),
+	return fmt.Sprintf("%s %s %-24s quest %d%s: %s (%s)", clock(when), v.paint(style, fmt.Sprintf("%-8s", word)),
 		f.Rule, f.QuestID, who, f.Cause, from)
 }
 
@@ -181,14 +182,20 @@ func (r *Result) Report(paint func(good bool, text string) string) string {
 	fmt.Fprintf(&b, "  (explained: looks like a failure in the tables and is none, such as a person who left)\n\n")
 	verdict(r.Missed == 0, fmt.Sprintf("%d missed", r.Missed))
 	verdict(r.FalseAlarms == 0, fmt.Sprintf("%d false alarms", r.FalseAlarms))
+	verdict(r.Untrue == 0, fmt.Sprintf("%d explanations that are not so", r.Untrue))
 	verdict(r.StateMatches, "the checker's state equals the database")
 	fmt.Fprintf(&b, "  a subscriber held the event after the commit: p50 %d ms, p99 %d ms, max %d ms (the grace of 3 s included)\n", r.Detect.P50, r.Detect.P99, r.Detect.Max)
 	for _, e := range r.MissedWhat {
 		fmt.Fprintf(&b, "  missed: %s quest %d user %s cause %s (%s), committed %s, xid %d\n", e.Rule, e.QuestID, e.UserID, e.Cause, e.Kind, e.CommittedAt.UTC().Format(time.RFC3339Nano), e.XID)
 	}
-	for _, f := range r.FalseWhat {
-		fmt.Fprintf(&b, "  false alarm: %s quest %d user %s cause %s, xid %d\n", f.Rule, f.QuestID, f.UserID, f.Cause, f.XID)
+	sighted := func(what string, all []sighting) {
+		for i := range all {
+			f := &all[i]
+			fmt.Fprintf(&b, "  %s: %s quest %d user %s cause %s, committed %s, xid %d\n", what, f.Rule, f.QuestID, keyOf(f).UserID, f.Cause, event.Stamp(f.Transaction.Time), f.Transaction.ID)
+		}
 	}
+	sighted("false alarm", r.FalseWhat)
+	sighted("not so", r.UntrueWhat)
 	for _, line := range r.Differences {
 		fmt.Fprintf(&b, "  differs: %s\n", line)
 	}

@@ -115,6 +115,9 @@ func (t *Tracker) Judge(dst []Transition, id int64, q *quest.Quest, violations [
 	for _, e := range known {
 		i, still := now.find(e.about())
 		switch {
+		case !still && e.Violation.Rule == rule.DanglingReference:
+			dst = e.end(dst, at, where, Healed) // without the quest too: nothing refers to it any more
+			continue
 		case !still:
 			dst = e.end(dst, at, where, fulfilled)
 			continue

@@ -6,10 +6,13 @@
 // harmless. It carries ids, never people's names. Its Position says after which
 // message of the CDC stream it was due, and which of that message's events it is.
 //
-// Two kinds are otherwise: stream.stalled and stream.recovered say what the program
-// itself met with. They have no Position, their time is that of our own clock, and
-// what happened while JetStream was away is told after it, with the time at which
-// it began. Each stalled has its recovered, of the same reason and the same
+// Three kinds are otherwise, and say what the program itself met with. They have no
+// Position, and their time is that of our own clock. audit.mismatch says that the
+// checker's state is not what the database holds: one event for each of the first
+// quests that differ (third token: state), and one about all of them (summary).
+//
+// stream.stalled and stream.recovered are alarms. What happened while JetStream was
+// away is told after it, with the time at which it began. Each stalled has its recovered, of the same reason and the same
 // since_ms; where the process ended in between, the next one tells that, if what it
 // had to tell of the first was stored. The third token of the subject is the reason:
 //

@@ -51,6 +51,8 @@ type baseline struct {
 	store  *Store
 	tables [change.Participant + 1]baselineTable
 	fn     func(int64, []change.Change) error
+	// where confines the rows by the column that has the quest's id; nil for all.
+	where func(key string) string
 	// The piece under construction: rows lie in bytes, ends says where they end.
 	bytes []byte
 	ends  []int
@@ -87,8 +89,12 @@ func (b *baseline) plan(ctx context.Context, sn *snapshot, e change.Entity, colu
 		t.formats = append(t.formats, 0)
 		selected = append(selected, "t."+quoteName(c.name))
 	}
-	t.query = fmt.Sprintf("SELECT %s FROM %s t ORDER BY t.%s, t.%s",
-		strings.Join(selected, ", "), quoteTable(b.store.cfg.Schema.Table(e)), quoteName(quest), quoteName(id))
+	where := ""
+	if b.where != nil {
+		where = " WHERE " + b.where(quest)
+	}
+	t.query = fmt.Sprintf("SELECT %s FROM %s t%s ORDER BY t.%s, t.%s",
+		strings.Join(selected, ", "), quoteTable(b.store.cfg.Schema.Table(e)), where, quoteName(quest), quoteName(id))
 	b.tables[e] = t
 	return nil
 }

@@ -151,21 +151,3 @@ func TestUnseenLeave(t *testing.T) {
 		}
 	}
 }
-
-func TestDiffer(t *testing.T) {
-	a, b := newState(), newState()
-	for _, s := range []*quest.State{a, b} {
-		if _, err := apply(s, change.Participant, change.Create, `{"id":1,"user_id":7,"status":"joined"}`); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if d := quest.Differ(a, b, 5); len(d) != 0 {
-		t.Errorf("the same states differ: %q", d)
-	}
-	if _, err := apply(b, change.Quest, change.Create, `{"id":1,"status":"open"}`); err != nil {
-		t.Fatal(err)
-	}
-	if d := quest.Differ(a, b, 5); len(d) != 1 {
-		t.Errorf("differences: %q", d)
-	}
-}

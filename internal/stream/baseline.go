@@ -25,6 +25,7 @@ func (s *session) rebase(ctx context.Context, p plan, last uint64, began func(st
 	if err := s.takeOver(ctx, p, last); err != nil {
 		return 0, err
 	}
+	s.wanted.Store(false) // this one does
 	began(baselining)
 	if p.gap != "" {
 		if err := s.gap(ctx, p, snap.LSN()); err != nil {

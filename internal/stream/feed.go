@@ -89,7 +89,8 @@ const fitEvery = 5 * time.Second
 
 // stayFit ends the session when the database no longer fits, when what it
 // publishes has changed, or when new connections lead to another server than the
-// stream's: the stream itself would say nothing of it.
+// stream's: the stream itself would say nothing of it. It does so too when somebody
+// wants a baseline.
 func (s *session) stayFit(ctx context.Context) error {
 	tick := time.NewTicker(fitEvery)
 	defer tick.Stop()
@@ -98,6 +99,9 @@ func (s *session) stayFit(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
+		}
+		if s.wanted.Load() {
+			return errRestate
 		}
 		slot, err := s.postgres.Slot(ctx)
 		switch {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -24,7 +25,8 @@ type Flow struct {
 	logger   *slog.Logger
 	marks    marks
 	flight   flight
-	epoch    uint64 // the one that this instance wrote last
+	epoch    uint64      // the one that this instance wrote last
+	wanted   atomic.Bool // a baseline
 
 	mu     sync.Mutex // Status is read while Run writes it
 	status Status
@@ -183,7 +185,7 @@ func (f *Flow) interrupted(err error, pauses *backoff.ExponentialBackOff) time.D
 func (f *Flow) session(ctx context.Context, active func(epoch uint64)) error {
 	s := &session{
 		config: f.config, postgres: f.postgres, clock: f.clock, cdc: f.cdc, notes: f.notes,
-		logger: f.logger, marks: &f.marks, flight: &f.flight,
+		logger: f.logger, marks: &f.marks, flight: &f.flight, wanted: &f.wanted,
 		stall: func(err error) {
 			if f.enter(stalled, err) {
 				f.logger.Warn("JetStream takes no messages; the log waits in Postgres", "err", err)
@@ -201,8 +203,26 @@ func (f *Flow) session(ctx context.Context, active func(epoch uint64)) error {
 		}
 		f.enter(state, nil)
 	})
-	if errors.Is(err, change.ErrUnreadable) {
+	switch {
+	case errors.Is(err, change.ErrUnreadable):
 		err = errors.Join(err, s.lost(ctx, "log_unreadable"))
+	case errors.Is(err, errRestate):
+		err = errors.Join(err, s.lost(ctx, ""))
 	}
 	return err
 }
+
+// errRestate ends a session that is to be followed by a baseline.
+var errRestate = errors.New("a new baseline is wanted")
+
+// Restate has a new baseline taken soon, as a difference: nothing is known to be
+// missing from the stream, and yet what it amounts to is not what the database
+// holds.
+func (f *Flow) Restate() { f.wanted.Store(true) }
+
+// hurryFor is for how long a wish for marks holds.
+const hurryFor = 2 * time.Second
+
+// Hurry has marks come as often as while something is suspected, for a moment:
+// somebody waits for one.
+func (f *Flow) Hurry() { f.marks.hurried.Store(time.Now().Add(hurryFor).UnixNano()) }

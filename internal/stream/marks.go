@@ -35,6 +35,7 @@ type marks struct {
 	every   time.Duration // how often they are due
 	read    change.LSN    // how far the server has read
 
+	hurried   atomic.Int64  // until when marks are wanted often, in Unix nanoseconds
 	heard     atomic.Uint64 // counts what comes through the slot
 	listened  uint64        // heard, as of lastHeard
 	lastHeard time.Time
@@ -194,10 +195,10 @@ func (t *ticker) runOnce(ctx context.Context, now time.Time) error {
 	return t.feed.Status(t.confirmed(now), pending)
 }
 
-// every is how often a mark is due: often while something may be suspected,
-// seldom afterwards.
+// every is how often a mark is due: often while something may be suspected or
+// somebody waits for one, seldom afterwards.
 func (t *ticker) every(now time.Time) time.Duration {
-	if now.Sub(t.lastStep()) < t.config.MarkFor {
+	if now.Sub(t.lastStep()) < t.config.MarkFor || now.UnixNano() < t.marks.hurried.Load() {
 		return t.config.MarkEvery
 	}
 	return t.config.IdleMarkEvery

@@ -2,7 +2,10 @@ package stream
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
@@ -49,6 +52,43 @@ func TestSilenceAndLag(t *testing.T) {
 	}
 }
 
+// Marks come often for a while after somebody asked, on an idle database too.
+func TestHurry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &Flow{}
+		idle := &ticker{config: &Config{MarkEvery: 1, MarkFor: time.Minute, IdleMarkEvery: 10}, marks: &f.marks, lastStep: func() time.Time { return time.Time{} }}
+		want := func(every time.Duration) {
+			t.Helper()
+			if got := idle.every(time.Now()); got != every {
+				t.Errorf("marks every %d, want %d", got, every)
+			}
+		}
+		want(10)
+		f.Hurry()
+		want(1)
+		time.Sleep(hurryFor)
+		want(10)
+	})
+}
+
+// A baseline that somebody wants ends the session, whatever the database is like,
+// and is not wanted any more when one is being taken.
+func TestRestate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &Flow{}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		s := &session{postgres: quiet{}, slot: Slot{Exists: true, Usable: true}, wanted: &f.wanted}
+		if err := s.stayFit(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("a database that fits: %v", err)
+		}
+		f.Restate()
+		if err := s.stayFit(t.Context()); !errors.Is(err, errRestate) {
+			t.Fatalf("with a baseline wanted: %v", err)
+		}
+	})
+}
+
 // quiet is the other sides of a session that only opens.
 type quiet struct {
 	Postgres
@@ -66,7 +106,7 @@ type clockAt Reading
 // A writer that was stopped for a while has a reading from before: others have
 // marked later times since.
 func TestSessionTakesItsOwnReadings(t *testing.T) {
-	s := &session{postgres: quiet{}, notes: quiet{}, clock: clockAt{LSN: 500}, cdc: &memory{}, marks: &marks{}, flight: &flight{}}
+	s := &session{postgres: quiet{}, notes: quiet{}, clock: clockAt{LSN: 500}, cdc: &memory{}, marks: &marks{}, flight: &flight{}, wanted: &atomic.Bool{}}
 	s.marks.offer(Reading{At: 1, LSN: 100}, time.Unix(0, 0), time.Second)
 	if _, err := s.open(t.Context()); err != nil {
 		t.Fatal(err)

@@ -28,6 +28,7 @@ type session struct {
 	// stall tells that the session waits for JetStream, and why; held is then true.
 	stall   func(error)
 	held    atomic.Bool
+	wanted  *atomic.Bool // a baseline
 	tail    tail
 	note    Note
 	slot    Slot // as the session began
@@ -129,6 +130,9 @@ func (s *session) open(ctx context.Context) (plan, error) {
 	s.nextXID = reading.NextXID
 	s.writer = s.flight.of(s.cdc.Writer(s.tail.last))
 	p := decide(&s.tail, slot, s.note, s.history, reading.LSN)
+	if p.gap == "" && s.wanted.Load() {
+		p.baseline = "mismatch"
+	}
 	s.confirmer = &confirmer{lag: s.config.ConfirmLag, notBefore: time.Now().Add(s.config.TailLag)}
 	if p.from != 0 {
 		s.confirmer.confirmed = slot.Confirmed

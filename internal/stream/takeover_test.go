@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 
 	"github.com/peerquest/questwatch/internal/change"
@@ -71,8 +72,10 @@ func rebased(t *testing.T, m *memory, b *bench, slot Slot, history []Switch) boo
 	if err != nil {
 		t.Fatal(err)
 	}
+	wanted := &atomic.Bool{}
+	wanted.Store(true)
 	s := &session{
-		config: testConfig(Config{}), postgres: b, clock: benchClock{b}, cdc: m, notes: benchNotes{b}, writer: m, marks: &marks{},
+		config: testConfig(Config{}), postgres: b, clock: benchClock{b}, cdc: m, notes: benchNotes{b}, writer: m, marks: &marks{}, wanted: wanted,
 		confirmer: &confirmer{}, tail: tail, note: b.note, slot: slot, history: history, logger: slog.New(slog.DiscardHandler),
 	}
 	p := decide(&s.tail, slot, s.note, history, 1000)
@@ -82,6 +85,9 @@ func rebased(t *testing.T, m *memory, b *bench, slot Slot, history []Switch) boo
 	_, err = s.rebase(t.Context(), p, 0, func(string) {})
 	if err != nil && !errors.Is(err, errClock) {
 		t.Fatal(err)
+	}
+	if err == nil && wanted.Load() {
+		t.Error("a baseline was taken, and is wanted still")
 	}
 	return err == nil
 }

@@ -39,8 +39,13 @@ type Checker struct {
 	// blind is true from when a column that a rule needs is gone or retyped until the
 	// next baseline: the rows in between cannot be understood.
 	blind bool
-	// reading is true between the two ends of a baseline.
-	reading bool
+	// reading is true between the two ends of a baseline; baselines counts those that
+	// have ended.
+	reading   bool
+	baselines int
+	// passed and recent say which of the database's transactions the state holds.
+	passed change.LSN
+	recent quest.Recent
 	// large is the transaction that is being streamed as it comes.
 	large large
 	// refused counts the application's reports that were not believed.
@@ -82,6 +87,16 @@ func (c *Checker) Writer() Writer { return c.writer }
 
 // Known reports whether the state rests on a whole baseline.
 func (c *Checker) Known() bool { return c.known }
+
+// Passed is a position of the database's log: the state holds everything that
+// committed below it.
+func (c *Checker) Passed() change.LSN { return c.passed }
+
+// Recent says which transactions touched which quests lately.
+func (c *Checker) Recent() *quest.Recent { return &c.recent }
+
+// Baselines counts the baselines that have replaced the state.
+func (c *Checker) Baselines() int { return c.baselines }
 
 // Open lists the open findings in a fixed order.
 func (c *Checker) Open() []drift.Finding { return c.tracker.Open() }
@@ -126,6 +141,10 @@ func (c *Checker) apply(seq change.Seq, s *change.Step) error {
 	q, err := c.state.Apply(s)
 	if err != nil {
 		return fmt.Errorf("%w: %w", change.ErrMalformed, err)
+	}
+	if !s.Source.Snapshot {
+		c.passed = s.Transaction.CommitLSN
+		c.recent.Touch(s.Transaction.ID, s.QuestID)
 	}
 	switch {
 	case s.Source.Snapshot || !c.known:
@@ -194,6 +213,7 @@ func (c *Checker) control(seq change.Seq, r *change.Control) error {
 	}
 	switch r.Kind {
 	case change.Progress:
+		c.passed = r.LSN
 		c.mark(seq, r.Time)
 	case change.BaselineBegin:
 		c.state.BeginBaseline()
@@ -236,6 +256,9 @@ func (c *Checker) baselined(seq change.Seq, r *change.Control) {
 	}
 	c.state.EndBaseline(!c.known)
 	c.known, c.reading, c.blind = true, false, false
+	c.baselines++
+	c.passed = r.LSN
+	c.recent.Forget()
 	c.large = large{}
 	c.judgeAll(drift.Where{
 		Epoch: r.Source.Epoch, Origin: drift.FromBaseline,
@@ -275,6 +298,9 @@ func (c *Checker) truncate(r *change.Control) error {
 			return fmt.Errorf("%w: truncate: %w", change.ErrMalformed, err)
 		}
 		c.state.Truncate(e)
+	}
+	if r.Transaction != nil {
+		c.recent.TouchAll(r.Transaction.ID)
 	}
 	c.large.emptied = true
 	return nil

@@ -26,7 +26,12 @@ type Flow struct {
 	findings Findings
 	teller   *teller
 	logger   *slog.Logger
-	checker  *Checker
+
+	// turn is held while the checker takes a message, and by whoever else looks at
+	// its state: the state has a lock neither for its writer nor for its readers.
+	turn    sync.Mutex
+	checker *Checker
+	runs    int // checkers so far
 
 	mu     sync.Mutex // Status is read while Run writes it
 	status Status
@@ -66,6 +71,28 @@ func (f *Flow) Status() Status {
 
 // Checker is the last run's checker, for use after Run has returned.
 func (f *Flow) Checker() *Checker { return f.checker }
+
+// Look calls fn with the checker as it is between two messages, if there is one,
+// and how many there have been: each attempt to read the stream has its own. The
+// flow stands still meanwhile, and fn must be done in a few milliseconds.
+func (f *Flow) Look(fn func(c *Checker, run int) error) error {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	return fn(f.checker, f.runs)
+}
+
+// renew puts a new checker in place.
+func (f *Flow) renew() {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	f.checker, f.runs = NewChecker(f.rules), f.runs+1
+}
+
+func (f *Flow) take(r change.Record) ([]Found, error) {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	return f.checker.Take(r)
+}
 
 // ErrDeposed says that another instance writes the stream by now. It publishes
 // what there is to publish from its first record on.
@@ -120,7 +147,7 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 	if err != nil {
 		return fmt.Errorf("look at the stream: %w", err)
 	}
-	f.checker = NewChecker(f.rules)
+	f.renew()
 	caughtUp := last < first
 	f.note(func(s *Status) { s.CaughtUp, s.Open = caughtUp, nil })
 	if caughtUp {
@@ -130,7 +157,7 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 	}
 	var wait paused
 	return f.cdc.Consume(ctx, max(first, 1), func(r change.Record) error {
-		found, err := f.checker.Take(r)
+		found, err := f.take(r)
 		if err != nil {
 			return err
 		}

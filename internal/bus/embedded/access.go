@@ -27,8 +27,11 @@ var readerMayPublish = []string{
 	"$JS.FC.>",
 }
 
-// readerMayNotSubscribe hides other clients' requests and the owner's replies.
+// readerMayNotSubscribe hides other clients' requests and the owner's replies. Nor
+// may a reader take requests to the program in its place, or see them.
 var readerMayNotSubscribe = []string{
+	"*.control.>",
+	"$SRV.>",
 	"$JS.API.>",
 	"$JS.ACK.>",
 	"$JS.FC.>",

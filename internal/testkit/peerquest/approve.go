@@ -128,6 +128,30 @@ func (w *worker) duplicate(ctx context.Context, q *live) error {
 	return q.run(ctx, apart, r)
 }
 
+// handToStranger assigns the quest to somebody who does not take part.
+func (w *worker) handToStranger(ctx context.Context, q *live) error {
+	user, ok := w.stranger(q)
+	if !ok {
+		return nil
+	}
+	r := newRequest(q.rows)
+	r.saveQuest(func(q *questRow) { q.assignedTo = ptr(user) })
+	return q.run(ctx, apart, r)
+}
+
+// dropAlone writes of a kick the participant only, completeAlone of a completion the quest only.
+func (w *worker) dropAlone(ctx context.Context, q *live) error {
+	r := newRequest(q.rows)
+	r.savePart(w.pickApproved(q).id, dropped)
+	return q.run(ctx, apart, r)
+}
+
+func (w *worker) completeAlone(ctx context.Context, q *live) error {
+	r := newRequest(q.rows)
+	r.saveQuest(func(q *questRow) { q.status, q.completedAt = completed, ptr(now()) })
+	return q.run(ctx, apart, r)
+}
+
 // approveAfterKick goes the way on which the status stays open: kicked, applied again, approved again.
 func (w *worker) approveAfterKick(ctx context.Context, q *live) error {
 	user := w.pickApproved(q).user

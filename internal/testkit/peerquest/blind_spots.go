@@ -28,35 +28,10 @@ func (w *worker) goBack(ctx context.Context, q *live) error {
 	return q.run(ctx, apart, r)
 }
 
-// assignStranger assigns the quest to somebody who does not take part.
-func (w *worker) assignStranger(ctx context.Context, q *live) error {
-	user, ok := w.stranger(q)
-	if !ok {
-		return nil
-	}
-	r := newRequest(q.rows)
-	r.saveQuest(func(q *questRow) { q.assignedTo = ptr(user) })
-	return q.run(ctx, apart, r)
-}
-
-// dropOut drops a participant and forgets the application.
-func (w *worker) dropOut(ctx context.Context, q *live) error {
-	r := newRequest(q.rows)
-	r.savePart(w.pickApproved(q).id, dropped)
-	return q.run(ctx, apart, r)
-}
-
 // abandon is the last one's departure of which the quest is not told.
 func (w *worker) abandon(ctx context.Context, q *live) error {
 	r := newRequest(q.rows)
 	r.deletePart(w.pickApproved(q).id)
-	return q.run(ctx, apart, r)
-}
-
-// finish completes the quest and forgets who takes part.
-func (w *worker) finish(ctx context.Context, q *live) error {
-	r := newRequest(q.rows)
-	r.saveQuest(func(q *questRow) { q.status, q.completedAt = completed, ptr(now()) })
 	return q.run(ctx, apart, r)
 }
 

@@ -12,8 +12,9 @@ type Outcome struct {
 	Expected, Found int
 	// Missed were not found, WrongCause as something else.
 	Missed, WrongCause []Expectation
-	// FalseAlarms are at warning or above, and nothing justifies them.
-	FalseAlarms []Finding
+	// FalseAlarms are at warning or above, and nothing justifies them; nor does anything Untrue, at which nobody is
+	// called.
+	FalseAlarms, Untrue []Finding
 }
 
 // Match holds what was found against what is true.
@@ -43,14 +44,15 @@ func Match(truth []Expectation, found []Finding) (o Outcome) {
 		}
 	}
 	for _, f := range found {
-		if f.Severity == "info" {
-			continue
-		}
 		justified := false
 		for _, e := range expected[f.Key] {
 			justified = justified || f.began(&e) && f.explains(&e)
 		}
-		if !justified {
+		switch {
+		case justified:
+		case f.Severity == "info":
+			o.Untrue = append(o.Untrue, f)
+		default:
 			o.FalseAlarms = append(o.FalseAlarms, f)
 		}
 	}
@@ -60,4 +62,6 @@ func Match(truth []Expectation, found []Finding) (o Outcome) {
 // began reports whether the finding names the transaction that began what is expected, as far as that is known.
 func (f *Finding) began(e *Expectation) bool { return e.XID == 0 || e.XID == f.XID }
 
-func (f *Finding) explains(e *Expectation) bool { return e.Cause == "" || e.Cause == f.Cause }
+func (f *Finding) explains(e *Expectation) bool {
+	return e.Cause == "" || e.Cause == f.Cause && e.Severity == f.Severity
+}

@@ -21,6 +21,7 @@ const (
 	kicked   = "kicked"
 
 	joined  = "joined"
+	working = "in_progress"
 	dropped = "dropped"
 )
 

@@ -8,12 +8,11 @@ import (
 
 // The rules, by the names that the checker reports.
 const (
-	MissingParticipant   = "missing_participant"
-	OrphanParticipant    = "orphan_participant"
-	OpenWithParticipants = "open_with_participants"
-	Unassigned           = "unassigned"
-	DuplicateParticipant = "duplicate_participant"
-
+	MissingParticipant     = "missing_participant"
+	OrphanParticipant      = "orphan_participant"
+	OpenWithParticipants   = "open_with_participants"
+	Unassigned             = "unassigned"
+	DuplicateParticipant   = "duplicate_participant"
 	AssigneeNotParticipant = "assignee_not_participant"
 	IdleInProgress         = "idle_in_progress"
 	ApprovedButDropped     = "approved_but_dropped"
@@ -73,7 +72,8 @@ type history struct {
 	revoked    map[string]bool // an approval was taken back since
 	direct     map[int64]bool  // participants inserted without any application
 	released   bool
-	left       bool // the assignee took part and does not any more
+	left       bool // the assignee took part, and does not any more
+	handed     bool // somebody assigned the quest to its assignee
 	approvals  map[int64]approval
 }
 
@@ -114,21 +114,27 @@ func (h *history) observe(before, after *state) {
 			h.direct[p.id] = !after.applied(p.user)
 		}
 	}
-	was, is := before.quest.assignedTo, after.quest.assignedTo
-	if is != nil {
+	h.assignee(before, after)
+	if after.quest.assignedTo != nil {
 		h.released = false
-	} else if was != nil && len(after.active()) > 0 {
+	} else if before.quest.assignedTo != nil && len(after.active()) > 0 {
 		h.released = true
 	}
+}
+
+func (h *history) assignee(before, after *state) {
+	was, is := before.quest.assignedTo, after.quest.assignedTo
 	switch {
-	case is == nil || was == nil || *is != *was || after.takesPart(*is):
+	case is == nil || was == nil || *was != *is:
+		h.left, h.handed = false, is != nil
+	case after.takesPart(*is):
 		h.left = false
-	case before.takesPart(*was):
+	case before.takesPart(*is):
 		h.left = true
 	}
 }
 
-// judge is the naive reading of the rules: what is wrong, and why.
+// judge is the naive reading of the ten rules: what is wrong, and why.
 func judge(s *state, h *history) map[Key]string {
 	found := map[Key]string{}
 	id := s.quest.id
@@ -179,27 +185,32 @@ func judge(s *state, h *history) map[Key]string {
 	return found
 }
 
-// judgeBlindSpots adds what the original audit did not look for.
+// judgeBlindSpots reads the rules that the original audit did not know.
 func judgeBlindSpots(s *state, h *history, found map[Key]string) {
 	id := s.quest.id
+	if to := s.quest.assignedTo; to != nil && !s.takesPart(*to) {
+		cause := "unknown"
+		switch {
+		case h.left:
+			cause = "assignee_left"
+		case h.handed:
+			cause = "never_joined"
+		case s.partOf(*to) != nil:
+			cause = "assignee_left"
+		}
+		found[Key{AssigneeNotParticipant, id, *to}] = cause
+	}
+	if s.quest.status == inProgress && len(s.active()) == 0 {
+		found[Key{IdleInProgress, id, ""}] = "idle"
+	}
 	for _, a := range s.apps {
 		if a.status == approved && s.partOf(a.applicant) != nil && !s.takesPart(a.applicant) {
 			found[Key{ApprovedButDropped, id, a.applicant}] = "dropped_out"
 		}
 	}
 	for _, p := range s.parts {
-		if s.quest.status == completed && p.status == joined {
+		if s.quest.status == completed && (p.status == joined || p.status == working) {
 			found[Key{ActiveAfterCompletion, id, ""}] = "unfinished"
-		}
-	}
-	if s.quest.status == inProgress && len(s.active()) == 0 {
-		found[Key{IdleInProgress, id, ""}] = "idle"
-	}
-	if u := s.quest.assignedTo; u != nil && !s.takesPart(*u) {
-		// Whoever is assigned was seen being assigned: the quest is younger than the stream.
-		found[Key{AssigneeNotParticipant, id, *u}] = "never_joined"
-		if h.left {
-			found[Key{AssigneeNotParticipant, id, *u}] = "assignee_left"
 		}
 	}
 }

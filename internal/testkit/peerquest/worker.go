@@ -152,12 +152,12 @@ func (w *worker) chooseFault(s *state) operation {
 		{approved > 0, w.removeEndpoint},
 		{approved > 0, w.undo},
 		{approved > 0 && w.sim.duplicates, w.duplicate},
-		{approved > 0 && len(s.active()) > 1, w.dropOut},
+		{approved > 0, w.dropAlone},
 		{alone, w.approveAfterKick},
 		{assigned && alone, w.abandon},
 		{assigned, w.goBack},
-		{assigned, w.assignStranger},
-		{assigned && approved > 0, w.finish},
+		{assigned, w.handToStranger},
+		{assigned && approved > 0, w.completeAlone},
 		{w.sim.unchecked && len(s.apps) > 0, w.dangle},
 	}
 	rarest := -1
