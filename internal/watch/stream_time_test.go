@@ -37,6 +37,7 @@ func (l *timeline) at(ms change.Millis) *timeline {
 func (l *timeline) approve(user string) {
 	l.commit(l.setPair(1, change.Application, user, "approved", false))
 }
+
 func (l *timeline) join(user string) {
 	l.commit(l.setPair(1, change.Participant, user, "joined", false))
 }
