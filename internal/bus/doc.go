@@ -71,18 +71,18 @@
 // stream's duplicate window (ten minutes). PublishEvents keeps the order of
 // its events, among which those of others may come.
 //
+// # Requests
+//
+// Serve answers requests to this instance (package micro of nats.go: discovery and
+// statistics come with it), Ask makes them from another process. An answer may come
+// in parts, so that long work shows signs of life.
+//
 // # Objects
 //
 // An object counts from the moment at which all of it is stored, and what is read of
 // one is checked at its end. Neither side keeps an object in memory, whatever its
 // size, and no more than a megabyte of one is under way. Another client can copy
 // chunks into the store as it can events: an object that it spoils is damaged.
-//
-// # Requests
-//
-// Serve answers requests to this instance (package micro of nats.go: discovery and
-// statistics come with it), Ask makes them from another process. An answer may come
-// in parts, so that long work shows signs of life.
 //
 // # Failure and shutdown
 //

@@ -78,11 +78,11 @@ type Watch struct {
 	Enabled bool `yaml:"enabled"`
 	// Deleted judges soft-deleted quests too.
 	Deleted bool `yaml:"deleted"`
-	// CheckpointEvery is how often the checker's state is stored; 0 for never.
-	CheckpointEvery time.Duration `yaml:"checkpoint_every"`
 	// VerifyEvery is the time between comparisons of the state with the database; 0 is
 	// never.
 	VerifyEvery time.Duration `yaml:"verify_every"`
+	// CheckpointEvery is how often the checker's state is stored; 0 for never.
+	CheckpointEvery time.Duration `yaml:"checkpoint_every"`
 }
 
 // Alarm is where alarms begin.

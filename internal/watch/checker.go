@@ -43,11 +43,11 @@ type Checker struct {
 	// have ended.
 	reading   bool
 	baselines int
+	// inside is true in the middle of a transaction.
+	inside bool
 	// passed and recent say which of the database's transactions the state holds.
 	passed change.LSN
 	recent quest.Recent
-	// inside is true in the middle of a transaction.
-	inside bool
 	// large is the transaction that is being streamed as it comes.
 	large large
 	// refused counts the application's reports that were not believed.

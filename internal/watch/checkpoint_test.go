@@ -47,9 +47,9 @@ func readCheckpoint(data []byte) (*watch.Checker, error) {
 	return p.Checker(testRules())
 }
 
-// betweenTransactions reports for each message whether the reader stands between two
+// betweens reports for each message whether the reader stands between two
 // transactions behind it, and outside of any baseline.
-func betweenTransactions(t fataler, records []change.Record) (all []bool) {
+func betweens(t fataler, records []change.Record) (all []bool) {
 	var d change.Decoder
 	baseline, inside := false, false
 	for _, r := range records {
@@ -100,7 +100,7 @@ func TestCheckpointsOfWholeStreams(t *testing.T) {
 // readCut reads a stream with checkpoints behind every so many messages.
 func readCut(t *rapid.T, records []change.Record, every int) (events []string) {
 	uncut, cut := watch.NewChecker(testRules()), watch.NewChecker(testRules())
-	allowed := betweenTransactions(t, records)
+	allowed := betweens(t, records)
 	for i, r := range records {
 		found := took(t, cut, r)
 		for j := range found {
@@ -238,8 +238,8 @@ func TestDepends(t *testing.T) {
 // What a checker knows is in its checkpoint. Whoever adds a field adds it there, and
 // raises the version, or here because it need not be.
 func TestCheckpointKnowsAllFields(t *testing.T) {
-	checkFields(t, watch.Checker{}, "rules state tracker decoder step seen writer known blind reading baselines passed recent "+
-		"inside large refused violations turns transitions found")
+	checkFields(t, watch.Checker{}, "rules state tracker decoder step seen writer known blind reading baselines inside passed recent "+
+		"large refused violations turns transitions found")
 	// Reading, inside and large: not then. Rules: given. Baselines, recent and refused: since the start. The rest is
 	// scratch.
 	checkFields(t, watch.Writer{}, "Epoch Instance")

@@ -102,6 +102,13 @@ func (f *Flow) renew(c *Checker) {
 	f.checker, f.runs = c, f.runs+1
 }
 
+// snapshot is the checker's, where it has one to give.
+func (f *Flow) snapshot() (*Snapshot, bool) {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	return f.checker.Snapshot()
+}
+
 func (f *Flow) take(r change.Record) ([]Found, error) {
 	f.turn.Lock()
 	defer f.turn.Unlock()

@@ -123,9 +123,7 @@ func (k *keeper) take() {
 		return
 	}
 	start := time.Now()
-	k.flow.turn.Lock()
-	p, ok := c.Snapshot()
-	k.flow.turn.Unlock()
+	p, ok := k.flow.snapshot()
 	if !ok {
 		return
 	}
