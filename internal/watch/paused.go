@@ -41,3 +41,6 @@ func (p *paused) hold(ctx context.Context, cdc CDC, at change.Seq, found []Found
 	}
 	return found, nil
 }
+
+// holds reports whether something is held back.
+func (p *paused) holds() bool { return len(p.found) > 0 }
