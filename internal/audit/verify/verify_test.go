@@ -276,24 +276,26 @@ func TestBackground(t *testing.T) {
 			t.Helper()
 			time.Sleep(after)
 			synctest.Wait()
-			if w.moments != want {
-				t.Errorf("%d snapshots, want %d", w.moments, want)
-			}
+			w.with(func() {
+				if w.moments != want {
+					t.Errorf("%d snapshots, want %d", w.moments, want)
+				}
+			})
 		}
 		passes(5*time.Minute, 0)
 		passes(2*time.Minute, 1)
 		passes(50*time.Minute, 1)
 		passes(10*time.Minute, 2)
-		w.view.Known = false
+		w.with(func() { w.view.Known = false })
 		passes(70*time.Minute, 2) // it fails, and is tried every minute
 		if s := v.Status(); !errors.Is(s.Err, errUnknown) || time.Since(s.At) > 2*time.Minute {
 			t.Errorf("%+v", s)
 		}
-		w.view.Known = true
+		w.with(func() { w.view.Known = true })
 		passes(2*time.Minute, 3)
-		w.put(30, "damaged")
+		w.with(func() { w.put(30, "damaged") })
 		passes(70*time.Minute, 9) // a snapshot each for the sums, the range, and what differs; and all again a minute later
-		w.put(30, "old")
+		w.with(func() { w.put(30, "old") })
 		passes(3*time.Hour, 12)
 		cancel()
 		if err := <-ended; !errors.Is(err, context.Canceled) {
