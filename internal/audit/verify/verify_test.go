@@ -186,6 +186,8 @@ func TestNotCompared(t *testing.T) {
 		"behind":           {func(w *world) { w.lsn = 2000; w.lists = func() { w.view.Passed = 1000 } }, errBehind, "0/3E8 after 1m0s"},
 		"a gap meanwhile":  {func(w *world) { w.lists = func() { w.view.Known = w.moments == 0 } }, errUnknown, ""},
 		"always replaced":  {func(w *world) { w.lists = func() { w.view.Generation.Run++ } }, errReplaced, ""},
+		"nothing streams":  {func(w *world) { w.stalled = true }, errStalled, ""},
+		"stalled later":    {func(w *world) { w.lists = func() { w.stalled = w.moments == 3 } }, errStalled, ""},
 		"no database":      {func(w *world) { w.lists = func() { panic(gone) } }, gone, ""},
 		"never a baseline": {func(w *world) { w.view.Recent.Forget(); w.view.Known = false }, errUnknown, ""},
 	} {

@@ -34,6 +34,7 @@ type world struct {
 	database  map[int64]string // titles, as those who see everything see them
 	published []event.Event
 	restated  int
+	stalled   bool
 	moments   int
 	read      int // quests
 	hurried   bool
@@ -208,6 +209,12 @@ func (w *world) Hurry() {
 		w.apply()
 	}
 	w.hurried, w.view.Passed = true, w.lsn
+}
+
+func (w *world) Streaming() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.stalled
 }
 
 func (w *world) Restate() {
