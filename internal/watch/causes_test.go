@@ -87,3 +87,38 @@ func TestMovedApprovalHasNotFailed(t *testing.T) {
 		wantOpened(t, s, n) // what is open goes on: the person left
 	}
 }
+
+// Who loads a backup into emptied tables approves nobody by that.
+func TestReloadedApprovalHasNotFailed(t *testing.T) {
+	s := left()
+	n := len(s.records)
+	tx := s.transaction()
+	end := tx.EndLSN
+	tx.EndLSN, tx.Message = 0, 1
+	emptying := tx
+	s.control(change.Control{Kind: change.Truncate, Transaction: &emptying, Entities: []string{"quest", "application", "participant"}})
+	for _, c := range s.quests[1].read(1) {
+		c.Op = change.Create
+		tx.Message++
+		s.step(tx, false, 1, []change.Change{c})
+	}
+	tx.Message, tx.EndLSN = tx.Message+1, end
+	s.control(change.Control{Kind: change.TxEnd, Transaction: &tx})
+	s.pass()
+	wantOpened(t, s, n, "missing_participant by unknown warning from baseline")
+}
+
+// What a baseline shows is told in its summary, and not once more as an approval that
+// failed, even where the stream saw it.
+func TestBaselineTellsOfNoSilentFailure(t *testing.T) {
+	s := newStory()
+	s.commit(s.setQuest(1, func(q *tables) { q.deleted = true }))
+	s.baseline()
+	s.commit(s.operate("fail", 1, "ann")...)
+	s.pass()
+	n := len(s.records)
+	s.setQuest(1, func(q *tables) { q.deleted = false }) // while the table was not published
+	s.baseline()
+	s.pass()
+	wantOpened(t, s, n, "missing_participant by approval_failed critical from baseline")
+}
