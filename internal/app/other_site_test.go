@@ -119,7 +119,6 @@ func TestAnotherSiteByConfigurationAlone(t *testing.T) {
 		t.Errorf("events are\n%s", strings.Join(got, "\n"))
 	}
 	golden(t, "other_site", normal(show(t, &c, r.found(t, "missing_participant", 1, false), true)))
-	r.halt(t)
 	r.verifyState(t)
 }
 

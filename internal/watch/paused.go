@@ -53,3 +53,6 @@ func (p *paused) keep(found []Found) {
 		p.found = append(p.found, f)
 	}
 }
+
+// holds reports whether something is held back.
+func (p *paused) holds() bool { return len(p.found) > 0 }

@@ -34,9 +34,14 @@ func (l *timeline) at(ms change.Millis) *timeline {
 }
 
 // The pieces of an approval, a transaction each.
-func (l *timeline) approve(user string) { l.commit(l.setPair(1, change.Application, user, "approved", false)) }
-func (l *timeline) join(user string)    { l.commit(l.setPair(1, change.Participant, user, "joined", false)) }
-func (l *timeline) take(user string)    { l.commit(l.assign(1, user, "in-progress")) }
+func (l *timeline) approve(user string) {
+	l.commit(l.setPair(1, change.Application, user, "approved", false))
+}
+
+func (l *timeline) join(user string) {
+	l.commit(l.setPair(1, change.Participant, user, "joined", false))
+}
+func (l *timeline) take(user string) { l.commit(l.assign(1, user, "in-progress")) }
 
 // told lists what is told of findings: behind which message, what, and when.
 func (l *timeline) told(t *testing.T) (all []string) {
@@ -70,7 +75,7 @@ func TestStreamTime(t *testing.T) {
 				l.at(ms + 2900).join("ann")
 				l.at(ms + 5700).take("ann")
 				l.at(ms + 5800).commit(append(l.removePair(1, change.Participant, "ann"), l.removePair(1, change.Application, "ann")...)...)
-				l.at(ms + 5900).commit(l.assign(1, "", "open"), l.setPair(1, change.Application, "ann", "pending", true))
+				l.at(ms+5900).commit(l.assign(1, "", "open"), l.setPair(1, change.Application, "ann", "pending", true))
 			}
 			l.at(60_000).mark(0)
 		}, nil},
