@@ -63,41 +63,52 @@ func (r *running) mismatches(t *testing.T) map[string]string {
 // State and database are compared over and over while the application works in
 // every way, and never differ.
 func TestStateIsVerifiedUnderLoad(t *testing.T) {
-	t.Parallel()
-	dsn := testkit.Database(t, testkit.LoadAudit001, testkit.DropUniqueParticipant)
-	exec1(t, dsn, manyQuests)
-	c := settings(t, dsn)
-	c.Stream.MaxRows = 40 // so that some transactions are streamed as they come
-	r := start(t, c, dsn)
-	r.ready(t)
-	tr := startTraffic(t, dsn, 3)
-	lasting, cancel := context.WithTimeout(t.Context(), 8*time.Second)
-	defer cancel()
+	for name, begin := range map[string]func(t *testing.T, dsn string) (end func()){"PeerQuest": startPeerQuest, "anything": func(t *testing.T, dsn string) func() {
+		return startTraffic(t, dsn, 4).stop
+	}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dsn := testkit.Database(t, testkit.LoadAudit001, testkit.DropUniqueParticipant)
+			exec1(t, dsn, manyQuests)
+			c := settings(t, dsn)
+			c.Stream.MaxRows = 40 // so that some transactions are streamed as they come
+			r := start(t, c, dsn)
+			r.ready(t)
+			end, unusual := begin(t, dsn), startUnusual(t, dsn)
+			passes, beyond, read := 0, 0, 0
+			for began := time.Now(); time.Since(began) < 6*time.Second || beyond == 0; {
+				result := r.compared(t)
+				if !result.Equal() {
+					t.Fatal(result)
+				}
+				passes, beyond, read = passes+1, beyond+result.Beyond, read+result.Differing
+			}
+			end()
+			unusual()
+			t.Logf("%d passes, %d quests beyond a snapshot, %d ranges read row by row", passes, beyond, read)
+			if events := r.mismatches(t); len(events) > 0 {
+				t.Errorf("events: %v", events)
+			}
+			r.verify(t)
+		})
+	}
+}
+
+// startPeerQuest simulates people until the function returned is called.
+func startPeerQuest(t *testing.T, dsn string) (end func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
 	sim := peerquest.New(peerquest.Config{DSN: dsn, Seed: 3, Workers: 4, AutocommitShare: 0.5, InjectShare: 0.1, PauseScale: 0.2, Grace: time.Second, Rate: 300})
-	simulated := make(chan error, 1)
-	go func() { simulated <- sim.Run(lasting) }()
-	unusual := startUnusual(t, dsn)
-	passes, beyond, read := 0, 0, 0
-	for lasting.Err() == nil {
-		result := r.compared(t)
-		if !result.Equal() {
-			t.Fatal(result)
+	ended := make(chan error, 1)
+	go func() { ended <- sim.Run(ctx) }()
+	return func() {
+		t.Helper()
+		cancel()
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+			t.Error(err)
 		}
-		passes, beyond, read = passes+1, beyond+result.Beyond, read+result.Differing
+		t.Logf("%d transactions", sim.Transactions())
 	}
-	if err := <-simulated; err != nil {
-		t.Error(err)
-	}
-	unusual()
-	tr.stop()
-	t.Logf("%d passes, %d quests beyond a snapshot, %d ranges read row by row, %d transactions", passes, beyond, read, sim.Transactions())
-	if passes < 3 || beyond == 0 || read == 0 {
-		t.Error("nothing was in the way")
-	}
-	if events := r.mismatches(t); len(events) > 0 {
-		t.Errorf("events: %v", events)
-	}
-	r.verify(t)
 }
 
 // startUnusual writes in the ways that are not the application's until the function

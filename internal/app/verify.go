@@ -15,13 +15,14 @@ import (
 	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/hint"
 	"github.com/peerquest/questwatch/internal/pgstore"
+	"github.com/peerquest/questwatch/internal/stream"
 	"github.com/peerquest/questwatch/internal/watch"
 )
 
 func (a *App) newVerifier(rules *watch.Rules) *verify.Verifier {
 	return verify.New(verify.Config{
 		Namespace: a.config.Namespace, Schema: rules.Schema, Statuses: rules.Statuses, Every: a.config.Watch.VerifyEvery,
-	}, statePort{a.watch}, a.stream, tablesPort{a.store}, toldPort{a.bus, a.config.Namespace}, a.logger)
+	}, statePort{a.watch}, streamPort{a.stream}, tablesPort{a.store}, toldPort{a.bus, a.config.Namespace}, a.logger)
 }
 
 // Verify compares the checker's state with the database, while Run runs.
@@ -147,6 +148,11 @@ func (p statePort) Look(fn func(*verify.View) error) error {
 		})
 	})
 }
+
+// streamPort is what fills the checker's state.
+type streamPort struct{ *stream.Flow }
+
+func (p streamPort) Streaming() bool { return p.Status().Streaming() }
 
 // tablesPort is the database that the state is of.
 type tablesPort struct{ store *pgstore.Store }

@@ -61,7 +61,7 @@ func BenchmarkVerify(b *testing.B) {
 	var stops []time.Duration
 	rules := Rules(&r.config)
 	v := verify.New(verify.Config{Namespace: "bench", Schema: rules.Schema, Statuses: rules.Statuses},
-		timedState{statePort{r.watch}, &stops}, r.stream, tablesPort{r.store}, toldPort{r.bus, "bench"}, r.logger)
+		timedState{statePort{r.watch}, &stops}, streamPort{r.stream}, tablesPort{r.store}, toldPort{r.bus, "bench"}, r.logger)
 	quests := 0
 	for b.Loop() {
 		result, err := v.Verify(b.Context(), func(verify.Progress) {})

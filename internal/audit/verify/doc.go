@@ -23,7 +23,10 @@
 // only whose sums differ. The checker stands still for a fraction of a millisecond a
 // snapshot, and copies a small part of its tables of quests when it first writes to it
 // after that. No snapshot is kept for more than a few seconds beyond the wait for
-// the checker. Memory is eight bytes a quest, those copies, and a bounded rest.
+// the checker. Memory is eight bytes a quest, those copies, and what a few hundred
+// quests take.
+//
+// While nothing streams, nothing is compared: the database may be another one by then.
 //
 // After a difference the state cannot be trusted: it is said in the log, in the
 // status and as events, and a new baseline is asked for, once, until a comparison

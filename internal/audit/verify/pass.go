@@ -33,6 +33,7 @@ var (
 	errUnknown  = errors.New("the checker's state is unknown: changes are missing, or no baseline has ended yet")
 	errBehind   = errors.New("the checker has not caught up")
 	errReplaced = errors.New("the checker's state was replaced meanwhile")
+	errStalled  = errors.New("changes do not flow from the database")
 )
 
 // pass is one comparison.
@@ -52,6 +53,9 @@ type pass struct {
 
 // run compares everything once.
 func (p *pass) run(ctx context.Context) error {
+	if !p.stream.Streaming() {
+		return errStalled
+	}
 	if err := p.begin(ctx); err != nil {
 		return err
 	}

@@ -36,6 +36,9 @@ type Generation struct{ Run, Baseline int }
 
 // Stream is what fills the state.
 type Stream interface {
+	// Streaming reports whether changes flow from the database. While they do not, it
+	// may have been replaced by another one.
+	Streaming() bool
 	// Hurry has the checker learn soon how far the stream has come.
 	Hurry()
 	// Restate asks for a new baseline.

@@ -187,6 +187,9 @@ func (v *Verifier) compare(ctx context.Context, gentle bool, tell func(Progress)
 	if errors.Is(err, errTruncated) {
 		p.result.Truncated, err = true, nil
 	}
+	if err == nil && p.result.Mismatched > 0 && !v.stream.Streaming() {
+		err = errStalled // what was compared may be another database than the stream's
+	}
 	p.result.Took = time.Since(began).Milliseconds()
 	if ctx.Err() != nil { // it says nothing
 		v.plan(p.result, ctx.Err())

@@ -186,6 +186,8 @@ func TestNotCompared(t *testing.T) {
 		"behind":           {func(w *world) { w.lsn = 2000; w.lists = func() { w.view.Passed = 1000 } }, errBehind, "0/3E8 after 1m0s"},
 		"a gap meanwhile":  {func(w *world) { w.lists = func() { w.view.Known = w.moments == 0 } }, errUnknown, ""},
 		"always replaced":  {func(w *world) { w.lists = func() { w.view.Generation.Run++ } }, errReplaced, ""},
+		"nothing streams":  {func(w *world) { w.stalled = true }, errStalled, ""},
+		"stalled later":    {func(w *world) { w.lists = func() { w.stalled = w.moments == 3 } }, errStalled, ""},
 		"no database":      {func(w *world) { w.lists = func() { panic(gone) } }, gone, ""},
 		"never a baseline": {func(w *world) { w.view.Recent.Forget(); w.view.Known = false }, errUnknown, ""},
 	} {
@@ -276,24 +278,26 @@ func TestBackground(t *testing.T) {
 			t.Helper()
 			time.Sleep(after)
 			synctest.Wait()
-			if w.moments != want {
-				t.Errorf("%d snapshots, want %d", w.moments, want)
-			}
+			w.with(func() {
+				if w.moments != want {
+					t.Errorf("%d snapshots, want %d", w.moments, want)
+				}
+			})
 		}
 		passes(5*time.Minute, 0)
 		passes(2*time.Minute, 1)
 		passes(50*time.Minute, 1)
 		passes(10*time.Minute, 2)
-		w.view.Known = false
+		w.with(func() { w.view.Known = false })
 		passes(70*time.Minute, 2) // it fails, and is tried every minute
 		if s := v.Status(); !errors.Is(s.Err, errUnknown) || time.Since(s.At) > 2*time.Minute {
 			t.Errorf("%+v", s)
 		}
-		w.view.Known = true
+		w.with(func() { w.view.Known = true })
 		passes(2*time.Minute, 3)
-		w.put(30, "damaged")
+		w.with(func() { w.put(30, "damaged") })
 		passes(70*time.Minute, 9) // a snapshot each for the sums, the range, and what differs; and all again a minute later
-		w.put(30, "old")
+		w.with(func() { w.put(30, "old") })
 		passes(3*time.Hour, 12)
 		cancel()
 		if err := <-ended; !errors.Is(err, context.Canceled) {

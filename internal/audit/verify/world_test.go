@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync"
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/event"
@@ -17,6 +18,7 @@ import (
 // it, it moves on a little: transactions begin, commit, come to the checker, and are
 // seen by others, in this order but for the last two, which come in any.
 type world struct {
+	mu      sync.Mutex // tests look at a world that goes on
 	rng     *rand.Rand
 	restful bool // nothing moves any more
 
@@ -32,6 +34,7 @@ type world struct {
 	database  map[int64]string // titles, as those who see everything see them
 	published []event.Event
 	restated  int
+	stalled   bool
 	moments   int
 	read      int // quests
 	hurried   bool
@@ -191,6 +194,8 @@ func (w *world) settle() {
 }
 
 func (w *world) Look(fn func(*View) error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.lists()
 	w.move()
 	w.view.Sequence++
@@ -198,19 +203,36 @@ func (w *world) Look(fn func(*View) error) error {
 }
 
 func (w *world) Hurry() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for w.applied < len(w.log) && !w.restful {
 		w.apply()
 	}
 	w.hurried, w.view.Passed = true, w.lsn
 }
-func (w *world) Restate() { w.restated++ }
+
+func (w *world) Streaming() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.stalled
+}
+
+func (w *world) Restate() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.restated++
+}
 
 func (w *world) Publish(_ context.Context, events []event.Event) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.published = append(w.published, events...)
 	return nil
 }
 
 func (w *world) NextXID(context.Context) (uint64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.ended = w.next
 	w.next++
 	return w.next, nil
@@ -223,6 +245,12 @@ type snapshot struct {
 }
 
 func (w *world) Moment(_ context.Context, fn func(At, Rows) error) error {
+	return fn(w.snapshot())
+}
+
+func (w *world) snapshot() (At, Rows) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.moments++
 	s := snapshot{w, maps.Clone(w.database)}
 	// The snapshot's end is behind the newest transaction that has ended for all: that
@@ -237,11 +265,11 @@ func (w *world) Moment(_ context.Context, fn func(At, Rows) error) error {
 	w.move()
 	at.LSN = w.lsn
 	w.move()
-	return fn(at, s)
+	return at, s
 }
 
 func (s snapshot) Digests(_ context.Context, starts []int64, last int64) ([]quest.Digest, error) {
-	s.world.move()
+	s.world.with(s.world.move)
 	digests := make([]quest.Digest, len(starts))
 	for id, title := range s.titles {
 		i, found := slices.BinarySearch(starts, id)
@@ -271,13 +299,22 @@ func (s snapshot) read(wanted func(int64) bool, fn func(int64, []change.Change) 
 		if !wanted(id) {
 			continue
 		}
-		s.world.move()
-		s.world.read++
+		s.world.with(func() {
+			s.world.move()
+			s.world.read++
+		})
 		if err := fn(id, []change.Change{{Op: change.Read, Entity: change.Quest, After: questRow(id, s.titles[id])}}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// with does something while the world stands still.
+func (w *world) with(do func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	do()
 }
 
 // verifier is one for the world.
