@@ -40,6 +40,9 @@ func RunState(ctx context.Context, o Options) (s *State, err error) {
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
 	s = &State{Quests: quests + 1, Rows: approvalRows*quests + 1, Rounds: o.Rounds}
+	if _, _, _, err := r.restart(ctx, true); err != nil { // the first checkpoint of all
+		return nil, err
+	}
 	var whole, from starts
 	var takes, pauses []float64
 	for round := range o.Rounds {

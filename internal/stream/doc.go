@@ -20,6 +20,12 @@
 // that was streamed is recognised by its timeline: the stream goes on if the new
 // server has all that is in it, and has the slot; else that is a gap too.
 //
+// Baselines: one is taken where changes are missing, where somebody finds that the
+// stream does not amount to the database (Restate), and where a reader needs one: with
+// Config.Asked a reader that can go on from something else than the stream's
+// beginning says with Need that it cannot, and the session ends for a baseline if the
+// stream has discarded the last one.
+//
 // Time: a progress record says that everything that committed before its time is
 // above it. It never stands inside a transaction.
 //

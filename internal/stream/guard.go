@@ -53,9 +53,11 @@ type Store struct {
 	Read              change.Seq
 	Reading, CaughtUp bool
 	// Checkpoint is the message behind which the newest checkpoint stands, and Taken is
-	// when that was stored; 0 where there is none.
+	// when that was stored; 0 where there is none. Since is how many bytes the checker has
+	// read behind it.
 	Checkpoint change.Seq
 	Taken      time.Time
+	Since      int64
 	// Oldest is when the first unread message was stored; zero when all are read.
 	Oldest time.Time
 	// Disk says that Free, in bytes, is known: what is left on the store's disk.

@@ -103,7 +103,11 @@ func unsaved(v *view) check {
 	if !v.storeKnown || !s.Reading || s.Checkpoint == 0 {
 		return c
 	}
-	return c.of(s.rest(s.Checkpoint, s.Taken, v.now))
+	r := s.rest(s.Checkpoint, s.Taken, v.now)
+	// What was read is known. To go by numbers of messages would be far out where few
+	// large ones are followed by many marks.
+	r.bytes = s.Since + s.rest(s.Read, s.Oldest, v.now).bytes
+	return c.of(r)
 }
 
 // of is the check with what it says of a part of the stream.

@@ -40,9 +40,11 @@ type Flow struct {
 
 // Status says how far a Flow has come.
 type Status struct {
-	// Read is the newest message taken; Known is as Checker.Known.
-	Read  change.Seq
-	Known bool
+	// Read is the newest message taken, ReadBytes what was read in this attempt; Known is
+	// as Checker.Known.
+	Read      change.Seq
+	ReadBytes int64
+	Known     bool
 	// CaughtUp says that the stream has been read up to where it ended at the start.
 	CaughtUp bool
 	// Now is stream time.
@@ -178,7 +180,7 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 	}
 	caughtUp := last < from
 	f.note(func(s *Status) {
-		s.Read, s.CaughtUp, s.Known, s.Now = from-1, caughtUp, f.checker.Known(), f.checker.Now()
+		s.Read, s.ReadBytes, s.CaughtUp, s.Known, s.Now = from-1, 0, caughtUp, f.checker.Known(), f.checker.Now()
 		s.Open = countOpen(f.checker.Open())
 	})
 	if caughtUp {
@@ -196,7 +198,7 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 		if self.deposed(f.checker.Writer()) {
 			return ErrDeposed
 		}
-		keep.found(found)
+		keep.found(&r, found)
 		if found, err = wait.hold(ctx, f.cdc, r.Seq, found); err != nil {
 			return err
 		}
@@ -209,7 +211,7 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 				return err
 			}
 		}
-		f.progress(r.Seq, caughtUp)
+		f.progress(r.Seq, keep.stand.read, caughtUp)
 		if !wait.holds() {
 			keep.after(r, caughtUp)
 		}
@@ -249,10 +251,10 @@ func (f *Flow) arrive(ctx context.Context, seq change.Seq) error {
 	return nil
 }
 
-func (f *Flow) progress(seq change.Seq, caughtUp bool) {
+func (f *Flow) progress(seq change.Seq, bytes int64, caughtUp bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.status.Read, f.status.CaughtUp, f.status.Err = seq, caughtUp, ""
+	f.status.Read, f.status.ReadBytes, f.status.CaughtUp, f.status.Err = seq, bytes, caughtUp, ""
 	f.status.Known, f.status.Now = f.checker.Known(), f.checker.Now()
 	if r := f.checker.Refused(); r.Reports != f.status.Refused.Reports {
 		f.status.Refused = r

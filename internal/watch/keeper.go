@@ -46,8 +46,10 @@ const (
 type CheckpointStatus struct {
 	Seq   change.Seq // 0 where there is none
 	Bytes int64
-	// Stored is when the message was, behind which it stands.
-	Stored time.Time
+	// Stored is when the message was, behind which it stands, and ReadBytes is as
+	// Status.ReadBytes was there.
+	Stored    time.Time
+	ReadBytes int64
 	// Took is how long it took to write, and Paused for how long that held up the
 	// checker; 0 for one that an earlier process wrote.
 	Took, Paused time.Duration
@@ -57,7 +59,7 @@ type CheckpointStatus struct {
 // reader's goroutine.
 type keeper struct {
 	flow    *Flow
-	save    func(p *Snapshot, r change.Record, events EventsMark, paused time.Duration)
+	save    func(p *Snapshot, s stand)
 	cancel  context.CancelFunc // of uploads, which outlive the reader for a moment
 	uploads sync.WaitGroup
 	busy    atomic.Bool // one is being written
@@ -65,29 +67,35 @@ type keeper struct {
 	none     bool      // there is none to go on from
 	taken    time.Time // the last one, or the beginning
 	messages int       // since then
-	bytes    int64     // since then, about
+	from     int64     // read by then
 	changed  bool      // since then
 	reading  bool      // a baseline
-	record   change.Record
-	settled  bool // all that is due behind record is published
-	events   EventsMark
+	stand    stand
+	settled  bool // all that is due there is published
+}
+
+// stand is where a checkpoint stands.
+type stand struct {
+	record change.Record
+	events EventsMark
+	read   int64         // bytes so far, about
+	paused time.Duration // the checker, in taking it
 }
 
 func (f *Flow) newKeeper(ctx context.Context, events EventsMark) *keeper {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	return &keeper{
-		flow: f, cancel: cancel, none: f.Status().Checkpoint.Seq == 0, taken: time.Now(), events: events,
-		save: func(p *Snapshot, r change.Record, events EventsMark, paused time.Duration) {
-			f.save(ctx, p, r, events, paused)
-		},
+		flow: f, cancel: cancel, none: f.Status().Checkpoint.Seq == 0, taken: time.Now(),
+		stand: stand{events: events}, save: func(p *Snapshot, s stand) { f.save(ctx, p, s) },
 	}
 }
 
-// found is told what is found, published now or long ago.
-func (k *keeper) found(found []Found) {
+// found is told what is found at a message, published now or long ago.
+func (k *keeper) found(r *change.Record, found []Found) {
 	k.settled = false
+	k.stand.read += int64(len(r.Subject)+len(r.Data)) + messageOverhead
 	if n := len(found); n > 0 {
-		k.events.Last, k.events.Some = found[n-1].Position, true
+		k.stand.events.Last, k.stand.events.Some = found[n-1].Position, true
 	}
 }
 
@@ -95,9 +103,8 @@ func (k *keeper) found(found []Found) {
 // first checkpoint of all is taken as soon as the end of the stream is reached.
 func (k *keeper) after(r change.Record, caughtUp bool) {
 	c := k.flow.checker
-	k.record, k.settled = r, true
+	k.stand.record, k.settled = r, true
 	k.messages++
-	k.bytes += int64(len(r.Subject)+len(r.Data)) + messageOverhead
 	k.changed = k.changed || !change.IsControl(r.Data)
 	baselined := k.reading && !c.reading
 	k.reading = c.reading
@@ -108,7 +115,7 @@ func (k *keeper) after(r change.Record, caughtUp bool) {
 
 func (k *keeper) due() bool {
 	every, bytes := k.flow.keeping.Every, k.flow.keeping.Bytes
-	if k.messages >= k.flow.keeping.Messages || bytes > 0 && k.bytes >= bytes {
+	if k.messages >= k.flow.keeping.Messages || bytes > 0 && k.stand.read-k.from >= bytes {
 		return true
 	}
 	since := time.Since(k.taken)
@@ -127,13 +134,13 @@ func (k *keeper) take() {
 	if !ok {
 		return
 	}
-	k.none, k.taken, k.messages, k.bytes, k.changed = false, start, 0, 0, false
-	paused := time.Since(start)
-	r, events := k.record, k.events
+	s := k.stand
+	s.paused = time.Since(start)
+	k.none, k.taken, k.messages, k.from, k.changed = false, start, 0, s.read, false
 	k.busy.Store(true)
 	k.uploads.Go(func() {
 		defer k.busy.Store(false)
-		k.save(p, r, events, paused)
+		k.save(p, s)
 	})
 }
 
@@ -155,17 +162,19 @@ func (k *keeper) end(last bool) {
 }
 
 // save writes a checkpoint. That it fails holds up nobody: the next start reads more.
-func (f *Flow) save(ctx context.Context, p *Snapshot, r change.Record, events EventsMark, paused time.Duration) {
+func (f *Flow) save(ctx context.Context, p *Snapshot, at stand) {
 	start := time.Now()
-	saved, anchor, err := f.write(ctx, p, r, events)
+	saved, anchor, err := f.write(ctx, p, at.record, at.events)
 	took := time.Since(start)
 	if saved.Name != "" {
 		f.note(func(s *Status) {
-			s.Checkpoint = CheckpointStatus{Seq: saved.Seq, Bytes: saved.Bytes, Stored: anchor.Stored, Took: took, Paused: paused}
+			s.Checkpoint = CheckpointStatus{
+				Seq: saved.Seq, Bytes: saved.Bytes, Stored: anchor.Stored, ReadBytes: at.read, Took: took, Paused: at.paused,
+			}
 		})
 	}
 	if err != nil {
-		attrs := []any{"seq", uint64(r.Seq), "err", err}
+		attrs := []any{"seq", uint64(at.record.Seq), "err", err}
 		if advice := hint.Of(err); advice != "" {
 			attrs = append(attrs, "advice", advice)
 		}
@@ -173,7 +182,7 @@ func (f *Flow) save(ctx context.Context, p *Snapshot, r change.Record, events Ev
 		return
 	}
 	f.logger.Info("checkpoint stored", "seq", uint64(saved.Seq), "quests", p.Quests(), "findings", p.findings.Len(), "bytes", saved.Bytes,
-		"took", took.Round(time.Millisecond).String(), "paused", paused.Round(time.Microsecond).String())
+		"took", took.Round(time.Millisecond).String(), "paused", at.paused.Round(time.Microsecond).String())
 }
 
 // write stores a checkpoint behind a message. The server is asked for the message:
