@@ -237,6 +237,14 @@ func (t *Tracker) Mark(dst []Transition, at change.Millis) []Transition {
 	return dst
 }
 
+// Missed forgets all suspicions: changes were lost, and nobody saw whether what was
+// violated before is what is violated now.
+func (t *Tracker) Missed() {
+	for _, id := range t.Quests() {
+		t.quests.put(id, slices.DeleteFunc(t.quests.own(id), func(e *entry) bool { return e.phase == suspected }))
+	}
+}
+
 // Baselined notes that a baseline was judged; its summary is due after the
 // longest grace.
 func (t *Tracker) Baselined(where Where, quests int) {

@@ -122,3 +122,28 @@ func TestBaselineTellsOfNoSilentFailure(t *testing.T) {
 	s.pass()
 	wantOpened(t, s, n, "missing_participant by approval_failed critical from baseline")
 }
+
+// What was under way when changes were lost may have ended: somebody else may be in the
+// middle of the same when the baseline comes.
+func TestNobodyIsSuspectedAcrossAGap(t *testing.T) {
+	s := newStory()
+	s.commit(s.assign(1, "", "open"))
+	s.baseline()
+	s.pass()
+	n := len(s.records)
+	approval := s.operate("approve", 1, "ann")
+	s.commit(approval[0])
+	s.commit(approval[1])
+	s.control(change.Control{Kind: change.Gap, From: s.lsn, To: s.lsn + 10, Reason: "slot_lost"})
+	s.clock += 100_000
+	s.operate("kick", 1, "ann")
+	s.setPair(1, change.Application, "bob", "approved", false)
+	s.setPair(1, change.Participant, "bob", "joined", false)
+	s.assign(1, "", "open")
+	s.baseline()
+	s.clock += 300
+	s.mark(0)
+	s.commit(s.assign(1, "bob", "in-progress"))
+	s.pass()
+	wantOpened(t, s, n)
+}
