@@ -81,6 +81,32 @@ func (q *Quest) HasParticipant(u User) bool {
 	return slices.ContainsFunc(q.Participants, func(p Participant) bool { return p.User == u })
 }
 
+// participants is HasParticipant, to be asked so many times while the rows stay as
+// they are. A quest of very many gets a set.
+func (q *Quest) participants(times int) participants {
+	if times*len(q.Participants) <= 4096 {
+		return participants{quest: q}
+	}
+	people := make(map[User]struct{}, len(q.Participants))
+	for i := range q.Participants {
+		people[q.Participants[i].User] = struct{}{}
+	}
+	return participants{people: people}
+}
+
+type participants struct {
+	quest  *Quest
+	people map[User]struct{} // where quest is nil
+}
+
+func (p *participants) have(u User) bool {
+	if p.quest != nil {
+		return p.quest.HasParticipant(u)
+	}
+	_, found := p.people[u]
+	return found
+}
+
 // HasApplication reports whether the person ever applied, as far as rows show.
 func (q *Quest) HasApplication(u User) bool {
 	return slices.ContainsFunc(q.Applications, func(a Application) bool { return a.User == u })
