@@ -129,7 +129,7 @@ func (t *Tracker) Judge(dst []Transition, id int64, q *quest.Quest, violations [
 		}
 		v, was := violations[i], &e.Violation
 		v.Cause, v.Severity = was.Cause, was.Severity
-		e.Violation, e.Suggested, e.Title = v, t.users.Text(v.Suggested), q.Title
+		e.Violation, e.Suggested, e.Title = v, t.users.Text(v.Suggested), q.ShownTitle()
 		now.known[i] = true
 		kept = append(kept, e)
 	}

@@ -3,6 +3,7 @@ package quest
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/peerquest/questwatch/internal/change"
 )
@@ -71,6 +72,18 @@ type Participant struct {
 type Departure struct {
 	User User
 	At   change.LSN
+}
+
+// titleShown is how many bytes of a title are shown.
+const titleShown = 400
+
+// ShownTitle is the title, or the beginning of one that is so long that it would not
+// go into an event: there is no bound to what people write.
+func (q *Quest) ShownTitle() string {
+	if len(q.Title) <= titleShown {
+		return q.Title
+	}
+	return strings.ToValidUTF8(q.Title[:titleShown], "") + "…"
 }
 
 // Active reports whether the participant has not dropped out.
