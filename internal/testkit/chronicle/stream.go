@@ -225,11 +225,11 @@ func (w *world) baseline(why string) error {
 	if err := w.rows(len(w.lives)); err != nil {
 		return err
 	}
+	at := where{epoch: w.epoch, lsn: w.lsn - 1, time: w.now0(), missed: !w.known}
 	for _, l := range w.lives {
-		l.restated(!w.known)
+		l.restated(at.missed)
 	}
 	w.known = true
-	at := where{epoch: w.epoch, lsn: w.lsn - 1, time: w.now0()}
 	defer w.bury()
 	return w.emit(&Message{Kind: BaselineEnd, LSN: w.lsn, Time: w.now0()}, w.judgeAll(w.lives, at))
 }
