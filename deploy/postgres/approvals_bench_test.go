@@ -23,8 +23,8 @@ const (
 
 // BenchmarkApprovals measures approvals, as the application writes them today, with and without the pack. Each iteration
 // is a round of all variants one after the other, in any order. On a machine that has other things to do, approvals/s say
-// little; what says something is the median of their ratio to the database without the pack in the same round, and the time
-// that the server's two processes spent on a processor for each approval:
+// little; what says something is the median of the ratio to the database without the pack in the same round, of approvals/s
+// and of the time that the server's two processes spent on a processor:
 //
 //	go test ./deploy/postgres -run '^$' -bench Approvals -benchtime 60x
 func BenchmarkApprovals(b *testing.B) {
@@ -47,14 +47,10 @@ func BenchmarkApprovals(b *testing.B) {
 	}
 	without := variants[0]
 	for _, v := range variants {
-		ratios := make([]float64, len(v.took))
-		for i := range v.took {
-			ratios[i] = without.took[i].Seconds() / v.took[i].Seconds()
-		}
-		n := float64(len(v.took) * benchClients * benchEach)
-		b.ReportMetric(benchClients*benchEach/median(seconds(v.took)), v.name+"-approvals/s")
-		b.ReportMetric(median(ratios), v.name+"-ratio")
-		b.ReportMetric(float64(v.cpu.Microseconds())/n, v.name+"-cpu-µs")
+		b.ReportMetric(benchClients*benchEach/median(v.took), v.name+"-approvals/s")
+		b.ReportMetric(median(ratios(without.took, v.took)), v.name+"-ratio")
+		b.ReportMetric(1e6*median(v.cpu)/(benchClients*benchEach), v.name+"-cpu-µs")
+		b.ReportMetric(median(ratios(v.cpu, without.cpu)), v.name+"-cpu-ratio")
 	}
 	b.ReportMetric(0, "ns/op")
 }
@@ -63,8 +59,7 @@ func BenchmarkApprovals(b *testing.B) {
 type variant struct {
 	name, sections string
 	clients        [benchClients]*pgx.Conn
-	took           []time.Duration
-	cpu            time.Duration
+	took, cpu      []float64 // seconds, by round
 }
 
 // onCPU is the time that the clients' server processes have spent on a processor, where the kernel says.
@@ -155,8 +150,8 @@ func (v *variant) round(b *testing.B) {
 		})
 	}
 	all.Wait()
-	v.took = append(v.took, time.Since(begun))
-	v.cpu += v.onCPU(b) - cpu
+	v.took = append(v.took, time.Since(begun).Seconds())
+	v.cpu = append(v.cpu, (v.onCPU(b) - cpu).Seconds())
 }
 
 // approval is an application that is to be approved, and the others of its quest, which are turned down.
@@ -190,15 +185,15 @@ func (a approval) run(b *testing.B, db *pgx.Conn) error {
 	})
 }
 
-func seconds(all []time.Duration) []float64 {
-	s := make([]float64, len(all))
-	for i, d := range all {
-		s[i] = d.Seconds()
+func ratios(of, to []float64) []float64 {
+	r := make([]float64, len(of))
+	for i := range of {
+		r[i] = of[i] / to[i]
 	}
-	return s
+	return r
 }
 
 func median(all []float64) float64 {
-	slices.Sort(all)
+	all = slices.Sorted(slices.Values(all))
 	return (all[len(all)/2] + all[(len(all)-1)/2]) / 2
 }

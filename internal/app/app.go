@@ -40,13 +40,27 @@ type App struct {
 	sync     externalSync
 	stream   *stream.Flow
 	guard    *stream.Guard
-	watch    *watch.Flow      // nil when it is switched off
-	verifier *verify.Verifier // as watch
+	watch    *watch.Flow                 // nil when it is switched off
+	verifier *verify.Verifier            // as watch
+	wrap     func(watchPorts) watchPorts // in tests, what comes between the checker and its ports
+}
+
+// watchPorts are what the checker reads and writes.
+type watchPorts struct {
+	cdc      watch.CDC
+	events   watch.Events
+	findings watch.Findings
+	messages watch.Messages
+	store    watch.Checkpoints // nil where none are kept
 }
 
 // New checks everything, then sets up what is missing.
 func New(ctx context.Context, c config.Config, logger *slog.Logger) (*App, error) {
-	a := &App{config: c, logger: logger}
+	return newWrapped(ctx, c, logger, nil)
+}
+
+func newWrapped(ctx context.Context, c config.Config, logger *slog.Logger, wrap func(watchPorts) watchPorts) (*App, error) {
+	a := &App{config: c, logger: logger, wrap: wrap}
 	if err := a.open(ctx); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
@@ -174,13 +188,23 @@ func (a *App) build() {
 		MaxRows: a.config.Stream.MaxRows, MaxBytes: a.config.Stream.MaxBytes, MaxPayload: a.bus.MaxPayload(),
 		ConfirmLag: a.confirmLag, TailLag: a.tailLag(), BaselineLag: a.baselineLag(),
 		MarkFor: rules.Drift.LongestGrace() + markAfterGrace,
-		Takes:   a.takes,
+		Takes:   a.takes, Asked: a.config.Watch.Enabled,
 	}, postgresPort{a.source, a.store, Schema(&a.config.Tables), a.config.Postgres.Columns == config.AllColumns, &seen{}}, clockPort{a.store}, cdc, notesPort{a.bus}, a.logger)
 	a.guard = a.newGuard()
 	if !a.config.Watch.Enabled {
 		return
 	}
-	a.watch = watch.New(rules, cdc, eventsPort{a.bus}, findingsPort{a.bus.Findings()}, a.store, a.logger)
+	p := watchPorts{cdc, eventsPort{a.bus}, findingsPort{a.bus.Findings()}, cdc, a.checkpointStore()}
+	if a.wrap != nil {
+		p = a.wrap(p)
+	}
+	a.watch = watch.New(rules, p.cdc, p.events, p.findings, a.store, a.logger)
+	a.watch.Keep(watch.Keeping{
+		Store: p.store, Stream: p.messages, Baseline: a.stream.Need,
+		// Two of the rare ones of a quiet time must fit into what the stream keeps.
+		Every: min(a.config.Watch.CheckpointEvery, a.config.Stream.KeepFor/24),
+		Bytes: max(a.config.Stream.KeepBytes, 0) / 4,
+	})
 	a.verifier = a.newVerifier(&rules)
 	a.guard = a.newGuard()
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,6 +20,7 @@ import (
 	"github.com/peerquest/questwatch/internal/config"
 	"github.com/peerquest/questwatch/internal/hint"
 	"github.com/peerquest/questwatch/internal/replay"
+	"github.com/peerquest/questwatch/internal/rule"
 	"github.com/peerquest/questwatch/internal/testkit"
 )
 
@@ -29,8 +31,8 @@ const (
 	student2 = "'22222222-2222-4222-8222-222222222222'"
 )
 
-// evidenceQuests adds open quests 101 to 112 with an application of student1 each,
-// numbered like them, and quest 120 with a participant whom nothing explains.
+// evidenceQuests adds open quests 101 to 120 with an application of student1 each,
+// numbered like them. Nothing explains the assignee of 119 and the participant of 120.
 func evidenceQuests(ctx context.Context, dsn string) error {
 	if err := testkit.DropUniqueParticipant(ctx, dsn); err != nil {
 		return err
@@ -46,6 +48,7 @@ func evidenceQuests(ctx context.Context, dsn string) error {
 		FROM generate_series(101, 120) n;
 		INSERT INTO applications_application (id, status, applied_at, applicant_id, quest_id)
 		SELECT n, 'pending', '2026-06-01Z', `+student1+`, n FROM generate_series(101, 120) n;
+		UPDATE quests_quest SET assigned_to_id = `+student2+` WHERE id = 119;
 		UPDATE quests_quest SET status = 'in-progress', assigned_to_id = `+student1+` WHERE id = 120;
 		UPDATE applications_application SET status = 'rejected' WHERE id = 120;
 		INSERT INTO quests_questparticipant (id, status, joined_at, progress_notes, quest_id, user_id)
@@ -65,6 +68,10 @@ func joined(q, id int, user string) string {
 
 func setQuest(q int, set string) string {
 	return fmt.Sprintf("UPDATE quests_quest SET %s WHERE id = %d;", set, q)
+}
+
+func setParticipant(id int, status string) string {
+	return fmt.Sprintf("UPDATE quests_questparticipant SET status = '%s' WHERE id = %d;", status, id)
 }
 
 func whole(q int) string {
@@ -114,6 +121,28 @@ var provocations = []struct {
 		name: "quest_gone", rule: "missing_participant", quest: 110, before: []string{approved(110)},
 		after: []string{setQuest(110, "is_deleted = true")},
 	},
+	{name: "assignee_unknown", rule: "assignee_not_participant", quest: 119},
+	{
+		name: "assignee_left", rule: "assignee_not_participant", quest: 113,
+		before: []string{whole(113), "UPDATE applications_application SET status = 'kicked' WHERE id = 113;" + setParticipant(113, "dropped")},
+		after:  []string{setQuest(113, "assigned_to_id = NULL, status = 'open'")},
+	},
+	{name: "never_joined", rule: "assignee_not_participant", quest: 114, before: []string{setQuest(114, "assigned_to_id = "+student2)}},
+	{name: "idle", rule: "idle_in_progress", quest: 115, before: []string{
+		whole(115), "DELETE FROM quests_questparticipant WHERE id = 115;" + setQuest(115, "assigned_to_id = NULL"),
+	}},
+	{name: "dropped_out", rule: "approved_but_dropped", quest: 116, before: []string{
+		whole(116), setParticipant(116, "dropped") + setQuest(116, "assigned_to_id = NULL, status = 'open'"),
+	}},
+	{
+		name: "unfinished", rule: "active_after_completion", quest: 117,
+		before: []string{whole(117), setQuest(117, "status = 'completed'")}, after: []string{setParticipant(117, "completed")},
+	},
+	{
+		name: "quest_missing", rule: "dangling_reference", quest: 118,
+		before: []string{"SET LOCAL session_replication_role = replica; DELETE FROM quests_quest WHERE id = 118"},
+		after:  []string{"DELETE FROM applications_application WHERE id = 118"},
+	},
 	{name: "large", rule: "missing_participant", quest: 111, before: []string{
 		"UPDATE applications_application SET reviewed_at = '2026-06-03Z' WHERE id > 101;" + approved(111) +
 			"UPDATE quests_quest SET title = title || '!' WHERE id > 108 AND id < 117;",
@@ -152,6 +181,10 @@ func TestEvidence(t *testing.T) {
 	r := start(t, c, dsn)
 	r.ready(t)
 	ids := map[string]string{}
+	missing := map[string]bool{}
+	for _, o := range rule.Outcomes {
+		missing[fmt.Sprintf("finding ID: %s (%s), ", o.Rule, o.Cause)] = true
+	}
 	for _, p := range provocations {
 		exec1(t, dsn, p.before...)
 		ids[p.name] = r.found(t, p.rule, p.quest, false)
@@ -159,7 +192,12 @@ func TestEvidence(t *testing.T) {
 		if p.after != nil {
 			r.found(t, p.rule, p.quest, true)
 		}
-		t.Run(p.name, func(t *testing.T) { golden(t, p.name, normal(show(t, &c, ids[p.name], true))) })
+		text := normal(show(t, &c, ids[p.name], true))
+		t.Run(p.name, func(t *testing.T) { golden(t, p.name, text) })
+		maps.DeleteFunc(missing, func(outcome string, _ bool) bool { return strings.HasPrefix(text, outcome) })
+	}
+	for outcome := range missing {
+		t.Errorf("nothing shows %s", outcome)
 	}
 	for name, id := range ids {
 		verifyJSON(t, &c, id, name)

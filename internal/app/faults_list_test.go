@@ -161,6 +161,9 @@ func (r *rig) backUp(all bool) (restore func()) {
 	names := []string{"QUESTWATCH_CDC"}
 	if all {
 		names = []string{"KV_questwatch-findings", "KV_questwatch-control", "QUESTWATCH_EVENTS", "QUESTWATCH_CDC"}
+		if r.between(0, 1) == 0 { // else checkpoints are ahead of it all
+			names = append(names, "OBJ_questwatch-checkpoints")
+		}
 	}
 	copies := r.t.TempDir()
 	for _, name := range names {

@@ -44,6 +44,7 @@ func newRig(t *testing.T, f *fault, rng *rand.Rand) *rig {
 	r.c.Rules.SetGrace(200 * time.Millisecond) // that many findings open and end
 	r.c.Postgres.SenderTimeout = 2 * time.Second
 	r.c.Stream.MaxRows = 5 // some transactions are streamed as they come
+	r.c.Watch.CheckpointEvery = 300 * time.Millisecond
 	if f.external {
 		r.startNATS()
 	}
@@ -145,6 +146,9 @@ func (r *rig) check() (tally, int) {
 	differences := run.verifyState(r.t)
 	run.halt(r.t)
 	s := verifyStream(r.t, run.Bus(), r.dsn)
+	if !r.fault.forgetful {
+		run.verifyEvents(r.t, s.messages)
+	}
 	run.stop(r.t)
 	r.checkContinuity(s)
 	a := compareLedger(r.t, r.ledger.read(r.t), s.messages)

@@ -109,6 +109,7 @@ func (s surroundings) Store(ctx context.Context) (stream.Store, error) {
 		First: room.First, Last: room.Last, Bytes: int64(room.Bytes), MaxBytes: room.MaxBytes, MaxAge: room.MaxAge,
 		Read: w.Read, CaughtUp: w.CaughtUp || w.Err != "", Reading: s.app.watch != nil && !s.app.stream.Status().Standby(),
 	}
+	out.Checkpoint, out.Taken = w.Checkpoint.Seq, w.Checkpoint.Stored
 	if oldest := max(w.Read+1, room.First); oldest <= room.Last {
 		m, err := s.app.bus.CDCMessage(ctx, oldest)
 		if err != nil && !errors.Is(err, bus.ErrNoMessage) {

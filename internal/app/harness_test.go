@@ -265,6 +265,12 @@ type child struct {
 // spawn starts the program as a process. It ends with ours.
 func spawn(t *testing.T, c config.Config) *child {
 	t.Helper()
+	return spawnWith(t, c)
+}
+
+// spawnWith adds to the process' environment.
+func spawnWith(t *testing.T, c config.Config, env ...string) *child {
+	t.Helper()
 	data, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
@@ -281,7 +287,7 @@ func spawn(t *testing.T, c config.Config) *child {
 	}
 	defer log.Close()
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the test
-	p.cmd.Env = append(os.Environ(), childEnv+"="+path)
+	p.cmd.Env = append(append(os.Environ(), childEnv+"="+path), env...)
 	p.cmd.Stderr = log
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -353,7 +359,7 @@ func runChild(path string) int {
 	}()
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer cancel()
-	a, err := New(ctx, c, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	a, err := newWrapped(ctx, c, slog.New(slog.NewTextHandler(os.Stderr, nil)), killer())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

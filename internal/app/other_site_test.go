@@ -80,7 +80,8 @@ func TestAnotherSiteByConfigurationAlone(t *testing.T) {
 	exec1(t, dsn, `INSERT INTO "My App"."Task" VALUES (1, 'neu', NULL), (2, 'läuft', 7)`,
 		`INSERT INTO "My App".members (task, person, state, note, since) VALUES (2, 7, 'dabei', '', '2026-01-02')`,
 		`INSERT INTO "My App".bids (task, bidder, state) VALUES (2, 7, 'ja'), (1, 8, 'wartet')`)
-	r := start(t, otherSite(t, dsn), dsn)
+	c := otherSite(t, dsn)
+	r := start(t, c, dsn)
 	r.ready(t)
 	exec1(t, dsn,
 		// approved, in the words that come second: in order, and a failure
@@ -117,7 +118,7 @@ func TestAnotherSiteByConfigurationAlone(t *testing.T) {
 	if got := otherEvents(t, r); !slices.Equal(got, want) {
 		t.Errorf("events are\n%s", strings.Join(got, "\n"))
 	}
-	r.halt(t)
+	golden(t, "other_site", normal(show(t, &c, r.found(t, "missing_participant", 1, false), true)))
 	r.verifyState(t)
 }
 

@@ -165,6 +165,19 @@ func (p cdcPort) Writer(last change.Seq) stream.Writer {
 	return writerPort{p.bus.NewWriter(last)}
 }
 
+// Message is for the checker, which recognises its position by it.
+func (p cdcPort) Message(ctx context.Context, seq change.Seq) (watch.Message, error) {
+	state, err := p.bus.CDCState(ctx)
+	if err != nil {
+		return watch.Message{}, err
+	}
+	m, err := p.bus.CDCMessage(ctx, seq)
+	if errors.Is(err, bus.ErrNoMessage) {
+		err = fmt.Errorf("%w: %w", watch.ErrNoMessage, err)
+	}
+	return watch.Message{Record: record(m), Stored: m.Stored, Created: state.Created}, err
+}
+
 // writerPort names the errors that the flow tells apart.
 type writerPort struct{ stream.Writer }
 

@@ -27,6 +27,7 @@ func (p eventsPort) Published(ctx context.Context) (done watch.Published, err er
 	if err != nil {
 		return done, err
 	}
+	done.Created, done.First, done.Newest = events.Created, events.First, newest
 	done.Lost = map[string]bool{}
 	for seq := newest; seq >= events.First && seq > 0; seq-- {
 		m, err := p.bus.EventMessage(ctx, seq)

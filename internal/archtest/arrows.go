@@ -31,6 +31,7 @@ var layers = map[string]layer{
 	"pgsource": adapter, "pgstore": adapter, "bus": adapter,
 	"event": domain, "remedy": domain, "drift": domain, "rule": domain, "quest": domain, "change": domain,
 	"hint":     leaf, // what an operator can do about an error
+	"pack":     leaf, // how states are written to be read again
 	"pgjson":   leaf, // Postgres's values as JSON, for both of its adapters
 	"terminal": leaf, // text from elsewhere, made harmless
 	"testkit":  kit, "demo": kit, "bench": kit,

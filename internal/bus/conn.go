@@ -48,6 +48,9 @@ type Config struct {
 	CDCMaxBytes  int64
 	EventsMaxAge time.Duration
 
+	// Checkpoints is whether there is to be a store of checkpoints.
+	Checkpoints bool
+
 	// Batches makes the CDC stream one that a BatchWriter can write to.
 	Batches       bool
 	BatchMessages int // messages of a batch at most, 1000 by default
@@ -97,8 +100,10 @@ type Conn struct {
 	js       jetstream.JetStream
 	findings *Bucket
 	control  *Bucket
-	foreign  atomic.Uint64
-	tail     *localTail
+	// checkpoints is there whether the store is or not.
+	checkpoints *Objects
+	foreign     atomic.Uint64
+	tail        *localTail
 
 	mu       sync.Mutex // guards against watchers that come and go while the connection fails
 	watchers map[*watcher]struct{}
@@ -124,6 +129,7 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	c := &Conn{cfg: cfg, names: ns, log: cfg.Logger, tail: newLocalTail(cfg.TailBytes), watchers: map[*watcher]struct{}{}}
 	c.findings = &Bucket{conn: c, name: ns.findingsBucket}
 	c.control = &Bucket{conn: c, name: ns.controlBucket}
+	c.checkpoints = &Objects{conn: c, bucket: ns.checkpointsBucket}
 	if err := c.connect(ctx); err != nil {
 		return nil, classify("connect to nats", err)
 	}

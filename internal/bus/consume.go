@@ -147,7 +147,7 @@ func (f *feed) consume(ctx context.Context) error {
 		return f.final(err)
 	}
 	info := consumer.CachedInfo()
-	defer f.drop(info.Name)
+	defer f.conn.drop(f.stream, info.Name)
 	if err := f.checkCaughtUp(info.NumPending); err != nil {
 		return err
 	}
@@ -245,11 +245,10 @@ func (f *feed) consumerConfig() jetstream.ConsumerConfig {
 	return cfg
 }
 
-// drop deletes the consumer, or leaves that to the server if it cannot be
-// reached.
-func (f *feed) drop(name string) {
-	if f.conn.nc.IsConnected() {
-		_ = f.conn.nc.Publish("$JS.API.CONSUMER.DELETE."+f.stream+"."+name, nil)
+// drop deletes a consumer, or leaves that to the server if it cannot be reached.
+func (c *Conn) drop(stream, consumer string) {
+	if c.nc.IsConnected() {
+		_ = c.nc.Publish("$JS.API.CONSUMER.DELETE."+stream+"."+consumer, nil)
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package bus is the program's side of NATS JetStream: the CDC stream with its
-// one writer, the events stream, and two key-value buckets. Connect makes no
-// stream; Setup does, or checks them.
+// one writer, the events stream, two key-value buckets, and an object store.
+// Connect makes no stream; Setup does, or checks them.
 //
 // # Writing the CDC stream
 //
@@ -76,6 +76,13 @@
 // Serve answers requests to this instance (package micro of nats.go: discovery and
 // statistics come with it), Ask makes them from another process. An answer may come
 // in parts, so that long work shows signs of life.
+//
+// # Objects
+//
+// An object counts from the moment at which all of it is stored, and what is read of
+// one is checked at its end. Neither side keeps an object in memory, whatever its
+// size, and no more than a megabyte of one is under way. Another client can copy
+// chunks into the store as it can events: an object that it spoils is damaged.
 //
 // # Failure and shutdown
 //

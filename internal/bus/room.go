@@ -30,3 +30,15 @@ func (c *Conn) CDCRoom(ctx context.Context) (r Room, err error) {
 	info := stream.CachedInfo()
 	return Room{StreamState: stateOf(info), MaxBytes: info.Config.MaxBytes, MaxAge: info.Config.MaxAge}, nil
 }
+
+// Room is how many bytes the account may still store, if that is limited.
+func (c *Conn) Room(ctx context.Context) (bytes int64, limited bool, err error) {
+	err = c.admin(ctx, "INFO", func(ctx context.Context) error {
+		info, err := c.js.AccountInfo(ctx)
+		if err == nil {
+			bytes, limited = info.Limits.MaxStore-int64(info.Store), info.Limits.MaxStore > 0
+		}
+		return err
+	})
+	return bytes, limited, classify("look how much may be stored", err)
+}

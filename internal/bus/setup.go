@@ -37,7 +37,10 @@ func (c *Conn) Setup(ctx context.Context) error {
 			return classify(fmt.Sprintf("set up bucket %q", bucket), err)
 		}
 	}
-	return nil
+	if !c.cfg.Checkpoints {
+		return nil
+	}
+	return classify(fmt.Sprintf("set up object store %q", c.names.checkpointsBucket), c.setupObjects(ctx))
 }
 
 func (c *Conn) cdcConfig() jetstream.StreamConfig {
@@ -206,6 +209,28 @@ func (c *Conn) setupBucket(ctx context.Context, name string) error {
 			cfg.LimitMarkerTTL = 0
 			_, err = c.js.CreateKeyValue(ctx, cfg)
 		}
+		return err
+	})
+}
+
+// setupObjects makes the object store of checkpoints.
+func (c *Conn) setupObjects(ctx context.Context) error {
+	o := c.checkpoints
+	err := c.admin(ctx, o.stream(), func(ctx context.Context) error {
+		_, err := c.js.Stream(ctx, o.stream())
+		return err
+	})
+	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return err
+	}
+	if c.cfg.Manage == ManageVerify {
+		return hint.Failed("verify object store", fmt.Errorf("%w: it does not exist", ErrSetup),
+			fmt.Sprintf("create it: nats object add %s --storage=file --replicas=%d; or set watch.checkpoint_every to 0s, to go on without", o.bucket, c.cfg.Replicas))
+	}
+	return c.admin(ctx, o.stream(), func(ctx context.Context) error {
+		_, err := c.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
+			Bucket: o.bucket, Description: "states of questwatch's checker", Storage: jetstream.FileStorage, Replicas: c.cfg.Replicas,
+		})
 		return err
 	})
 }

@@ -22,6 +22,7 @@ type names struct {
 	cdcPrefix, eventsPrefix       string
 	control                       string
 	findingsBucket, controlBucket string
+	checkpointsBucket             string
 }
 
 func newNames(namespace string) (names, error) {
@@ -36,6 +37,7 @@ func newNames(namespace string) (names, error) {
 		cdcPrefix: namespace + ".cdc.", eventsPrefix: namespace + ".events.",
 		control:        namespace + ".cdc.control",
 		findingsBucket: namespace + "-findings", controlBucket: namespace + "-control",
+		checkpointsBucket: namespace + "-checkpoints",
 	}, nil
 }
 

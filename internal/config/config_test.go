@@ -110,6 +110,7 @@ func TestUnusableSettings(t *testing.T) {
 		"rules.missing_participant.grace": func(c *Config) { c.Rules.MissingParticipant.Grace = -1 },
 		"rules.dangling_reference.grace":  func(c *Config) { c.Rules.DanglingReference.Grace = -1 },
 		"stream":                          func(c *Config) { c.Stream.MaxRows = 0 },
+		"watch.checkpoint_every":          func(c *Config) { c.Watch.CheckpointEvery = -1 },
 		"alarm":                           func(c *Config) { c.Alarm.SafePercent = 101 },
 	} {
 		c := Default()

@@ -189,6 +189,7 @@ func (c *Config) check() error {
 		{"stream.confirm_lag", c.Stream.ConfirmLag},
 		{"nats.sync_interval", c.NATS.SyncInterval},
 		{"watch.verify_every", c.Watch.VerifyEvery},
+		{"watch.checkpoint_every", c.Watch.CheckpointEvery},
 	} {
 		if d.value < 0 {
 			return &Error{Where: d.key, Err: errors.New("must not be negative")}

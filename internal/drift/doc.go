@@ -6,5 +6,6 @@
 // Guarantees. Time is the stream's: the newest progress mark's, which never goes
 // back. Nothing here reads a clock. The same steps and marks give the same
 // transitions in the same order, however they were batched. A finding is opened
-// at most once and, once opened, resolved at most once.
+// at most once and, once opened, resolved at most once. A snapshot costs nothing to
+// take, however much is open, and a tracker read from one goes on as the other did.
 package drift

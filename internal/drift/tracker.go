@@ -3,6 +3,7 @@ package drift
 import (
 	"cmp"
 	"container/heap"
+	"maps"
 	"slices"
 	"time"
 
@@ -43,7 +44,7 @@ type Tracker struct {
 	config  Config
 	users   *quest.Users
 	now     change.Millis
-	quests  map[int64][]*entry
+	quests  shards
 	waiting waiting
 	summary *Summary
 	known   []bool // of the index in use
@@ -64,7 +65,7 @@ type entry struct {
 
 // NewTracker starts with nothing found. users is the state's table.
 func NewTracker(config Config, users *quest.Users) *Tracker {
-	return &Tracker{config: config, users: users, quests: map[int64][]*entry{}}
+	return &Tracker{config: config, users: users, waiting: waiting{users: users}}
 }
 
 // Now is stream time.
@@ -73,11 +74,9 @@ func (t *Tracker) Now() change.Millis { return t.now }
 // Open lists the open findings, ordered by quest, then rule, then user.
 func (t *Tracker) Open() []Finding {
 	var all []*entry
-	for _, entries := range t.quests {
-		for _, e := range entries {
-			if e.phase == open {
-				all = append(all, e)
-			}
+	for e := range t.quests.all {
+		if e.phase == open {
+			all = append(all, e)
 		}
 	}
 	slices.SortFunc(all, compareSubjects)
@@ -89,10 +88,9 @@ func (t *Tracker) Open() []Finding {
 }
 
 // Quests lists the quests with a finding or a suspicion, in no order.
-func (t *Tracker) Quests() []int64 {
-	ids := make([]int64, 0, len(t.quests))
-	for id := range t.quests {
-		ids = append(ids, id)
+func (t *Tracker) Quests() (ids []int64) {
+	for _, m := range t.quests.maps {
+		ids = slices.AppendSeq(ids, maps.Keys(m))
 	}
 	return ids
 }
@@ -101,10 +99,10 @@ func (t *Tracker) Quests() []int64 {
 // appends what changed. q may be nil when nothing of the quest is left; a quest
 // that is gone has no violations.
 func (t *Tracker) Judge(dst []Transition, id int64, q *quest.Quest, violations []rule.Violation, where Where) []Transition {
-	known := t.quests[id]
-	if len(known) == 0 && len(violations) == 0 {
+	if len(t.quests.of(id)) == 0 && len(violations) == 0 {
 		return dst
 	}
+	known := t.quests.own(id)
 	at := max(where.Transaction.Time, t.now)
 	kept := known[:0]
 	now := t.index(violations)
@@ -115,6 +113,9 @@ func (t *Tracker) Judge(dst []Transition, id int64, q *quest.Quest, violations [
 	for _, e := range known {
 		i, still := now.find(e.about())
 		switch {
+		case !still && e.Violation.Rule == rule.DanglingReference:
+			dst = e.end(dst, at, where, Healed) // without the quest too: nothing refers to it any more
+			continue
 		case !still:
 			dst = e.end(dst, at, where, fulfilled)
 			continue
@@ -140,11 +141,7 @@ func (t *Tracker) Judge(dst []Transition, id int64, q *quest.Quest, violations [
 			dst = t.begin(dst, e)
 		}
 	}
-	if len(kept) == 0 {
-		delete(t.quests, id)
-	} else {
-		t.quests[id] = kept
-	}
+	t.quests.put(id, kept)
 	return dst
 }
 
@@ -201,7 +198,7 @@ func (t *Tracker) begin(dst []Transition, e *entry) []Transition {
 	if e.Due == e.Since && e.Where.Origin == FromStream {
 		return t.open(dst, e)
 	}
-	heap.Push(&t.waiting, e)
+	t.wait(e)
 	return dst
 }
 
@@ -229,9 +226,11 @@ func (e *entry) end(dst []Transition, at change.Millis, by Where, why Reason) []
 // order of their moments. A mark that is not newer changes nothing.
 func (t *Tracker) Mark(dst []Transition, at change.Millis) []Transition {
 	t.now = max(t.now, at)
-	for len(t.waiting) > 0 && t.waiting[0].Due <= t.now {
-		e := heap.Pop(&t.waiting).(*entry)
-		if e.phase == suspected {
+	var look finder
+	for t.waiting.Len() > 0 && t.waiting.list[0].due <= t.now {
+		s := heap.Pop(&t.waiting).(*suspicion)
+		// It may have ended since, and begun again with another end of its grace.
+		if e := look.find(t, s); e != nil && e.phase == suspected && e.Due == s.due {
 			dst = t.open(dst, e)
 		}
 	}
@@ -254,34 +253,13 @@ func (t *Tracker) Summary() *Summary {
 	}
 	t.summary = nil
 	s.ByRule, s.BySeverity = map[rule.Rule]int{}, map[rule.Severity]int{}
-	for _, entries := range t.quests {
-		for _, e := range entries {
-			if e.phase == open && e.Where.Origin == FromBaseline && e.Where.Epoch == s.Where.Epoch {
-				s.ByRule[e.Violation.Rule]++
-				s.BySeverity[e.Violation.Severity]++
-			}
+	for e := range t.quests.all {
+		if e.phase == open && e.Where.Origin == FromBaseline && e.Where.Epoch == s.Where.Epoch {
+			s.ByRule[e.Violation.Rule]++
+			s.BySeverity[e.Violation.Severity]++
 		}
 	}
 	return s
-}
-
-// waiting is a heap of suspicions, the first due first; ties by what they are
-// about, so that the order never depends on how they came in.
-type waiting []*entry
-
-func (w waiting) Len() int      { return len(w) }
-func (w waiting) Swap(i, j int) { w[i], w[j] = w[j], w[i] }
-func (w *waiting) Push(e any)   { *w = append(*w, e.(*entry)) }
-func (w waiting) Less(i, j int) bool {
-	return cmp.Or(cmp.Compare(w[i].Due, w[j].Due), compareSubjects(w[i], w[j])) < 0
-}
-
-func (w *waiting) Pop() any {
-	old := *w
-	e := old[len(old)-1]
-	old[len(old)-1] = nil
-	*w = old[:len(old)-1]
-	return e
 }
 
 func compareSubjects(a, b *entry) int {

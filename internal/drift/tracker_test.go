@@ -109,7 +109,7 @@ func naive(all []happening) [][]told {
 			t := l.told
 			t.What, t.At, t.Reason = drift.Resolved, max(at, l.At), drift.Healed
 			switch {
-			case h.row == nil, !h.row.Exists, h.row.Deleted:
+			case l.Rule != rule.DanglingReference && (h.row == nil || !h.row.Exists || h.row.Deleted):
 				t.Reason = drift.QuestGone
 			case still:
 				t.Reason = drift.CauseChanged

@@ -65,11 +65,12 @@ type Regression struct {
 }
 
 // OfSilentFailure is the approval.failed that belongs to an opened finding, and
-// false for a transition that is nothing of the kind.
+// false for a transition that is nothing of the kind. What a baseline showed is told in
+// its summary alone.
 func OfSilentFailure(t *drift.Transition, at Position) (Event, bool) {
 	f := &t.Finding
 	v := &f.Violation
-	if t.What != drift.Opened || v.Rule != rule.MissingParticipant || v.Cause != rule.ApprovalFailed {
+	if t.What != drift.Opened || f.Where.Origin != drift.FromStream || v.Rule != rule.MissingParticipant || v.Cause != rule.ApprovalFailed {
 		return Event{}, false
 	}
 	return ofApproval("failed", f.ID+".failed", t.At, &Approval{

@@ -26,6 +26,9 @@
 //	                         size (bytes of limit_bytes) or by age (seconds of
 //	                         limit_seconds), that the checker has not read; sequence is
 //	                         the first of them
+//	checkpoint_old warning   messages that follow the checker's newest checkpoint are about
+//	                         to be discarded, with the same numbers: the next start would
+//	                         need a baseline
 //	nats_away      critical  JetStream cannot be reached
 //	nats_full      critical  JetStream has no room
 //	nats_slow      critical  messages have waited for seconds for their acknowledgement

@@ -38,7 +38,8 @@ type Quest struct {
 type Application struct {
 	ID int64
 	// Approved is the commit in which the stream saw it become approved; 0 when it
-	// is not, or has been since before the stream.
+	// is not, or has been since before the stream, or came approved from another quest
+	// or from under another id.
 	Approved change.LSN
 	// ApprovedAt is when Approved committed, by the database's clock.
 	ApprovedAt change.Millis

@@ -23,6 +23,8 @@ type visit struct {
 	// left are the people who lost a row that was there before, and were not
 	// approved after that.
 	left []User
+	// arrived are the applications that came from another quest, or had another id.
+	arrived []int64
 	// takenBack are applications as they were when they ceased to be approved.
 	takenBack []Application
 }
@@ -124,7 +126,7 @@ func (s *State) turn(q *Quest, v *visit) {
 		if !found || q.Applications[now].Status != Pending || q.Applications[now].User != was.User {
 			continue
 		}
-		if was.Approved == v.at { // and of this step: nobody ever saw it approved
+		if was.Approved == v.at || slices.Contains(v.arrived, was.ID) { // and of this step: nobody ever saw it approved here
 			continue
 		}
 		s.turns.Reversals = append(s.turns.Reversals, Reversal{

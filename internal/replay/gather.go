@@ -56,8 +56,8 @@ type group struct {
 
 // moments are when those things last happened that sentences name.
 type moments struct {
-	approved, joined, left, revoked, cleared change.Millis
-	fixed                                    bool // the violation has begun
+	approved, joined, left, revoked, cleared, deleted change.Millis
+	fixed                                             bool // the violation has begun
 }
 
 // read takes the quest's messages between two sequences.
@@ -192,6 +192,9 @@ func (m *moments) note(c *seen, f *event.Finding, user string, at change.Millis)
 		if c.after != nil && c.after.user == "" && c.before != nil && c.before.user != "" {
 			m.cleared = at
 		}
+		if c.after == nil {
+			m.deleted = at
+		}
 	case change.Application:
 		if f.ApplicationID != nil && c.id() == *f.ApplicationID && restated {
 			m.approved = at
@@ -200,10 +203,10 @@ func (m *moments) note(c *seen, f *event.Finding, user string, at change.Millis)
 			m.revoked = at
 		}
 	case change.Participant:
-		if came && c.after.user == user {
+		if came && (user == "" || c.after.user == user) {
 			m.joined = at
 		}
-		if went && c.before.user == user {
+		if c.before != nil && (went || restated) && (user == "" || c.before.user == user) {
 			m.left = at
 		}
 	}

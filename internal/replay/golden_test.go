@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"log/slog"
 	"maps"
 	"os"
@@ -21,6 +22,7 @@ import (
 	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/quest"
 	"github.com/peerquest/questwatch/internal/replay"
+	"github.com/peerquest/questwatch/internal/rule"
 	"github.com/peerquest/questwatch/internal/watch"
 )
 
@@ -168,8 +170,12 @@ func clone(m map[string]string) map[string]string { return maps.Clone(m) }
 // file; -update writes what is shown into all of them.
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) < 25 {
-		t.Fatalf("%d cases, %v", len(files), err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := map[string]bool{}
+	for _, o := range rule.Outcomes {
+		missing[fmt.Sprintf(": %s (%s), ", o.Rule, o.Cause)] = true
 	}
 	for _, path := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
@@ -179,12 +185,20 @@ func TestGolden(t *testing.T) {
 				if err := os.WriteFile(path, []byte(input+"\n---\n"+got), 0o644); err != nil {
 					t.Fatal(err)
 				}
-				return
+				want = got
 			}
 			if got != want {
 				t.Errorf("shown:\n%s\nwant:\n%s", got, want)
 			}
+			for outcome := range missing {
+				if strings.Contains(got, outcome) {
+					delete(missing, outcome)
+				}
+			}
 		})
+	}
+	for outcome := range missing {
+		t.Errorf("no case shows%s", outcome)
 	}
 }
 

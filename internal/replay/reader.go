@@ -81,6 +81,7 @@ func (r *Reader) gather(ctx context.Context, e *Evidence, l *located, bounds *Bo
 	if l.UserID != nil {
 		g.scope.user = *l.UserID
 	}
+	g.scope.applications = l.Rule == rule.DanglingReference
 	to := bounds.Last
 	if l.until != 0 {
 		to = min(to, l.until)
@@ -193,7 +194,9 @@ func sentence(e *Evidence, m *moments) string {
 	f := &e.Finding
 	facts := rule.Facts{
 		Participants: f.ParticipantIDs, Grace: grace(f.GraceMS),
-		Approved: moment(m.approved), Joined: moment(m.joined), Left: moment(m.left), Revoked: moment(m.revoked), Cleared: moment(m.cleared),
+		Applications: f.ApplicationIDs,
+		Approved:     moment(m.approved), Joined: moment(m.joined), Left: moment(m.left), Revoked: moment(m.revoked),
+		Cleared: moment(m.cleared), Deleted: moment(m.deleted),
 	}
 	if f.UserID != nil {
 		facts.Person = e.person(*f.UserID)

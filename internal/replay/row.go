@@ -116,8 +116,12 @@ func (s *seen) of(user string) bool {
 	return s.before != nil && s.before.user == user || s.after != nil && s.after.user == user
 }
 
-// scope says which rows a finding is about: those of a person, or the whole quest.
-type scope struct{ user string }
+// scope says which rows a finding is about: those of a person, or the whole quest, its
+// applications too or not.
+type scope struct {
+	user         string
+	applications bool
+}
 
 // leads reports whether a change is one that can have led to the finding. For a
 // person these are the rows of the pair, the quest's assignment to the person, and
@@ -132,7 +136,7 @@ func (a scope) leads(s *seen) bool {
 	case s.Entity == change.Quest:
 		return s.after == nil || s.before != nil && (s.before.deleted != s.after.deleted || s.before.user != s.after.user && s.of(a.user))
 	case a.user == "":
-		return s.Entity == change.Participant
+		return s.Entity == change.Participant || a.applications
 	}
 	return s.of(a.user)
 }
@@ -153,7 +157,7 @@ func (a scope) follows(e change.Entity, r *row) bool {
 	case e == change.Quest:
 		return true
 	case a.user == "":
-		return e == change.Participant
+		return e == change.Participant || a.applications
 	}
 	return r.user == a.user
 }

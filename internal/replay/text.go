@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/drift"
@@ -57,7 +58,11 @@ func (p *printer) line(format string, args ...any) {
 func (p *printer) head() {
 	f := &p.e.Finding
 	p.line("finding %s: %s (%s), %s, %s", f.Finding, f.Rule, f.Cause, f.Severity, p.e.State)
-	p.line("quest %d %q", f.QuestID, f.QuestTitle)
+	if f.QuestTitle == "" {
+		p.line("quest %d", f.QuestID)
+	} else {
+		p.line("quest %d %q", f.QuestID, f.QuestTitle)
+	}
 	if f.UserID != nil {
 		if name := p.e.Names[*f.UserID]; name != "" {
 			p.line("user %s, %s", name, *f.UserID)
@@ -249,7 +254,7 @@ func (p *printer) value(o *Column, value json.RawMessage) string {
 
 // odd is a character that words, numbers and times do not have.
 func odd(r rune) bool {
-	return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-.:+", r))
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_-.:+", r)
 }
 
 func (p *printer) incident(i *Incident) {

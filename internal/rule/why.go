@@ -9,16 +9,18 @@ import (
 // to be shown. What is not known is empty.
 type Facts struct {
 	// Person is whom the finding is about, or "" for a rule about the whole quest.
-	Person       string
-	Application  int64
-	Participants []int64
+	Person                     string
+	Application                int64
+	Participants, Applications []int64
 	// Grace is how long the rule was violated before it was a finding; "" for none.
 	Grace string
 	// The moments below are the last of their kind at or before the transaction that
-	// began the violation: the approval of Application, the arrival and the departure
-	// of the person's participant, a change that took the status of an application of
-	// the person back, and one that left the quest assigned to nobody.
-	Approved, Joined, Left, Revoked, Cleared string
+	// began the violation: the approval of Application; the arrival of a participant of
+	// the person, or of anybody where the rule is about the whole quest, and the change
+	// of its status or the departure, which is what Left is when nobody is left; a change
+	// that took the status of an application of the person back; one that left the quest
+	// assigned to nobody; the deletion of the quest's row.
+	Approved, Joined, Left, Revoked, Cleared, Deleted string
 	// Baseline is the moment of the baseline that showed the violation, "" where a
 	// transaction began it. Emptied says that it was no baseline but a TRUNCATE, after
 	// which everything is looked at as after a baseline.
@@ -85,7 +87,7 @@ var clauses = map[Rule]func(*Facts) string{
 		return "The quest is completed and somebody is still at work" + inParens(f.Participants)
 	},
 	DanglingReference: func(f *Facts) string {
-		return "The quest does not exist and is referred to" + inParens(f.Participants)
+		return "The quest does not exist and is referred to by " + referrers(&Violation{Applications: f.Applications, Participants: f.Participants})
 	},
 }
 
@@ -136,10 +138,25 @@ var reasons = map[Cause]func(*Facts) string{
 	NeverJoined: func(*Facts) string {
 		return "it was assigned without a participant, and none has come since"
 	},
-	Idle:         func(*Facts) string { return "the last participant went and the status stayed, or nobody ever came" },
-	DroppedOut:   func(*Facts) string { return "the application was left as it was" },
-	Unfinished:   func(*Facts) string { return "the completion did not reach them" },
-	QuestMissing: func(*Facts) string { return "its row was deleted or never came" },
+	Idle: func(f *Facts) string {
+		if f.Left != "" {
+			return "the last one went at " + f.Left
+		}
+		return "the last participant went and the status stayed, or nobody ever came"
+	},
+	DroppedOut: func(f *Facts) string {
+		if f.Left != "" {
+			return "that was at " + f.Left + " and the application was left as it was"
+		}
+		return "the application was left as it was"
+	},
+	Unfinished: func(*Facts) string { return "the completion did not reach them" },
+	QuestMissing: func(f *Facts) string {
+		if f.Deleted != "" {
+			return "its row was deleted at " + f.Deleted
+		}
+		return "its row was deleted or never came"
+	},
 	Unknown: func(*Facts) string {
 		return "the history does not tell how that came about"
 	},

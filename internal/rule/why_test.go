@@ -57,7 +57,7 @@ func TestEveryRuleAndCauseHasWords(t *testing.T) {
 	}
 	facts := &rule.Facts{
 		Person: "Ann", Application: 7, Participants: []int64{3, 4}, Grace: "3 s",
-		Approved: "T", Joined: "T", Left: "T", Revoked: "T", Cleared: "T",
+		Approved: "T", Joined: "T", Left: "T", Revoked: "T", Cleared: "T", Deleted: "T",
 	}
 	for _, c := range all {
 		if text := rule.Why(c, facts); text == strings.ReplaceAll(string(c), "_", " ") {

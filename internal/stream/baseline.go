@@ -53,6 +53,7 @@ func (s *session) rebase(ctx context.Context, p plan, last uint64, began func(st
 	if err := s.notes.Write(ctx, s.note); err != nil {
 		return 0, fmt.Errorf("note where the baseline begins: %w", err)
 	}
+	s.needs.rest(begin)
 	s.confirmer.record(end, snap.LSN())
 	s.tail.whole = snap.LSN()
 	keep = p.from == 0

@@ -14,12 +14,12 @@ func TestAlteredColumnsNeedABaseline(t *testing.T) {
 		"a": {from: 500, baseline: "columns_changed"},
 	} {
 		note.Columns = columns
-		if got := decide(at, slot, note, nil, 600); got != want {
+		if got := decide(at, slot, note, at.first, nil, 600); got != want {
 			t.Errorf("columns %q: got %+v, want %+v", columns, got, want)
 		}
 	}
 	note.Columns, note.Gap = "a", "log_unreadable"
-	if got, want := decide(at, slot, note, nil, 600), (plan{gap: "log_unreadable", baseline: "log_unreadable"}); got != want {
+	if got, want := decide(at, slot, note, at.first, nil, 600), (plan{gap: "log_unreadable", baseline: "log_unreadable"}); got != want {
 		t.Errorf("with a gap: got %+v, want %+v", got, want)
 	}
 }

@@ -49,7 +49,7 @@ func TestDecide(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.slot.System = "here"
-			if got := decide(&c.tail, c.slot, c.note, nil, 1000); got != c.want {
+			if got := decide(&c.tail, c.slot, c.note, c.tail.first, nil, 1000); got != c.want {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})

@@ -25,6 +25,7 @@ type Flow struct {
 	logger   *slog.Logger
 	marks    marks
 	flight   flight
+	needs    needs
 	epoch    uint64      // the one that this instance wrote last
 	wanted   atomic.Bool // a baseline
 
@@ -164,7 +165,12 @@ func (f *Flow) Run(ctx context.Context, wait bool, active func(epoch uint64)) er
 // interrupted notes why a session ended, and says how long to wait before the
 // next one.
 func (f *Flow) interrupted(err error, pauses *backoff.ExponentialBackOff) time.Duration {
+	if errors.Is(err, errNeeded) {
+		f.logger.Info("the checker has nothing to go on from; taking a baseline")
+		return 0
+	}
 	if errors.Is(err, ErrBusy) {
+		f.Need(0)
 		if f.enter(standby, err) {
 			f.logger.Info("the replication slot is in use; standing by")
 		}
@@ -183,9 +189,12 @@ func (f *Flow) interrupted(err error, pauses *backoff.ExponentialBackOff) time.D
 
 // session runs one session.
 func (f *Flow) session(ctx context.Context, active func(epoch uint64)) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	f.needs.start(end)
 	s := &session{
 		config: f.config, postgres: f.postgres, clock: f.clock, cdc: f.cdc, notes: f.notes,
-		logger: f.logger, marks: &f.marks, flight: &f.flight, wanted: &f.wanted,
+		logger: f.logger, marks: &f.marks, flight: &f.flight, needs: &f.needs, wanted: &f.wanted,
 		stall: func(err error) {
 			if f.enter(stalled, err) {
 				f.logger.Warn("JetStream takes no messages; the log waits in Postgres", "err", err)
@@ -204,6 +213,8 @@ func (f *Flow) session(ctx context.Context, active func(epoch uint64)) error {
 		f.enter(state, nil)
 	})
 	switch {
+	case errors.Is(context.Cause(ctx), errNeeded):
+		return errNeeded
 	case errors.Is(err, change.ErrUnreadable):
 		err = errors.Join(err, s.lost(ctx, "log_unreadable"))
 	case errors.Is(err, errRestate):

@@ -52,6 +52,10 @@ type Store struct {
 	// while it reads the stream anew, and Reading while it is not its turn to read.
 	Read              change.Seq
 	Reading, CaughtUp bool
+	// Checkpoint is the message behind which the newest checkpoint stands, and Taken is
+	// when that was stored; 0 where there is none.
+	Checkpoint change.Seq
+	Taken      time.Time
 	// Oldest is when the first unread message was stored; zero when all are read.
 	Oldest time.Time
 	// Disk says that Free, in bytes, is known: what is left on the store's disk.

@@ -5,22 +5,24 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/event"
 )
 
 // The reasons of alarms; package event says what each one's numbers are.
 const (
-	walKept      = "wal_kept"
-	walSafe      = "wal_safe"
-	disk         = "disk"
-	streamUnread = "stream_unread"
-	natsAway     = "nats_away"
-	natsFull     = "nats_full"
-	natsSlow     = "nats_slow"
-	interruption = "interrupted"
-	heartbeat    = "heartbeat"
-	lagging      = "lagging"
-	malformed    = "malformed"
+	walKept       = "wal_kept"
+	walSafe       = "wal_safe"
+	disk          = "disk"
+	streamUnread  = "stream_unread"
+	checkpointOld = "checkpoint_old"
+	natsAway      = "nats_away"
+	natsFull      = "nats_full"
+	natsSlow      = "nats_slow"
+	interruption  = "interrupted"
+	heartbeat     = "heartbeat"
+	lagging       = "lagging"
+	malformed     = "malformed"
 )
 
 const (
@@ -40,7 +42,7 @@ const (
 // nothing to tell: the instance that streams does.
 func (c *GuardConfig) checks(v *view) []check {
 	list := []check{
-		c.kept(v), c.safe(v), c.disk(v), unread(v), away(v), full(v), slow(v),
+		c.kept(v), c.safe(v), c.disk(v), unread(v), unsaved(v), away(v), full(v), slow(v),
 		interrupted(v), c.heartbeat(v), c.lagging(v), undecodable(v),
 	}
 	for i := range list {
@@ -80,35 +82,66 @@ func (c *GuardConfig) disk(v *view) check {
 	}
 }
 
-// unread compares what the checker has not read with what the stream keeps: bytes
-// with bytes, the first one's age with the age.
+// unread compares what the checker has not read with what the stream keeps.
 func unread(v *view) check {
 	s := &v.store
-	a := event.Alarm{Reason: streamUnread, Severity: event.Critical}
+	c := check{alarm: event.Alarm{Reason: streamUnread, Severity: event.Critical}, clear: v.storeKnown, after: settle}
 	if !v.storeKnown || !s.Reading {
-		return check{alarm: a, clear: v.storeKnown}
+		return c
 	}
-	first := max(s.Read+1, s.First)
-	if first <= s.Last {
-		a.Sequence = uint64(first)
-		a.Bytes = int64(float64(s.Bytes) * float64(s.Last-first+1) / float64(s.Last-s.First+1))
-	}
-	if s.MaxBytes > 0 {
-		a.LimitBytes = s.MaxBytes
-	}
-	if !s.Oldest.IsZero() && s.MaxAge > 0 {
-		a.Seconds, a.LimitSeconds = int64(v.now.Sub(s.Oldest).Seconds()), int64(s.MaxAge.Seconds())
-	}
-	above := func(percent int64) bool {
-		return a.LimitBytes > 0 && a.Bytes >= a.LimitBytes/100*percent ||
-			a.LimitSeconds > 0 && v.now.Sub(s.Oldest) >= s.MaxAge/100*time.Duration(percent)
-	}
-	lost := s.Read > 0 && s.Read+1 < s.First
-	after := settle
 	if !s.CaughtUp {
-		after = firstReading
+		c.after = firstReading
 	}
-	return check{alarm: a, raise: above(80) || lost, clear: !above(70) && !lost, after: after}
+	return c.of(s.rest(s.Read, s.Oldest, v.now))
+}
+
+// unsaved does the same with what the checker would have to read after a start:
+// without all of that it needs a baseline.
+func unsaved(v *view) check {
+	s := &v.store
+	c := check{alarm: event.Alarm{Reason: checkpointOld, Severity: event.Warning}, clear: v.storeKnown, after: settle}
+	if !v.storeKnown || !s.Reading || s.Checkpoint == 0 {
+		return c
+	}
+	return c.of(s.rest(s.Checkpoint, s.Taken, v.now))
+}
+
+// of is the check with what it says of a part of the stream.
+func (c check) of(r rest) check {
+	c.raise, c.clear = r.above(80), !r.above(70)
+	c.alarm.Sequence, c.alarm.Bytes, c.alarm.LimitBytes = uint64(r.first), r.bytes, r.maxBytes
+	c.alarm.Seconds, c.alarm.LimitSeconds = int64(r.age.Seconds()), int64(r.maxAge.Seconds())
+	return c
+}
+
+// rest is the part of the stream behind a message, and what the stream keeps; the
+// maxima are 0 for no limit.
+type rest struct {
+	first           change.Seq // 0 when there is nothing
+	bytes, maxBytes int64
+	age, maxAge     time.Duration
+	lost            bool // the stream has discarded some of it
+}
+
+// rest measures what lies behind a message, of which the first was stored at oldest.
+func (s *Store) rest(behind change.Seq, oldest, now time.Time) (r rest) {
+	r.lost = behind > 0 && behind+1 < s.First
+	first := max(behind+1, s.First)
+	if first <= s.Last {
+		r.first = first
+		r.bytes = int64(float64(s.Bytes) * float64(s.Last-first+1) / float64(s.Last-s.First+1))
+	}
+	r.maxBytes = max(s.MaxBytes, 0)
+	if r.first != 0 && !oldest.IsZero() && s.MaxAge > 0 {
+		r.age, r.maxAge = now.Sub(oldest), s.MaxAge
+	}
+	return r
+}
+
+// above reports whether so much of it is about to be discarded, by size or by age.
+func (r *rest) above(percent int64) bool {
+	return r.lost || r.maxBytes > 0 && r.bytes >= r.maxBytes/100*percent ||
+		r.maxAge > 0 && r.age >= r.maxAge/100*time.Duration(percent)
 }
 
 func away(v *view) check {
@@ -188,16 +221,17 @@ func undecodable(v *view) check {
 
 // meanings are what an alarm means, and what can be done, in a few words.
 var meanings = map[string]struct{ text, advice string }{
-	walKept:      {"Postgres keeps log for the slot", "look at the other alarms and at long transactions (pg_stat_activity, pg_prepared_xacts); alarm.wal_kept is the limit"},
-	walSafe:      {"Postgres is about to throw away log that the slot needs", "let the program catch up, or raise max_slot_wal_keep_size"},
-	disk:         {"the disk of the data directory is nearly full", "free disk space, or lower stream.keep_bytes"},
-	streamUnread: {"the stream is about to discard what the checker has not read", "raise stream.keep_bytes or stream.keep_for"},
-	natsAway:     {"JetStream cannot be reached", "look at the NATS server; the log waits in Postgres meanwhile"},
-	natsFull:     {"JetStream has no room", "make room, or raise its limits; the log waits in Postgres meanwhile"},
-	natsSlow:     {"JetStream acknowledges slowly or not at all", "look at the NATS server's load and disk"},
-	interruption: {"nothing streams", "look at the database; the log line of the interruption says more"},
-	heartbeat:    {"nothing comes back through the slot", "look at the walsender in pg_stat_replication, and at the network"},
-	lagging:      {"the stream is behind the database", "wait, or look what slows it down"},
+	walKept:       {"Postgres keeps log for the slot", "look at the other alarms and at long transactions (pg_stat_activity, pg_prepared_xacts); alarm.wal_kept is the limit"},
+	walSafe:       {"Postgres is about to throw away log that the slot needs", "let the program catch up, or raise max_slot_wal_keep_size"},
+	disk:          {"the disk of the data directory is nearly full", "free disk space, or lower stream.keep_bytes"},
+	streamUnread:  {"the stream is about to discard what the checker has not read", "raise stream.keep_bytes or stream.keep_for"},
+	checkpointOld: {"the stream is about to discard what follows the newest checkpoint; a start would need a baseline", "the log says why no newer one was stored; or raise stream.keep_bytes or stream.keep_for"},
+	natsAway:      {"JetStream cannot be reached", "look at the NATS server; the log waits in Postgres meanwhile"},
+	natsFull:      {"JetStream has no room", "make room, or raise its limits; the log waits in Postgres meanwhile"},
+	natsSlow:      {"JetStream acknowledges slowly or not at all", "look at the NATS server's load and disk"},
+	interruption:  {"nothing streams", "look at the database; the log line of the interruption says more"},
+	heartbeat:     {"nothing comes back through the slot", "look at the walsender in pg_stat_replication, and at the network"},
+	lagging:       {"the stream is behind the database", "wait, or look what slows it down"},
 	malformed: {
 		"data cannot be decoded; it is not skipped",
 		"keep the slot and report the log's lines; to go on without that data, drop the slot: the next start declares a gap and takes a new baseline",

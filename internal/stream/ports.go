@@ -172,6 +172,9 @@ type Config struct {
 	// MarkEvery is the time between progress marks, for MarkFor after the last
 	// step; IdleMarkEvery afterwards.
 	MarkEvery, MarkFor, IdleMarkEvery time.Duration
+	// Asked says that whoever reads the stream says with Flow.Need when it needs a
+	// baseline. Else one is taken whenever the stream has none any more.
+	Asked bool
 	// Takes says why JetStream takes no messages, ErrFull or ErrAway, or nil when it
 	// does or does not say. While it does not, the session waits.
 	Takes func(ctx context.Context) error

@@ -25,6 +25,7 @@ type session struct {
 	confirmer *confirmer
 	marks     *marks
 	flight    *flight
+	needs     *needs
 	// stall tells that the session waits for JetStream, and why; held is then true.
 	stall   func(error)
 	held    atomic.Bool
@@ -52,14 +53,15 @@ type plan struct {
 
 // decide compares the stream's tail with the slot. It never resumes from a
 // position that the stream does not hold, and never without a baseline to judge
-// from. end is where the server's log ends, history how it came there.
-func decide(t *tail, slot Slot, n Note, history []Switch, end change.LSN) plan {
+// from, unless nobody needs one that begins at or behind the message need. end is
+// where the server's log ends, history how it came there.
+func decide(t *tail, slot Slot, n Note, need change.Seq, history []Switch, end change.LSN) plan {
 	p := plan{from: t.whole}
 	common, same := onBranch(t, n, slot.Timeline, history)
 	switch {
 	case t.last == 0:
 		p.baseline = "start"
-	case n.Baseline == 0 || n.Baseline < t.first:
+	case n.Baseline == 0 || n.Baseline < need:
 		p.baseline = "no_baseline"
 	}
 	switch {
@@ -129,7 +131,7 @@ func (s *session) open(ctx context.Context) (plan, error) {
 	}
 	s.nextXID = reading.NextXID
 	s.writer = s.flight.of(s.cdc.Writer(s.tail.last))
-	p := decide(&s.tail, slot, s.note, s.history, reading.LSN)
+	p := decide(&s.tail, slot, s.note, s.needed(), s.history, reading.LSN)
 	if p.gap == "" && s.wanted.Load() {
 		p.baseline = "mismatch"
 	}
@@ -141,6 +143,16 @@ func (s *session) open(ctx context.Context) (plan, error) {
 		s.confirmer.record(s.tail.last, s.tail.whole)
 	}
 	return p, nil
+}
+
+// needed is where a baseline must begin to be of use. Of a stream without messages
+// no reader can go on.
+func (s *session) needed() change.Seq {
+	need := s.needs.open(s.note.Baseline, s.tail.last)
+	if !s.config.Asked || s.tail.first > s.tail.last {
+		need = s.tail.first
+	}
+	return need
 }
 
 // run goes on from the plan until something fails. last is the epoch that this
@@ -193,6 +205,7 @@ func (s *session) takeOver(ctx context.Context, p plan, last uint64) error {
 	// that the stream agrees with.
 	if p.baseline != "" {
 		s.note.Baseline = 0
+		s.needs.rest(0)
 	}
 	if p.gap != "" && p.from == 0 {
 		s.note.Gap = p.gap

@@ -46,7 +46,7 @@ func TestDecideByTimeline(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := Note{Baseline: 10, Epoch: 3, System: "here", Timeline: c.timeline, Forked: c.forked}
 			slot := Slot{Exists: true, Usable: true, Confirmed: 100, System: "here", Timeline: c.on}
-			if got := decide(&c.tail, slot, n, c.history, 1000); got != c.want {
+			if got := decide(&c.tail, slot, n, c.tail.first, c.history, 1000); got != c.want {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})
@@ -60,11 +60,11 @@ func TestDecideByTimelineWithoutBaseline(t *testing.T) {
 	history := []Switch{{1, 50}}
 	cut := tail{first: 1, last: 9, epoch: 1}
 	slot := Slot{System: "here", Timeline: 2}
-	if got, want := decide(&cut, slot, n, history, 1000), (plan{baseline: "no_baseline"}); got != want {
+	if got, want := decide(&cut, slot, n, cut.first, history, 1000), (plan{baseline: "no_baseline"}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	slot.Exists, slot.Usable, slot.Confirmed = true, true, 40
-	if got, want := decide(&tail{first: 1}, slot, n, history, 1000), (plan{gap: "timeline", baseline: "timeline", common: 50}); got != want {
+	if got, want := decide(&tail{first: 1}, slot, n, 1, history, 1000), (plan{gap: "timeline", baseline: "timeline", common: 50}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -43,6 +43,8 @@ type Checker struct {
 	// have ended.
 	reading   bool
 	baselines int
+	// inside is true in the middle of a transaction.
+	inside bool
 	// passed and recent say which of the database's transactions the state holds.
 	passed change.LSN
 	recent quest.Recent
@@ -132,11 +134,15 @@ func (c *Checker) take(r change.Record) error {
 }
 
 func (c *Checker) apply(seq change.Seq, s *change.Step) error {
+	c.inside = !s.Source.Snapshot && !s.Transaction.Whole()
 	if s.Source.Snapshot && !c.reading {
 		return nil // the rest of a baseline whose beginning is gone
 	}
 	if c.blind && !s.Source.Snapshot {
 		return nil // the next baseline has what it did
+	}
+	if c.large.emptied && !s.Source.Snapshot {
+		restored(s)
 	}
 	q, err := c.state.Apply(s)
 	if err != nil {
@@ -157,6 +163,16 @@ func (c *Checker) apply(seq change.Seq, s *change.Step) error {
 		c.turned(seq, q, c.state.Turns(), where)
 	}
 	return nil
+}
+
+// restored is for the rows that a transaction puts into tables which it has emptied, as
+// who loads a backup does: they were there before, nobody approves anything by that.
+func restored(s *change.Step) {
+	for i := range s.Changes {
+		if c := &s.Changes[i]; c.Op == change.Create {
+			c.Op = change.Read
+		}
+	}
 }
 
 // judge compares a quest with the rules and gathers what changed.
@@ -208,6 +224,7 @@ func (c *Checker) next(seq change.Seq) event.Position {
 
 func (c *Checker) control(seq change.Seq, r *change.Control) error {
 	c.seen = max(c.seen, r.Time)
+	c.inside = within(c.inside, r)
 	if e, ok := event.OfControl(r, max(c.seen, c.tracker.Now()), c.next(seq)); ok {
 		c.found = append(c.found, Found{Event: e, Position: c.next(seq)})
 	}
@@ -236,6 +253,19 @@ func (c *Checker) control(seq change.Seq, r *change.Control) error {
 		c.reported(seq, r)
 	}
 	return nil
+}
+
+// within reports whether a record leaves the reader in the middle of a transaction,
+// where was says whether it was in one before.
+func within(was bool, r *change.Control) bool {
+	switch r.Kind {
+	case change.Truncate, change.SchemaChanged, change.Message:
+		return r.Transaction != nil && !r.Transaction.Whole()
+	case change.Epoch, change.Gap:
+		return was // another writer goes on with the transaction, or a baseline follows
+	case change.Progress, change.BaselineBegin, change.BaselineEnd, change.TxEnd:
+	}
+	return false
 }
 
 func (c *Checker) mark(seq change.Seq, at change.Millis) {

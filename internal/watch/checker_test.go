@@ -22,6 +22,7 @@ import (
 type violation struct {
 	since    change.Millis
 	severity rule.Severity
+	cause    rule.Cause
 	origin   drift.Origin
 	open     bool
 }
@@ -80,9 +81,10 @@ func (d *driver) judged(id int64, keys []string, baseline bool) {
 		return
 	}
 	at := max(d.now, d.clock)
-	severities := map[string]rule.Severity{}
+	severities, causes := map[string]rule.Severity{}, map[string]rule.Cause{}
 	for _, v := range rule.Judge(nil, d.checker.State().Quest(id)) {
-		severities[keyOf(id, v.Rule, d.checker.State().Users().Text(v.User))] = v.Severity
+		key := keyOf(id, v.Rule, d.checker.State().Users().Text(v.User))
+		severities[key], causes[key] = v.Severity, v.Cause
 	}
 	if got := slices.Sorted(maps.Keys(severities)); !slices.Equal(got, keys) {
 		d.Fatalf("quest %d violates %q, the tables say %q", id, got, keys)
@@ -94,13 +96,15 @@ func (d *driver) judged(id int64, keys []string, baseline bool) {
 	}
 	for _, key := range keys {
 		l, found := d.lives[key]
-		if found && severities[key] <= l.severity {
+		restated := baseline && !l.open && causes[key] != l.cause // a suspicion of something else
+		if found && severities[key] <= l.severity && !restated {
 			continue // it goes on
 		}
-		d.lives[key] = violation{since: at, severity: severities[key], origin: drift.FromStream, open: testGrace(ruleOf(key)) == 0}
+		l = violation{since: at, severity: severities[key], cause: causes[key], origin: drift.FromStream, open: testGrace(ruleOf(key)) == 0}
 		if baseline {
-			d.lives[key] = violation{since: at, severity: severities[key], origin: drift.FromBaseline}
+			l.origin, l.open = drift.FromBaseline, false
 		}
+		d.lives[key] = l
 	}
 }
 

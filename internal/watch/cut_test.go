@@ -105,26 +105,49 @@ func TestCutsChangeNothing(t *testing.T) {
 	})
 }
 
-// publisher is what survives a cut: the events that were published.
+// publisher is what survives a cut: the events that were published, and the checkpoints.
 type publisher struct {
 	*rapid.T
 	events []string
 	last   event.Position
+	saved  []checkpoint
+}
+
+// checkpoint is of a checker that had taken so many records.
+type checkpoint struct {
+	taken int
+	data  []byte
+}
+
+// begin is a checker at the start of the stream, or where any checkpoint was taken: a newer one may be damaged.
+func (p *publisher) begin() (checker *watch.Checker, taken int) {
+	n := rapid.IntRange(0, len(p.saved)).Draw(p.T, "checkpoint")
+	if n == 0 {
+		return watch.NewChecker(testRules()), 0
+	}
+	checker, err := readCheckpoint(p.saved[n-1].data)
+	if err != nil {
+		p.Fatalf("%v", err)
+	}
+	return checker, p.saved[n-1].taken
 }
 
 // run reads up to a record. A run that is killed has published some of its last batch.
 func (p *publisher) run(records []change.Record, end int, killed bool) {
-	checker := watch.NewChecker(testRules())
+	checker, taken := p.begin()
 	var batch []watch.Found
-	for i, r := range records[:end] {
+	for ; taken < end; taken++ {
 		// Found is valid until the next Take.
-		for _, f := range took(p.T, checker, r) {
+		for _, f := range took(p.T, checker, records[taken]) {
 			if len(p.events) == 0 || f.Position.After(p.last) {
 				batch = append(batch, f)
 			}
 		}
-		if len(batch) > 0 && i < end-1 && rapid.Bool().Draw(p.T, "publish") {
+		if len(batch) > 0 && taken < end-1 && rapid.Bool().Draw(p.T, "publish") {
 			batch = p.publish(batch, len(batch))
+		}
+		if len(batch) == 0 && rapid.IntRange(0, 20).Draw(p.T, "save") == 20 {
+			p.save(checker, taken+1)
 		}
 	}
 	n := len(batch)
@@ -132,6 +155,13 @@ func (p *publisher) run(records []change.Record, end int, killed bool) {
 		n = rapid.IntRange(0, n).Draw(p.T, "published of the last batch")
 	}
 	p.publish(batch, n)
+}
+
+// save takes a checkpoint where there is one to be had: not in the middle of a transaction.
+func (p *publisher) save(checker *watch.Checker, taken int) {
+	if data, ok := writeCheckpoint(p.T, checker); ok {
+		p.saved = append(p.saved, checkpoint{taken, data})
+	}
 }
 
 func (p *publisher) publish(batch []watch.Found, n int) []watch.Found {

@@ -26,6 +26,7 @@ type Flow struct {
 	findings Findings
 	teller   *teller
 	logger   *slog.Logger
+	keeping  Keeping
 
 	// turn is held while the checker takes a message, and by whoever else looks at
 	// its state: the state has a lock neither for its writer nor for its readers.
@@ -50,6 +51,8 @@ type Status struct {
 	Open map[rule.Rule]int
 	// Refused counts the application's reports that were not believed.
 	Refused Refused
+	// Checkpoint is the newest one.
+	Checkpoint CheckpointStatus
 	// Err is what the last attempt ended with.
 	Err string
 }
@@ -58,8 +61,19 @@ type Status struct {
 func New(rules Rules, cdc CDC, events Events, findings Findings, names Names, logger *slog.Logger) *Flow {
 	return &Flow{
 		rules: rules, cdc: cdc, events: events, findings: findings, logger: logger,
-		teller: newTeller(names, rules.Schema, logger),
+		teller: newTeller(names, rules.Schema, logger), keeping: Keeping{Baseline: func(change.Seq) {}},
 	}
+}
+
+// Keep has checkpoints kept, or says that none are; it is called before Run.
+func (f *Flow) Keep(k Keeping) {
+	if k.Messages == 0 {
+		k.Messages = defaultMessages
+	}
+	if k.Baseline == nil {
+		k.Baseline = func(change.Seq) {}
+	}
+	f.keeping = k
 }
 
 // Status is a copy of how far the flow has come.
@@ -81,11 +95,18 @@ func (f *Flow) Look(fn func(c *Checker, run int) error) error {
 	return fn(f.checker, f.runs)
 }
 
-// renew puts a new checker in place.
-func (f *Flow) renew() {
+// renew puts another checker in place.
+func (f *Flow) renew(c *Checker) {
 	f.turn.Lock()
 	defer f.turn.Unlock()
-	f.checker, f.runs = NewChecker(f.rules), f.runs+1
+	f.checker, f.runs = c, f.runs+1
+}
+
+// snapshot is the checker's, where it has one to give.
+func (f *Flow) snapshot() (*Snapshot, bool) {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	return f.checker.Snapshot()
 }
 
 func (f *Flow) take(r change.Record) ([]Found, error) {
@@ -134,7 +155,8 @@ func (f *Flow) note(change func(*Status)) {
 	change(&f.status)
 }
 
-// watch reads the stream from its beginning with a new checker.
+// watch reads the stream from the newest checkpoint that can be used, or from its
+// beginning.
 func (f *Flow) watch(ctx context.Context, self Writer) error {
 	published, err := f.events.Published(ctx)
 	if err != nil {
@@ -147,23 +169,34 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 	if err != nil {
 		return fmt.Errorf("look at the stream: %w", err)
 	}
-	f.renew()
-	caughtUp := last < first
-	f.note(func(s *Status) { s.CaughtUp, s.Open = caughtUp, nil })
+	from, events, err := f.begin(ctx, first, &published)
+	if err != nil {
+		return err
+	}
+	if self.deposed(f.checker.Writer()) {
+		return ErrDeposed
+	}
+	caughtUp := last < from
+	f.note(func(s *Status) {
+		s.Read, s.CaughtUp, s.Known, s.Now = from-1, caughtUp, f.checker.Known(), f.checker.Now()
+		s.Open = countOpen(f.checker.Open())
+	})
 	if caughtUp {
 		if err := f.arrive(ctx, last); err != nil {
 			return err
 		}
 	}
 	var wait paused
-	return f.cdc.Consume(ctx, max(first, 1), func(r change.Record) error {
+	keep := f.newKeeper(ctx, events)
+	err = f.cdc.Consume(ctx, from, func(r change.Record) error {
 		found, err := f.take(r)
 		if err != nil {
 			return err
 		}
-		if w := f.checker.Writer(); w.Epoch > self.Epoch && w.Instance != self.Instance {
+		if self.deposed(f.checker.Writer()) {
 			return ErrDeposed
 		}
+		keep.found(found)
 		if found, err = wait.hold(ctx, f.cdc, r.Seq, found); err != nil {
 			return err
 		}
@@ -177,9 +210,34 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 			}
 		}
 		f.progress(r.Seq, caughtUp)
+		if !wait.holds() {
+			keep.after(r, caughtUp)
+		}
 		return nil
 	})
+	keep.end(ctx.Err() != nil)
+	return err
 }
+
+// begin makes the checker and says from where it reads on.
+func (f *Flow) begin(ctx context.Context, first change.Seq, published *Published) (from change.Seq, events EventsMark, err error) {
+	from, events, err = f.load(ctx, first, published)
+	if err != nil {
+		return 0, events, err
+	}
+	if from != 0 {
+		f.keeping.Baseline(0)
+		return from, events, nil
+	}
+	f.renew(NewChecker(f.rules))
+	from = max(first, 1)
+	f.note(func(s *Status) { s.Checkpoint = CheckpointStatus{} })
+	f.keeping.Baseline(from)
+	return from, events, nil
+}
+
+// deposed reports whether another instance has begun to write the stream.
+func (w Writer) deposed(by Writer) bool { return by.Epoch > w.Epoch && by.Instance != w.Instance }
 
 // arrive is called once a start, when the stream has been read up to where it
 // ended then.
@@ -264,6 +322,15 @@ func (f *Flow) count(found []Found) {
 		}
 		s.Open = open
 	})
+}
+
+// countOpen counts findings by rule.
+func countOpen(findings []drift.Finding) map[rule.Rule]int {
+	open := map[rule.Rule]int{}
+	for i := range findings {
+		open[findings[i].Violation.Rule]++
+	}
+	return open
 }
 
 // keep puts an opened finding into the bucket, and takes a resolved one out.

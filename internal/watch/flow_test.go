@@ -42,6 +42,7 @@ type memory struct {
 	published   int
 	puts        int
 	asked       []string
+	patience    time.Duration // how long a run goes on
 }
 
 func (m *memory) Bounds(context.Context) (first, last change.Seq, err error) {
@@ -128,13 +129,18 @@ func (m *memory) Usernames(_ context.Context, ids []string) (map[string]string, 
 // run runs a flow over the memory until nothing is left to do.
 func (m *memory) run(t *testing.T, logs *bytes.Buffer) (flow *watch.Flow, err error) {
 	t.Helper()
+	return m.runFlow(t, watch.New(testRules(), m, m, m, m, slog.New(slog.NewTextHandler(logs, nil))))
+}
+
+func (m *memory) runFlow(t *testing.T, flow *watch.Flow) (_ *watch.Flow, err error) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		m.crash = cancel
-		flow = watch.New(testRules(), m, m, m, m, slog.New(slog.NewTextHandler(logs, nil)))
 		ended := make(chan error, 1)
 		go func() { ended <- flow.Run(ctx, watch.Writer{Epoch: 2, Instance: "us"}) }()
+		time.Sleep(m.patience) // of the fake clock
 		synctest.Wait()
 		for flow.Status().Err != "" {
 			// The flow pauses before it tries again; the fake clock moves on when all

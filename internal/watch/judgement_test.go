@@ -95,8 +95,6 @@ type verdict struct {
 	otherwise                                        int // at another time, or ended otherwise
 }
 
-func (v *verdict) clean() bool { return v.missed+v.wrongCause+v.falseAlarms+v.otherwise == 0 }
-
 // compare holds what was told after a message against what had to be.
 func (v *verdict) compare(want, got []chronicle.Told) (differs bool) {
 	for _, w := range want {

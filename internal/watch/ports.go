@@ -2,6 +2,9 @@ package watch
 
 import (
 	"context"
+	"errors"
+	"io"
+	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/event"
@@ -39,6 +42,10 @@ type Published struct {
 	// Lost are the ids of newer ones: the CDC stream lost its end, and with it what
 	// caused them. When that comes again, perhaps at other sequences, so do they.
 	Lost map[string]bool
+	// Created is when the stream of events was made, First the oldest sequence that it
+	// keeps, and Newest that of our newest event, 0 where there is none.
+	Created       time.Time
+	First, Newest change.Seq
 }
 
 // before reports whether a position is no later than the last one.
@@ -54,4 +61,43 @@ type Findings interface {
 // Names looks up people's names by id; ids that nobody has are left out.
 type Names interface {
 	Usernames(ctx context.Context, ids []string) (map[string]string, error)
+}
+
+// Message is a message of the stream as the server knows it.
+type Message struct {
+	change.Record
+	// Stored is when it was stored, Created when the stream was made, by the server's
+	// clock.
+	Stored, Created time.Time
+}
+
+// ErrNoMessage says that the stream has no such message, or no longer.
+var ErrNoMessage = errors.New("no such message in the stream")
+
+// Messages looks at single messages of the stream.
+type Messages interface {
+	// Message reads one; ErrNoMessage when it is not there.
+	Message(ctx context.Context, seq change.Seq) (Message, error)
+}
+
+// Saved is a checkpoint that is stored.
+type Saved struct {
+	Name  string
+	Seq   change.Seq
+	Bytes int64
+}
+
+// ErrNoStore says that there is no store of checkpoints, or that we may not read it.
+var ErrNoStore = errors.New("no store of checkpoints")
+
+// Checkpoints is where they are stored.
+type Checkpoints interface {
+	// List lists those that are stored as a whole, that of the newest message first.
+	List(ctx context.Context) ([]Saved, error)
+	// Load gives one to fn as it comes. What it has of its own to say against it is
+	// ErrDamaged.
+	Load(ctx context.Context, s Saved, fn func(io.Reader) error) error
+	// Save stores what write writes as the checkpoint behind a message, whole or not at
+	// all, and forgets the oldest ones. With an error and a name it could not do that.
+	Save(ctx context.Context, seq change.Seq, write func(io.Writer) error) (Saved, error)
 }

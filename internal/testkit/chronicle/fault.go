@@ -143,7 +143,8 @@ func faults() []workflow {
 			},
 			leaves: func(s *script) []leave {
 				return []leave{
-					{MissingParticipant, s.chosen.User, departed, "info"}, {IdleInProgress, "", idle, "info"},
+					{MissingParticipant, s.chosen.User, departed, "info"},
+					{IdleInProgress, "", idle, "info"},
 					{AssigneeNotParticipant, s.chosen.User, assigneeLeft, "info"},
 				}
 			},

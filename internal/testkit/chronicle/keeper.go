@@ -49,7 +49,7 @@ func (k *keeper) judge(l *life, at where) (told []Told) {
 		delete(l.standing, key)
 		v.over = true
 		if v.open {
-			told = append(told, Told{What: "resolved", At: max(now, v.Due), Finding: v.Finding, Reason: reason(l, at, graver)})
+			told = append(told, Told{What: "resolved", At: max(now, v.Due), Finding: v.Finding, Reason: reason(l, v, at, graver)})
 		}
 	}
 	for key, cause := range found {
@@ -70,13 +70,13 @@ func (k *keeper) judge(l *life, at where) (told []Told) {
 	return told
 }
 
-func reason(l *life, at where, graver bool) string {
+func reason(l *life, v *violation, at where, graver bool) string {
 	switch {
 	case at.baseline:
 		return "baseline"
 	case graver:
 		return "cause_changed"
-	case !l.there():
+	case !l.there() && v.Rule != DanglingReference:
 		return "quest_gone"
 	}
 	return "healed"

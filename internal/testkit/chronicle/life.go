@@ -93,4 +93,3 @@ func (l *life) wounded() bool {
 
 // gone reports whether nothing is left of it.
 func (l *life) gone() bool { return l.quest == nil && len(l.apps)+len(l.parts) == 0 }
-

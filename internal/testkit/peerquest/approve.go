@@ -1,6 +1,9 @@
 package peerquest
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // What may get lost on the way of an approval.
 type lost int
@@ -10,11 +13,12 @@ const (
 	participation
 	status
 	assignment
+	quest // both
 )
 
-// approval is the request of a creator who approves an application. As in the application, a quest that already has
+// approve is the request of a creator who approves an application. As in the application, a quest that already has
 // a participant row, even of somebody dropped, does not move to in-progress.
-func approval(s *state, app application, miss lost) *request {
+func approve(s *state, app application, miss lost) *request {
 	r := newRequest(s)
 	r.saveApp(app.id, approved)
 	if miss == participation {
@@ -31,13 +35,15 @@ func assignTo(r *request, app application, miss lost) {
 	first := len(r.mem.parts) == 0
 	if p := r.mem.partOf(app.applicant); p != nil {
 		r.savePart(p.id, joined)
+	} else if app.id == 0 {
+		r.insertPart(app.applicant, nil)
 	} else {
 		r.insertPart(app.applicant, &app.id)
 	}
-	if miss != assignment {
+	if miss != assignment && miss != quest {
 		r.saveQuest(func(q *questRow) { q.assignedTo = ptr(app.applicant) })
 	}
-	if miss != status && first && r.mem.quest.status == open {
+	if miss != status && miss != quest && first && r.mem.quest.status == open {
 		r.saveQuest(func(q *questRow) { q.status = inProgress })
 	}
 }
@@ -45,21 +51,42 @@ func assignTo(r *request, app application, miss lost) {
 func (w *worker) pickPending(q *live) application { return pick(w.rng, q.rows.pending()) }
 
 func (w *worker) approve(ctx context.Context, q *live) error {
-	return q.run(ctx, w.style(), approval(q.rows, w.pickPending(q), nothing))
+	return q.run(ctx, w.style(), approve(q.rows, w.pickPending(q), nothing))
 }
 
 func (w *worker) approveRolledBack(ctx context.Context, q *live) error {
-	err := w.sim.rollBack(ctx, approval(q.rows, w.pickPending(q), nothing).writes)
+	app := w.pickPending(q)
+	err := w.sim.rollBack(ctx, approve(q.rows, app, nothing).writes)
 	if err != nil && !transient(err) {
 		return err
 	}
+	if w.rng.IntN(2) == 0 {
+		return ctx.Err()
+	}
+	return q.report(ctx, app)
+}
+
+// report has the application say that an approval failed, outside of the transaction that was rolled back.
+func (q *live) report(ctx context.Context, app application) error {
+	content := fmt.Sprintf(`{"quest_id":%d,"application_id":%d,"user_id":%q,"error":"peerquest.AssignError"}`, q.rows.quest.id, app.id, app.applicant)
+	var xid int64
+	err := q.worker.sim.pool.QueryRow(ctx, `SELECT pg_current_xact_id()::text::bigint
+		FROM pg_logical_emit_message(true, 'questwatch.approval_failed', $1::text)`, content).Scan(&xid)
+	if err != nil && !transient(err) {
+		return fmt.Errorf("report: %w", err)
+	}
+	kind := Reported
+	if err != nil {
+		kind, xid = "", 0
+	}
+	q.worker.sim.ledger.turned(Turn{kind, q.rows.quest.id, app.applicant, uint64(xid)})
 	return ctx.Err()
 }
 
 func (w *worker) approveTwo(ctx context.Context, q *live) error {
 	apps := q.rows.pending()
 	w.rng.Shuffle(len(apps), func(i, j int) { apps[i], apps[j] = apps[j], apps[i] })
-	return q.concurrently(ctx, w.style(), approval(q.rows, apps[0], nothing), approval(q.rows, apps[1], nothing))
+	return q.concurrently(ctx, w.style(), approve(q.rows, apps[0], nothing), approve(q.rows, apps[1], nothing))
 }
 
 func (w *worker) reject(ctx context.Context, q *live) error {
@@ -71,15 +98,19 @@ func (w *worker) reject(ctx context.Context, q *live) error {
 // The faults. Each leaves something that has to be found.
 
 func (w *worker) loseParticipant(ctx context.Context, q *live) error {
-	return q.run(ctx, apart, approval(q.rows, w.pickPending(q), participation))
+	return q.run(ctx, apart, approve(q.rows, w.pickPending(q), participation))
 }
 
 func (w *worker) loseStatus(ctx context.Context, q *live) error {
-	return q.run(ctx, w.style(), approval(q.rows, w.pickPending(q), status))
+	return q.run(ctx, w.style(), approve(q.rows, w.pickPending(q), status))
 }
 
 func (w *worker) loseAssignment(ctx context.Context, q *live) error {
-	return q.run(ctx, w.style(), approval(q.rows, w.pickPending(q), assignment))
+	return q.run(ctx, w.style(), approve(q.rows, w.pickPending(q), assignment))
+}
+
+func (w *worker) loseQuest(ctx context.Context, q *live) error {
+	return q.run(ctx, w.style(), approve(q.rows, w.pickPending(q), quest))
 }
 
 // removeEndpoint rejects the application of somebody who takes part, and forgets the participant.
@@ -133,7 +164,7 @@ func (w *worker) approveAfterKick(ctx context.Context, q *live) error {
 		return err
 	}
 	app := q.rows.apps[len(q.rows.apps)-1]
-	return q.run(ctx, w.style(), approval(q.rows, app, nothing))
+	return q.run(ctx, w.style(), approve(q.rows, app, nothing))
 }
 
 // lateFix repairs by hand what is wrong at warning or above.

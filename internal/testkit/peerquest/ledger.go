@@ -26,6 +26,7 @@ type ledger struct {
 	mu    sync.Mutex
 	grace time.Duration
 	all   []*violation
+	turns []Turn
 }
 
 func (l *ledger) begin(v *violation) {
@@ -77,7 +78,7 @@ func (l *ledger) expectations() []Expectation {
 		}
 		e := Expectation{
 			Rule: v.key.Rule, QuestID: v.key.QuestID, UserID: v.key.UserID, Cause: v.cause, Severity: severityOf(v.cause),
-			CommittedAt: v.start.hi, EndedAt: v.end.hi, XID: v.xid,
+			CommittedAt: v.start.hi, EndedAt: v.end.hi, EndedAfter: v.end.lo, XID: v.xid,
 		}
 		switch {
 		case v.blurred || !stands && v.end.lo.Sub(v.start.hi) < l.grace+settle*8/10:

@@ -130,6 +130,7 @@ func (q *live) notTooLate(ctx context.Context, after *state) error {
 
 // observe makes rows the committed state and keeps the ledger.
 func (q *live) observe(after *state, when span, xid int64) {
+	q.turn(after, xid)
 	q.history.observe(q.rows, after)
 	q.rows = after
 	found := judge(after, q.history)

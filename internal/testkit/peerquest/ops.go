@@ -132,6 +132,46 @@ func (w *worker) leave(ctx context.Context, q *live) error {
 	return q.run(ctx, w.style(), r)
 }
 
+// leaveNamed is the same of an assignee whom the quest goes on naming.
+func (w *worker) leaveNamed(ctx context.Context, q *live) error {
+	r := newRequest(q.rows)
+	r.deletePart(r.mem.partOf(*r.mem.quest.assignedTo).id)
+	return q.run(ctx, w.style(), r)
+}
+
+// leaveCleared is the same where the quest is assigned to nobody afterwards, though others stay.
+func (w *worker) leaveCleared(ctx context.Context, q *live) error {
+	r := newRequest(q.rows)
+	r.deletePart(r.mem.partOf(*r.mem.quest.assignedTo).id)
+	r.saveQuest(func(q *questRow) { q.assignedTo = nil })
+	return q.run(ctx, w.style(), r)
+}
+
+// departed lists who is approved and has no row as a participant.
+func departed(s *state) []string {
+	var users []string
+	for _, a := range s.apps {
+		if a.status == approved && s.partOf(a.applicant) == nil && !slices.Contains(users, a.applicant) {
+			users = append(users, a.applicant)
+		}
+	}
+	return users
+}
+
+// putBack is what the original audit's repair does to somebody who has left.
+func (w *worker) putBack(ctx context.Context, q *live) error {
+	r := newRequest(q.rows)
+	assignTo(r, application{applicant: pick(w.rng, departed(q.rows))}, nothing)
+	return q.run(ctx, inOne, r)
+}
+
+// applyBack has somebody who has left apply once more.
+func (w *worker) applyBack(ctx context.Context, q *live) error {
+	r := newRequest(q.rows)
+	r.insertApp(pick(w.rng, departed(q.rows)))
+	return q.run(ctx, apart, r)
+}
+
 // join takes part without an application: two transactions in any style.
 func (w *worker) join(ctx context.Context, q *live) error {
 	user, ok := w.stranger(q)

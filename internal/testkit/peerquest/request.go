@@ -11,6 +11,8 @@ type write struct {
 	sql   string
 	args  []any
 	apply func(s *state, id int64)
+	// unchecked: foreign keys do not hold it up.
+	unchecked bool
 }
 
 // returning ends every statement: which row, and which transaction.
@@ -167,6 +169,10 @@ func (r *request) hardDelete() {
 			},
 		})
 	}
+	r.deleteQuest()
+}
+
+func (r *request) deleteQuest() {
 	r.add(write{
 		sql: `DELETE FROM quests_quest WHERE id=$1` + returning, args: []any{r.mem.quest.id},
 		apply: func(s *state, _ int64) { s.exists = false },

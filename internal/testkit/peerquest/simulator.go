@@ -22,13 +22,14 @@ type Simulator struct {
 	ledger  *ledger
 	limiter *rate.Limiter
 
-	transactions, changes atomic.Int64
+	operations, transactions, changes atomic.Int64
 
 	// Set by Run before the workers start.
 	pool       *pgxpool.Pool
 	users      []string
 	category   int64
 	duplicates bool   // the unique constraint is gone
+	unchecked  bool   // foreign keys can be passed by
 	run        string // tells slugs of several runs on one database apart
 }
 
@@ -47,6 +48,9 @@ const burst = 64
 // Truth lists what a checker with the configured grace must find, and what it may. During a run it leaves out the
 // operations under way; after it, it is complete.
 func (s *Simulator) Truth() []Expectation { return s.ledger.expectations() }
+
+// Operations is the number of things that people did to quests.
+func (s *Simulator) Operations() int64 { return s.operations.Load() }
 
 // Transactions is the number of committed transactions that wrote to a watched table.
 func (s *Simulator) Transactions() int64 { return s.transactions.Load() }
@@ -83,7 +87,7 @@ func (s *Simulator) Run(ctx context.Context) error {
 
 	group, stop := errgroup.WithContext(ctx)
 	for i := range s.cfg.Workers {
-		w := &worker{sim: s, number: i, rng: rand.New(rand.NewPCG(s.cfg.Seed, uint64(i)+1))}
+		w := &worker{sim: s, number: i, rng: rand.New(rand.NewPCG(s.cfg.Seed, uint64(i)+1)), faults: map[int]int{}}
 		group.Go(func() error { return w.run(stop, work) })
 	}
 	if err := group.Wait(); err != nil {
@@ -133,7 +137,8 @@ func (s *Simulator) prepare(ctx context.Context) error {
 		return fmt.Errorf("find category: %w", err)
 	}
 	err = s.pool.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM pg_constraint
-		WHERE conrelid = 'quests_questparticipant'::regclass AND contype = 'u')`).Scan(&s.duplicates)
+		WHERE conrelid = 'quests_questparticipant'::regclass AND contype = 'u'), current_setting('is_superuser')::bool`).
+		Scan(&s.duplicates, &s.unchecked)
 	if err != nil {
 		return fmt.Errorf("look for unique constraint: %w", err)
 	}

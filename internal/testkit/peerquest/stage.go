@@ -23,7 +23,7 @@ func NewStage(ctx context.Context, cfg Config) (*Stage, error) {
 		s.pool.Close()
 		return nil, err
 	}
-	return &Stage{sim: s, worker: &worker{sim: s, rng: rand.New(rand.NewPCG(cfg.Seed, 1))}}, nil
+	return &Stage{sim: s, worker: &worker{sim: s, rng: rand.New(rand.NewPCG(cfg.Seed, 1)), faults: map[int]int{}}}, nil
 }
 
 // Close ends the connections.

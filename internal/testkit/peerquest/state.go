@@ -109,6 +109,10 @@ func (s *state) active() []participant {
 	return slices.DeleteFunc(slices.Clone(s.parts), func(p participant) bool { return !p.active() })
 }
 
+func (s *state) takesPart(user string) bool {
+	return slices.ContainsFunc(s.parts, func(p participant) bool { return p.user == user && p.active() })
+}
+
 func (s *state) applied(user string) bool {
 	return slices.ContainsFunc(s.apps, func(a application) bool { return a.applicant == user })
 }
@@ -120,10 +124,6 @@ func (s *state) approvedApp(user string) (int64, bool) {
 		}
 	}
 	return 0, false
-}
-
-func (s *state) takesPart(user string) bool {
-	return slices.ContainsFunc(s.parts, func(p participant) bool { return p.user == user && p.active() })
 }
 
 func (s *state) isAssignee(user string) bool {

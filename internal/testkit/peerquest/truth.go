@@ -40,6 +40,7 @@ type Expectation struct {
 
 	CommittedAt time.Time // not before the commit that began it: when our COMMIT returned
 	EndedAt     time.Time // the same for the commit that ended it; zero while it stands
+	EndedAfter  time.Time // not after that commit: when our COMMIT went out
 	XID         uint64    // the transaction that began it; 0 where it is not known
 }
 
@@ -73,24 +74,27 @@ type history struct {
 	released   bool
 	left       bool // the assignee took part, and does not any more
 	handed     bool // somebody assigned the quest to its assignee
+	approvals  map[int64]approval
 }
 
 func newHistory() *history {
 	return &history{
 		approvedAt: map[string]int{}, removedAt: map[string]int{}, revoked: map[string]bool{}, direct: map[int64]bool{},
+		approvals: map[int64]approval{},
 	}
 }
 
 func (h *history) clone() *history {
 	c := *h
 	c.approvedAt, c.removedAt = maps.Clone(h.approvedAt), maps.Clone(h.removedAt)
-	c.revoked, c.direct = maps.Clone(h.revoked), maps.Clone(h.direct)
+	c.revoked, c.direct, c.approvals = maps.Clone(h.revoked), maps.Clone(h.direct), maps.Clone(h.approvals)
 	return &c
 }
 
 // observe takes in what one transaction changed.
 func (h *history) observe(before, after *state) {
 	h.step++
+	h.observeApprovals(before, after)
 	for _, a := range after.apps {
 		was := before.app(a.id)
 		switch {

@@ -14,7 +14,8 @@ type worker struct {
 	rng     *rand.Rand
 	quests  []*live
 	created int
-	spent   int // transactions since the throttle was last asked
+	spent   int         // transactions since the throttle was last asked
+	faults  map[int]int // how often each went wrong
 }
 
 // maxLive bounds the quests of a worker; most of them wait for a violation to become old enough.
@@ -56,6 +57,7 @@ func (w *worker) step(stop, work context.Context) error {
 		}
 		return err
 	}
+	w.sim.operations.Add(1)
 	op := w.choose(q)
 	if op == nil {
 		q.retired = true
@@ -131,29 +133,44 @@ func (w *worker) choose(q *live) operation {
 	return w.chooseOrdinary(q.rows)
 }
 
-// chooseFault returns nil where nothing can go wrong.
+// chooseFault is one of those that can happen, and have least often; nil where nothing can go wrong.
 func (w *worker) chooseFault(s *state) operation {
 	fresh := s.quest.status == open && len(s.parts) == 0
 	waiting, approved := len(s.pending()), len(withApproval(s))
-	var ops []operation
-	add := func(can bool, op operation) {
-		if can {
-			ops = append(ops, op)
+	assigned := s.quest.status == inProgress && s.quest.assignedTo != nil && s.takesPart(*s.quest.assignedTo)
+	alone := approved == 1 && len(s.active()) == 1 && s.quest.status == inProgress
+	faults := []struct {
+		can bool
+		op  operation
+	}{
+		{waiting > 0, w.loseParticipant},
+		{waiting > 0 && fresh, w.loseStatus},
+		{waiting > 0 && fresh, w.loseAssignment},
+		{waiting > 0 && fresh, w.loseQuest},
+		{waiting > 0, w.takeBack},
+		{fresh, w.join},
+		{approved > 0, w.removeEndpoint},
+		{approved > 0, w.undo},
+		{approved > 0 && w.sim.duplicates, w.duplicate},
+		{approved > 0, w.dropAlone},
+		{alone, w.approveAfterKick},
+		{assigned && alone, w.abandon},
+		{assigned, w.goBack},
+		{assigned, w.handToStranger},
+		{assigned && approved > 0, w.completeAlone},
+		{w.sim.unchecked && len(s.apps) > 0, w.dangle},
+	}
+	rarest := -1
+	for i, f := range faults {
+		if f.can && (rarest < 0 || w.faults[i] < w.faults[rarest]) {
+			rarest = i
 		}
 	}
-	add(waiting > 0, w.loseParticipant)
-	add(waiting > 0 && fresh, w.loseStatus)
-	add(waiting > 0 && fresh, w.loseAssignment)
-	add(approved > 0, w.removeEndpoint)
-	add(approved > 0 && s.quest.status == inProgress, w.handToStranger)
-	add(approved > 0, w.dropAlone)
-	add(approved > 0, w.completeAlone)
-	add(approved > 0 && w.sim.duplicates, w.duplicate)
-	add(approved == 1 && len(s.active()) == 1 && s.quest.status == inProgress, w.approveAfterKick)
-	if len(ops) == 0 {
+	if rarest < 0 {
 		return nil
 	}
-	return pick(w.rng, ops)
+	w.faults[rarest]++
+	return faults[rarest].op
 }
 
 func (w *worker) chooseOrdinary(s *state) operation {
@@ -179,7 +196,14 @@ func (w *worker) chooseOrdinary(s *state) operation {
 	add(4, approved > 0, w.kick)
 	add(4, approved > 0, w.leave)
 	add(1, active > 0 && s.quest.assignedTo != nil && s.quest.status == inProgress, w.unassign)
-	add(1, fresh, w.join)
+	add(1, s.quest.status == inProgress, w.join)
+	if u := s.quest.assignedTo; u != nil && len(s.active()) > 1 && s.takesPart(*u) {
+		_, ok := s.approvedApp(*u)
+		add(2, ok, w.leaveNamed)
+		add(1, ok, w.leaveCleared)
+	}
+	add(1, len(departed(s)) > 0 && (fresh || s.quest.status == inProgress), w.putBack)
+	add(1, len(departed(s)) > 0 && len(s.pending()) < 3, w.applyBack)
 	add(8, active > 0, w.complete)
 	add(2, true, w.edit)
 	add(1, true, w.softDelete)
