@@ -71,7 +71,11 @@ func (s *Source) Database() string { return s.conn.Database }
 
 // connect opens an ordinary connection.
 func (s *Source) connect(ctx context.Context) (*pgx.Conn, error) {
-	conn, err := pgx.ConnectConfig(ctx, s.conn.Copy())
+	config := s.conn.Copy()
+	// The server takes our questions to its catalog for large ones, and would spend a
+	// second on compiling them, every few seconds.
+	config.RuntimeParams["jit"] = "off"
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, connectError(s.conn, err)
 	}

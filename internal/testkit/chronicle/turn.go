@@ -73,7 +73,7 @@ func (w *world) report(l *life, failed Row) error {
 	}
 	w.xid++
 	w.lsn += 8
-	tx := Transaction{ID: w.xid, CommitLSN: w.lsn, Time: w.now0(), Message: 1}
+	tx := Transaction{ID: w.xid, CommitLSN: w.lsn, Time: w.dbNow(), Message: 1}
 	w.lsn += 56
 	alone := w.one(2)
 	if alone {
