@@ -80,7 +80,14 @@ func (p checkpointsPort) List(ctx context.Context) (list []watch.Saved, err erro
 func (p checkpointsPort) Load(ctx context.Context, s watch.Saved, fn func(io.Reader) error) error {
 	object, err := p.objects.Get(ctx, s.Name)
 	if err == nil {
-		err = p.objects.Read(ctx, object, fn)
+		var said error
+		err = p.objects.Read(ctx, object, func(r io.Reader) error {
+			said = fn(r)
+			return said
+		})
+		if errors.Is(said, watch.ErrUnusable) {
+			return said // in its own words
+		}
 	}
 	if errors.Is(err, bus.ErrDamaged) || errors.Is(err, bus.ErrNoMessage) {
 		return fmt.Errorf("%w: %w", watch.ErrDamaged, err)

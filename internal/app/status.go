@@ -27,6 +27,17 @@ type status struct {
 	Alarms    []event.Alarm  `json:"alarms"`
 	// Verified is how the last comparison of state and database ended.
 	Verified *verification `json:"verified,omitempty"`
+	// Checkpoint is the newest one, if there is one.
+	Checkpoint *checkpointStatus `json:"checkpoint,omitempty"`
+}
+
+type checkpointStatus struct {
+	Sequence uint64 `json:"sequence"`
+	Bytes    int64  `json:"bytes"`
+	Stored   string `json:"message_stored"`
+	// Took and Paused are 0 where an earlier process took it.
+	Took   float64 `json:"took_seconds"`
+	Paused float64 `json:"paused_seconds"`
 }
 
 type verification struct {
@@ -85,6 +96,12 @@ func (a *App) Status() any {
 	out.Verified = a.verification()
 	if s.Marked != 0 {
 		out.Marked = event.Stamp(s.Marked)
+	}
+	if c := w.Checkpoint; c.Seq != 0 {
+		out.Checkpoint = &checkpointStatus{
+			Sequence: uint64(c.Seq), Bytes: c.Bytes, Stored: event.Stamp(change.MillisOf(c.Stored)),
+			Took: c.Took.Seconds(), Paused: c.Paused.Seconds(),
+		}
 	}
 	for r, n := range w.Open {
 		out.Open[r.String()] = n

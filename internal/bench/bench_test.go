@@ -77,8 +77,8 @@ func TestState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	says(t, s, []string{"quests", "start_s", "max_rss_mb"}, []string{"4001 quests"})
-	if s.Start <= 0 || s.RSS <= 0 {
+	says(t, s, []string{"quests", "start_s", "max_rss_mb", "checkpoint_mb"}, []string{"4001 quests", "from a checkpoint"})
+	if s.Seconds <= 0 || s.RSS <= 0 || s.Whole.Seconds <= 0 || s.Size <= 0 || s.Take <= 0 {
 		t.Errorf("%+v", s)
 	}
 }

@@ -71,6 +71,7 @@ type settings struct {
 	checker         bool
 	durable         bool
 	grace           string
+	checkpoints     string // how often they are taken
 }
 
 // startProgram starts the binary; what it logs goes to a file in its data folder.
@@ -97,6 +98,9 @@ func startProgram(ctx context.Context, binary string, s settings) (*program, err
 	}
 	if s.durable {
 		env = append(env, "QUESTWATCH_STREAM_DURABILITY=always")
+	}
+	if s.checkpoints != "" {
+		env = append(env, "QUESTWATCH_WATCH_CHECKPOINT_EVERY="+s.checkpoints)
 	}
 	if s.grace != "" {
 		for _, rule := range []string{"MISSING_PARTICIPANT", "ORPHAN_PARTICIPANT", "OPEN_WITH_PARTICIPANTS", "UNASSIGNED", "DUPLICATE_PARTICIPANT"} {
@@ -135,6 +139,15 @@ type state struct {
 	Ready    bool   `json:"ready"`
 	Read     uint64 `json:"read_sequence"`
 	CaughtUp bool   `json:"caught_up"`
+
+	Checkpoint checkpoint `json:"checkpoint"`
+}
+
+// checkpoint is the newest one; Took is 0 where an earlier process took it.
+type checkpoint struct {
+	Bytes  int64   `json:"bytes"`
+	Took   float64 `json:"took_seconds"`
+	Paused float64 `json:"paused_seconds"`
 }
 
 func (p *program) state(ctx context.Context) (s state, err error) {

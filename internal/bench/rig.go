@@ -25,7 +25,16 @@ type rig struct {
 
 // openRig starts the database and keeps, for the embedded server and if wanted
 // for an external one, a data folder that has the baseline.
-func openRig(ctx context.Context, o Options, quests int, both bool) (_ *rig, err error) {
+func openRig(ctx context.Context, o Options, quests int, both bool) (*rig, error) {
+	return openRigWith(ctx, o, quests, both, func(context.Context, *postgres) error { return nil })
+}
+
+// openApproved does so, with the embedded server only, when all quests are approved.
+func openApproved(ctx context.Context, o Options, quests int) (*rig, error) {
+	return openRigWith(ctx, o, quests, false, func(ctx context.Context, p *postgres) error { return p.approveAll(ctx, quests) })
+}
+
+func openRigWith(ctx context.Context, o Options, quests int, both bool, prepare func(context.Context, *postgres) error) (_ *rig, err error) {
 	r := &rig{options: o, quests: quests}
 	defer func() {
 		if err != nil {
@@ -42,6 +51,9 @@ func openRig(ctx context.Context, o Options, quests int, both bool) (_ *rig, err
 	r.closers = append(r.closers, r.postgres.Close)
 	o.Say("filling the database: %d quests, %d applications", quests+1, 3*quests)
 	if err := r.postgres.fill(ctx, quests); err != nil {
+		return nil, err
+	}
+	if err := prepare(ctx, r.postgres); err != nil {
 		return nil, err
 	}
 	o.Say("taking the baselines")

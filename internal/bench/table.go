@@ -39,6 +39,17 @@ func (l *Latency) Table() string {
 
 // Table shows the state's cost to a person.
 func (s *State) Table() string {
-	return fmt.Sprintf("%d quests, %d rows, medians of %d rounds: ready %.2f s after its start, %.2f s of CPU, %.0f MB at the most\n",
-		s.Quests, s.Rows, s.Rounds, s.Start, s.CPU, s.RSS)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d quests, %d rows, medians of %d rounds\n", s.Quests, s.Rows, s.Rounds)
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "ready after a start\ts\tCPU s\tpeak MB\t")
+	for _, row := range []struct {
+		name string
+		s    Start
+	}{{"that reads the whole stream", s.Whole}, {"from a checkpoint", s.Start}} {
+		fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.0f\t\n", row.name, row.s.Seconds, row.s.CPU, row.s.RSS)
+	}
+	w.Flush()
+	fmt.Fprintf(&b, "a checkpoint has %.1f MB, takes %.2f s and holds up the checker for %.3f ms\n", s.Size, s.Take, s.Pause)
+	return b.String()
 }

@@ -71,6 +71,8 @@ type frame struct {
 	blind  bool
 	missed bool
 	number int
+	// moved is the application that this change brought from another quest.
+	moved int64
 }
 
 type model struct {
@@ -162,7 +164,7 @@ func (m *model) departed(id int64, user string) bool {
 			}
 		}
 		for i, a := range after.apps {
-			if approvedOf(user)(a) && !approvedOf(user)(before.apps[i]) {
+			if approvedOf(user)(a) && !approvedOf(user)(before.apps[i]) && after.moved != i {
 				gone, lost = false, false
 			}
 		}
@@ -193,6 +195,8 @@ func (m *model) approval(id, app int64) (approved change.LSN, revoked bool) {
 			approved, revoked = 0, false
 		case after.blind && (was.User != a.User || is != had):
 			approved, revoked = 0, false
+		case is && after.moved == app:
+			approved, revoked, met = 0, false, false
 		case is && (!had || was.User != a.User):
 			approved, revoked, met = after.commit, false, false
 		case !is && had:

@@ -98,7 +98,8 @@ func (s *State) Apply(step *change.Step) (*Quest, error) {
 		}
 	}
 	if len(q.Departures) > 0 {
-		q.Departures = slices.DeleteFunc(q.Departures, func(d Departure) bool { return q.HasParticipant(d.User) })
+		now := q.participants(len(q.Departures))
+		q.Departures = slices.DeleteFunc(q.Departures, func(d Departure) bool { return now.have(d.User) })
 	}
 	if !step.Source.Snapshot {
 		q.remember(&v)
@@ -171,6 +172,9 @@ func (s *State) applyApplication(q *Quest, c *change.Change, r *row, v *visit) e
 			return err
 		}
 		q.Applications = slices.Insert(q.Applications, i, Application{ID: r.id})
+		if c.Moved {
+			v.arrived = append(v.arrived, r.id)
+		}
 	}
 	a := &q.Applications[i]
 	was := *a
@@ -186,12 +190,15 @@ func (s *State) applyApplication(q *Quest, c *change.Change, r *row, v *visit) e
 	switch {
 	case a.Status == Approved && (was.Status != Approved || was.User != a.User):
 		a.Approved, a.ApprovedAt, a.Revoked, a.Met = 0, 0, false, false
+		q.withdrawn(a.User, false)
+		if c.Moved {
+			break // it came as it is: who approved it, and who left since, was elsewhere
+		}
 		if c.Op != change.Read {
 			a.Approved, a.ApprovedAt = v.at, v.time
 		}
 		q.undepart(a.User)
 		v.left = slices.DeleteFunc(v.left, func(u User) bool { return u == a.User })
-		q.withdrawn(a.User, false)
 	case a.Status != Approved && was.Status == Approved:
 		a.Approved, a.ApprovedAt, a.Revoked, a.Met = 0, 0, c.Op != change.Read, false
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -158,6 +159,23 @@ func (w *world) change(steps *[4]change.Step) {
 func (w *world) add(steps *[4]change.Step, id int64, c change.Change) {
 	steps[id].Changes = append(steps[id].Changes, c)
 	w.model.note(id, w.lsn, w.step, false)
+	if frames := w.model.frames[id]; c.Moved && c.Op == change.Create && c.Entity == change.Application {
+		row, err := strconv.ParseInt(string(columnOf(c.After, "id")), 10, 64)
+		if err != nil {
+			w.Fatal(err)
+		}
+		frames[len(frames)-1].moved = row
+	}
+}
+
+func columnOf(row change.Row, name string) (found []byte) {
+	_ = row.Each(func(column, value []byte) error { // asRow wrote it
+		if string(column) == name {
+			found = value
+		}
+		return nil
+	})
+	return found
 }
 
 func (w *world) snapshot(id int64) rows {

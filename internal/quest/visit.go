@@ -23,6 +23,8 @@ type visit struct {
 	// left are the people who lost a row that was there before, and were not
 	// approved after that.
 	left []User
+	// arrived are the applications that came from another quest, or had another id.
+	arrived []int64
 	// takenBack are applications as they were when they ceased to be approved.
 	takenBack []Application
 }
@@ -73,20 +75,13 @@ func (q *Quest) tookPart(u User, came []int64) bool {
 	})
 }
 
-// meet notes which approvals have their participant. A quest of very many rows
-// gets a set, because every row may ask.
+// meet notes which approvals have their participant.
 func (q *Quest) meet() {
-	var people map[User]bool
-	if len(q.Applications)*len(q.Participants) > 4096 {
-		people = make(map[User]bool, len(q.Participants))
-		for i := range q.Participants {
-			people[q.Participants[i].User] = true
-		}
-	}
+	now := q.participants(len(q.Applications))
 	for i := range q.Applications {
 		a := &q.Applications[i]
 		if a.Approved != 0 && !a.Met {
-			a.Met = people[a.User] || people == nil && q.HasParticipant(a.User)
+			a.Met = now.have(a.User)
 		}
 	}
 }
@@ -124,7 +119,7 @@ func (s *State) turn(q *Quest, v *visit) {
 		if !found || q.Applications[now].Status != Pending || q.Applications[now].User != was.User {
 			continue
 		}
-		if was.Approved == v.at { // and of this step: nobody ever saw it approved
+		if was.Approved == v.at || slices.Contains(v.arrived, was.ID) { // and of this step: nobody ever saw it approved here
 			continue
 		}
 		s.turns.Reversals = append(s.turns.Reversals, Reversal{

@@ -80,7 +80,7 @@ const (
 	Unfinished Cause = "unfinished"
 	// QuestMissing: the quest's row is not there.
 	QuestMissing Cause = "quest_missing"
-	// Unknown: it happened before the stream began.
+	// Unknown: it happened before the stream began, or in another quest.
 	Unknown Cause = "unknown"
 )
 

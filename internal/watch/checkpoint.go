@@ -27,6 +27,7 @@ const (
 // goroutine while the checker goes on.
 type Snapshot struct {
 	seen         change.Millis
+	passed       change.LSN
 	writer       Writer
 	known, blind bool
 	quests       *quest.Snapshot
@@ -40,7 +41,7 @@ func (c *Checker) Snapshot() (*Snapshot, bool) {
 		return nil, false
 	}
 	return &Snapshot{
-		seen: c.seen, writer: c.writer, known: c.known, blind: c.blind,
+		seen: c.seen, passed: c.passed, writer: c.writer, known: c.known, blind: c.blind,
 		quests: c.state.Snapshot(), findings: c.tracker.Snapshot(),
 	}, true
 }
@@ -61,6 +62,7 @@ func (p *Snapshot) Write(w io.Writer, h Header) error {
 	frames := newFrameWriter(w)
 	b := pack.AppendText(nil, string(head))
 	b = binary.AppendVarint(b, int64(p.seen))
+	b = binary.AppendUvarint(b, uint64(p.passed))
 	b = binary.AppendUvarint(b, p.writer.Epoch)
 	b = pack.AppendText(b, p.writer.Instance)
 	b = append(b, flag(p.known), flag(p.blind))
@@ -119,7 +121,7 @@ func OpenCheckpoint(r io.Reader) (*Checkpoint, error) {
 // found out before.
 func (c *Checkpoint) Checker(rules Rules) (*Checker, error) {
 	in := pack.NewReader(c.in)
-	k := &Checker{rules: rules, seen: change.Millis(in.Int())}
+	k := &Checker{rules: rules, seen: change.Millis(in.Int()), passed: change.LSN(in.Uint())}
 	k.writer = Writer{Epoch: in.Uint(), Instance: in.Text(maxHeader)}
 	k.known, k.blind = in.Flag(), in.Flag()
 	if err := in.Err(); err != nil {

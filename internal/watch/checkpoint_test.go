@@ -122,6 +122,9 @@ func readCut(t *rapid.T, records []change.Record, every int) (events []string) {
 			t.Fatalf("behind message %d: %v", r.Seq, err)
 		}
 	}
+	if cut.Passed() != uncut.Passed() {
+		t.Fatalf("passed %v, uncut %v", cut.Passed(), uncut.Passed())
+	}
 	if cut.Writer() != uncut.Writer() || cut.Known() != uncut.Known() || cut.Now() != uncut.Now() {
 		t.Fatalf("%+v %v %v, uncut %+v %v %v", cut.Writer(), cut.Known(), cut.Now(), uncut.Writer(), uncut.Known(), uncut.Now())
 	}
@@ -235,8 +238,10 @@ func TestDepends(t *testing.T) {
 // What a checker knows is in its checkpoint. Whoever adds a field adds it there, and
 // raises the version, or here because it need not be.
 func TestCheckpointKnowsAllFields(t *testing.T) {
-	checkFields(t, watch.Checker{}, "rules state tracker decoder step seen writer known blind reading inside large refused "+
-		"violations turns transitions found") // reading, inside, large: not then; rules: given; refused: since the start; the rest is scratch
+	checkFields(t, watch.Checker{}, "rules state tracker decoder step seen writer known blind reading baselines inside passed recent "+
+		"large refused violations turns transitions found")
+	// Reading, inside and large: not then. Rules: given. Baselines, recent and refused: since the start. The rest is
+	// scratch.
 	checkFields(t, watch.Writer{}, "Epoch Instance")
 }
 

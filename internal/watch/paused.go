@@ -33,13 +33,25 @@ func (p *paused) hold(ctx context.Context, cdc CDC, at change.Seq, found []Found
 	}
 	p.awake = now
 	if at < p.until {
-		p.found = append(p.found, found...)
+		p.keep(found)
 		return nil, nil
 	}
 	if len(p.found) > 0 {
 		found, p.found = append(p.found, found...), nil
 	}
 	return found, nil
+}
+
+// keep copies what was found: the transitions that it points to are the checker's, who
+// uses them again for the next message.
+func (p *paused) keep(found []Found) {
+	for _, f := range found {
+		if f.Transition != nil {
+			t := *f.Transition
+			f.Transition = &t
+		}
+		p.found = append(p.found, f)
+	}
 }
 
 // holds reports whether something is held back.

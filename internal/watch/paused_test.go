@@ -1,14 +1,17 @@
 package watch_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/rule"
 	"github.com/peerquest/questwatch/internal/watch"
 )
 
@@ -24,11 +27,23 @@ func TestPausedWriterLooksAheadFirst(t *testing.T) {
 			m := newMemory(s)
 			m.asleepAt = at
 			synctest.Test(t, func(t *testing.T) {
-				flow := watch.New(testRules(), m, m, m, m, slog.New(slog.DiscardHandler))
+				var logs bytes.Buffer
+				flow := watch.New(testRules(), m, m, m, m, slog.New(slog.NewTextHandler(&logs, nil)))
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				if err := flow.Run(ctx, watch.Writer{Epoch: 2, Instance: self}); !errors.Is(err, want) {
 					t.Errorf("Run returned %v", err)
+				}
+				if self == "us" {
+					return
+				}
+				if n := flow.Status().Open[rule.MissingParticipant]; n != 1 {
+					t.Errorf("asleep before message %d: %d are open", at, n)
+				}
+				for text, want := range map[string]int{"drift opened": 2, "drift resolved": 1} {
+					if n := strings.Count(logs.String(), text); n != want {
+						t.Errorf("asleep before message %d: %q was logged %d times", at, text, n)
+					}
 				}
 			})
 			switch n := len(faultySubjects); {

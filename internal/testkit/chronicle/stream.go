@@ -226,11 +226,11 @@ func (w *world) baseline(why string) error {
 	if err := w.rows(len(w.lives)); err != nil {
 		return err
 	}
+	at := where{epoch: w.epoch, lsn: w.lsn - 1, time: w.dbNow(), missed: !w.known}
 	for _, l := range w.lives {
-		l.restated(!w.known)
+		l.restated(at.missed)
 	}
 	w.known = true
-	at := where{epoch: w.epoch, lsn: w.lsn - 1, time: w.dbNow()}
 	defer w.bury()
 	return w.emit(&Message{Kind: BaselineEnd, LSN: w.lsn, Time: w.dbNow()}, w.judgeAll(w.lives, at))
 }
