@@ -212,6 +212,11 @@ func (w *world) baseline(why string) error {
 			if err := w.act(); err != nil {
 				return err
 			}
+			if w.one(3) {
+				if err := w.mark(); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	w.lost = 0
