@@ -3,82 +3,97 @@ package rule_test
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/quest"
 	"github.com/peerquest/questwatch/internal/rule"
 )
 
-// TestQuestOfVeryManyRows: whatever its rows are, nothing that is done for each step or
-// baseline compares all of them with all: that would take seconds.
+// crowd is a quest of very many rows, and how many violations it has.
+type crowd struct {
+	application, participant string
+	replaced                 bool // everybody left, and as many others came
+	violations               func(many int) int
+}
+
+var crowds = []crowd{
+	{"approved", "dropped", false, func(many int) int { return many }},
+	{"rejected", "joined", false, func(many int) int { return many + 2 }},
+	{"approved", "joined", true, func(many int) int { return 2*many + 2 }},
+}
+
+var crowdHeader = change.Change{
+	Op: change.Create, Entity: change.Quest, After: change.Row(`{"id":1,"title":"","status":"open","assigned_to_id":null}`),
+}
+
+// gather makes the quest, and says what its baseline reads.
+func (c *crowd) gather(tb testing.TB, many int) (*quest.State, []change.Change) {
+	tb.Helper()
+	s := quest.NewState(change.PeerQuest(), quest.PeerQuest())
+	var rows, leave []change.Change
+	for i := range many {
+		part := change.Row(fmt.Appendf(nil, `{"id":%d,"user_id":"u%d","status":%q}`, i, i, c.participant))
+		rows = append(rows,
+			change.Change{Op: change.Create, Entity: change.Application, After: fmt.Appendf(nil, `{"id":%d,"applicant_id":"u%d","status":%q}`, i, i, c.application)},
+			change.Change{Op: change.Create, Entity: change.Participant, After: part})
+		leave = append(leave,
+			change.Change{Op: change.Delete, Entity: change.Participant, Before: part},
+			change.Change{Op: change.Create, Entity: change.Participant, After: fmt.Appendf(nil, `{"id":%d,"user_id":"v%d","status":"joined"}`, many+i, i)})
+	}
+	steps := [][]change.Change{{crowdHeader}, rows}
+	if c.replaced {
+		steps = append(steps, leave)
+	}
+	for i, changes := range steps {
+		applyTo(tb, s, change.LSN(i+1), changes)
+	}
+	read := append([]change.Change(nil), rows...)
+	for i := range read {
+		read[i].Op = change.Read
+	}
+	return s, read
+}
+
+func applyTo(tb testing.TB, s *quest.State, lsn change.LSN, changes []change.Change) *quest.Quest {
+	tb.Helper()
+	q, err := s.Apply(&change.Step{
+		QuestID: 1, Transaction: change.Transaction{CommitLSN: lsn, Message: 1, Messages: 1}, Changes: changes, Source: change.Source{Snapshot: lsn == 0},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return q
+}
+
 func TestQuestOfVeryManyRows(t *testing.T) {
-	const many, limit = 20_000, time.Second
-	for _, c := range []struct {
-		application, participant string
-		replaced                 bool // everybody left, and as many others came
-		violations               int
-	}{
-		{"approved", "dropped", false, many},
-		{"rejected", "joined", false, many + 2},
-		{"approved", "joined", true, 2*many + 2},
-	} {
-		s := quest.NewState(change.PeerQuest(), quest.PeerQuest())
-		lsn := change.LSN(0)
-		apply := func(changes ...change.Change) *quest.Quest {
-			lsn++
-			q, err := s.Apply(&change.Step{QuestID: 1, Transaction: change.Transaction{CommitLSN: lsn, Message: 1, Messages: 1}, Changes: changes})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return q
+	const many = 3000
+	for _, c := range crowds {
+		s, _ := c.gather(t, many)
+		if got := len(rule.Judge(nil, applyTo(t, s, 9, []change.Change{crowdHeader}))); got != c.violations(many) {
+			t.Errorf("%s, %s violates %d", c.application, c.participant, got)
 		}
-		header := change.Change{Op: change.Create, Entity: change.Quest, After: change.Row(`{"id":1,"title":"","status":"open","assigned_to_id":null}`)}
-		var rows, leave []change.Change
-		for i := range many {
-			part := change.Row(fmt.Appendf(nil, `{"id":%d,"user_id":"u%d","status":%q}`, i, i, c.participant))
-			rows = append(rows,
-				change.Change{Op: change.Create, Entity: change.Application, After: fmt.Appendf(nil, `{"id":%d,"applicant_id":"u%d","status":%q}`, i, i, c.application)},
-				change.Change{Op: change.Create, Entity: change.Participant, After: part})
-			leave = append(leave,
-				change.Change{Op: change.Delete, Entity: change.Participant, Before: part},
-				change.Change{Op: change.Create, Entity: change.Participant, After: fmt.Appendf(nil, `{"id":%d,"user_id":"v%d","status":"joined"}`, many+i, i)})
-		}
-		apply(header)
-		apply(rows...)
-		if c.replaced {
-			apply(leave...)
-		}
-		var violations []rule.Violation
-		within(t, limit, fmt.Sprintf("judging %+v", c), func() { violations = rule.Judge(nil, apply(header)) })
-		if len(violations) != c.violations {
-			t.Errorf("%+v violates %d", c, len(violations))
-		}
-		for i := range rows {
-			rows[i].Op = change.Read
-		}
-		within(t, limit, fmt.Sprintf("a baseline of %+v", c), func() {
-			s.BeginBaseline()
-			if _, err := s.Apply(&change.Step{QuestID: 1, Source: change.Source{Snapshot: true}, Changes: rows}); err != nil {
-				t.Fatal(err)
-			}
-			s.EndBaseline(true)
-		})
 	}
 }
 
-// within takes the best of three times: others use the machine too.
-func within(t *testing.T, limit time.Duration, what string, fn func()) {
-	t.Helper()
-	best := time.Hour
-	for range 3 {
-		start := time.Now()
-		if fn(); time.Since(start) < best {
-			best = time.Since(start)
-		}
-		if best < limit {
-			return
+// BenchmarkQuestOfVeryManyRows judges a step, and takes a baseline: ten times the rows
+// must take about ten times as long, not a hundred times.
+func BenchmarkQuestOfVeryManyRows(b *testing.B) {
+	for _, c := range crowds {
+		for _, many := range []int{2000, 20_000} {
+			s, read := c.gather(b, many)
+			name := fmt.Sprintf("%s/%s/%d", c.application, c.participant, many)
+			b.Run("step/"+name, func(b *testing.B) {
+				for b.Loop() {
+					rule.Judge(nil, applyTo(b, s, 9, []change.Change{crowdHeader}))
+				}
+			})
+			b.Run("baseline/"+name, func(b *testing.B) {
+				for b.Loop() {
+					s.BeginBaseline()
+					applyTo(b, s, 0, read)
+					s.EndBaseline(true)
+				}
+			})
 		}
 	}
-	t.Errorf("%s took %s", what, best)
 }

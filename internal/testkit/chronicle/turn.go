@@ -56,7 +56,7 @@ func (k *keeper) turned(d *written, at where) (told []Told) {
 	}
 	switch was, is := d.was, d.quest.Status; {
 	case was == inProgress && is == open && d.quest.User != "":
-		tell("regressed", "in_progress_to_open", "warning", "")
+		tell("regressed", "in_progress_to_open", "info", "")
 	case was == completed && is == inProgress:
 		tell("regressed", "completed_to_in_progress", "warning", "")
 	case was == completed && is == open:
