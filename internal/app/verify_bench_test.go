@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/peerquest/questwatch/internal/audit/verify"
+	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/testkit"
 )
 
@@ -49,7 +50,8 @@ func (s timedState) Look(fn func(*verify.View) error) error {
 	})
 }
 
-// BenchmarkVerify compares a whole state with its database:
+// BenchmarkVerify compares a whole state with its database, and beside that reads
+// all rows of the database and does nothing with them:
 //
 //	go test ./internal/app -run '^$' -bench Verify -benchtime 3x -quests 1000000
 func BenchmarkVerify(b *testing.B) {
@@ -58,6 +60,18 @@ func BenchmarkVerify(b *testing.B) {
 	exec1(b, dsn, crowd(*benchQuests)...)
 	r := start(b, settings(b, dsn), dsn)
 	r.readyWithin(b, 10*time.Minute)
+	b.Run("compare", func(b *testing.B) { benchmarkCompare(b, r) })
+	b.Run("read", func(b *testing.B) {
+		for b.Loop() {
+			port := snapshotPort{store: r.store, schema: Schema(&r.config.Tables)}
+			if err := port.rows(b.Context(), "", func(int64, []change.Change) error { return nil }); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func benchmarkCompare(b *testing.B, r *running) {
 	var stops []time.Duration
 	rules := Rules(&r.config)
 	v := verify.New(verify.Config{Namespace: "bench", Schema: rules.Schema, Statuses: rules.Statuses},

@@ -137,6 +137,7 @@ func verifyStream(t *testing.T, b *bus.Conn, dsn string) *streamed {
 func readCDC(t *testing.T, b *bus.Conn) (all []bus.Message) {
 	t.Helper()
 	err := b.ConsumeCDC(t.Context(), 0, func(m bus.Message) error {
+		m.Data = bytes.Clone(m.Data)
 		all = append(all, m)
 		return nil
 	}, bus.OnCaughtUp(func(bus.Seq) error { return errCaughtUp }))

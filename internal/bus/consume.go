@@ -35,8 +35,7 @@ func OnCaughtUp(fn func(tail Seq) error) ConsumeOption {
 // the oldest if from is 0, until ctx ends or fn returns an error, and returns
 // that. A from beyond the end is ErrStreamReset, because it must come from a
 // stream that was longer. fn is called from this goroutine, so ctx waits for
-// it. Foreign messages are skipped. fn may keep a message's data but not change it:
-// other calls have the same.
+// it. Foreign messages are skipped. A message's data is valid until fn returns.
 func (c *Conn) ConsumeCDC(ctx context.Context, from Seq, fn func(Message) error, opts ...ConsumeOption) error {
 	f := &feed{conn: c, stream: c.names.cdcStream, next: from, cdc: true, deliver: fn}
 	return f.run(ctx, opts)
@@ -68,8 +67,9 @@ type feed struct {
 	foreign bool      // the message before was foreign
 	own     handed    // the message before next, if it came from the local tail
 
-	reader *tailReader // nil where there is no local tail
-	batch  []Message
+	reader   *tailReader // nil where there is no local tail
+	batch    []Message
+	lastData []byte // of own
 }
 
 // stopError carries an error that ends the call, as opposed to one that calls

@@ -18,7 +18,7 @@ func consume(t *testing.T, c *bus.Conn, from bus.Seq, opts ...bus.ConsumeOption)
 	t.Helper()
 	ch, result := make(chan bus.Message, 100_000), make(chan error, 1)
 	stop := background(t, func(ctx context.Context) error {
-		err := c.ConsumeCDC(ctx, from, func(m bus.Message) error { ch <- m; return nil }, opts...)
+		err := c.ConsumeCDC(ctx, from, func(m bus.Message) error { ch <- kept(m); return nil }, opts...)
 		result <- err
 		return err
 	})

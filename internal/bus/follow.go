@@ -64,6 +64,14 @@ func (f *feed) follow(ctx context.Context, writer *window) error {
 }
 
 func (f *feed) hand(ctx context.Context, writer *window, batch []Message) error {
+	var last Message
+	defer func() {
+		if last.Seq != 0 { // the batch's data does not last
+			f.lastData = append(f.lastData[:0], last.Data...)
+			last.Data = f.lastData
+			f.own = handed{last, writer.name}
+		}
+	}()
 	for _, m := range batch {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -72,7 +80,7 @@ func (f *feed) hand(ctx context.Context, writer *window, batch []Message) error 
 			return stopError{err}
 		}
 		f.next, f.foreign, f.stored = m.Seq+1, false, time.Time{}
-		f.own = handed{m, writer.name}
+		last = m
 		if err := f.checkCaughtUp(1); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -97,13 +98,19 @@ func publish(t testing.TB, c *bus.Conn, w *bus.Writer, from, n int) {
 	}
 }
 
+// kept is a message whose data lasts.
+func kept(m bus.Message) bus.Message {
+	m.Data = bytes.Clone(m.Data)
+	return m
+}
+
 // stored reads the CDC stream's own messages, in order.
 func stored(t testing.TB, c *bus.Conn) []bus.Message {
 	t.Helper()
 	var got []bus.Message
 	done := errors.New("done")
 	err := c.ConsumeCDC(t.Context(), 0, func(m bus.Message) error {
-		got = append(got, m)
+		got = append(got, kept(m))
 		return nil
 	}, bus.OnCaughtUp(func(bus.Seq) error { return done }))
 	if !errors.Is(err, done) {

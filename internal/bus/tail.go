@@ -11,9 +11,11 @@ import (
 )
 
 const (
-	arenaBytes   = 256 << 10 // that messages are copied to at a time
-	entryBytes   = 80        // of a message beside its data, about
-	tailMessages = 256       // handed out at a time
+	arenaBytes   = 256 << 10 // of an arena
+	spareArenas  = 4
+	entryBytes   = 80      // of a message beside its data, about
+	tailMessages = 256     // handed out at a time
+	maxTaken     = 1 << 20 // of the data of those, that is kept for the next
 	tailCheck    = 5 * time.Second
 )
 
@@ -40,17 +42,30 @@ type localTail struct {
 	entries []tailEntry
 	head    int // of entries; those before are gone
 	bytes   int64
-	arena   []byte
+	arena   *arena   // that the next message goes to
+	spare   []*arena // of which nothing is kept any more
 	waiting map[*tailReader]struct{}
 }
 
 type tailEntry struct {
 	queued
-	acked int64 // when, in nanoseconds
+	arena *arena // where the data is; nil if that is a piece of its own
+	acked int64  // when, in nanoseconds
 }
 
-// tailReader is what one consumer waits at.
-type tailReader struct{ wake chan struct{} }
+// arena holds the data of many messages. When the last of them is no longer kept
+// it is written over: at a hundred megabytes a second there is no leaving that to
+// the garbage collector. So readers get copies.
+type arena struct {
+	data     []byte
+	messages int
+}
+
+// tailReader is what one consumer waits at, and the data of what it took last.
+type tailReader struct {
+	wake chan struct{}
+	data []byte
+}
 
 func newLocalTail(limit int64) *localTail {
 	return &localTail{limit: limit, waiting: map[*tailReader]struct{}{}}
@@ -73,7 +88,7 @@ func (t *localTail) leave(r *tailReader) {
 
 // forget needs mu.
 func (t *localTail) forget() {
-	t.first, t.entries, t.head, t.bytes, t.arena = 0, nil, 0, 0, nil
+	t.first, t.entries, t.head, t.bytes, t.arena, t.spare = 0, nil, 0, 0, nil, nil
 }
 
 // begin makes w the writer, in place of any other.
@@ -119,10 +134,11 @@ func (t *localTail) add(w *window, seq Seq, q queued, own bool) {
 		t.forget()
 		t.first = seq
 	}
+	e := tailEntry{queued: q}
 	if !own {
-		q.data = t.copy(q.data)
+		t.keep(&e)
 	}
-	t.entries = append(t.entries, tailEntry{queued: q})
+	t.entries = append(t.entries, e)
 	t.bytes += int64(len(q.data)) + entryBytes
 	t.trim()
 }
@@ -133,8 +149,10 @@ func (t *localTail) next() Seq { return t.first + Seq(len(t.entries)-t.head) }
 // trim needs mu.
 func (t *localTail) trim() {
 	for t.bytes > t.limit && t.head < len(t.entries) {
-		t.bytes -= int64(len(t.entries[t.head].data)) + entryBytes
-		t.entries[t.head] = tailEntry{}
+		e := &t.entries[t.head]
+		t.bytes -= int64(len(e.data)) + entryBytes
+		t.release(e.arena)
+		*e = tailEntry{}
 		t.head++
 		t.first++
 	}
@@ -145,17 +163,43 @@ func (t *localTail) trim() {
 	}
 }
 
-// copy puts data where it is never written again: consumers keep it. It needs mu.
-func (t *localTail) copy(data []byte) []byte {
-	if len(data) > arenaBytes/8 {
-		return bytes.Clone(data)
+// keep copies an entry's data. It needs mu.
+func (t *localTail) keep(e *tailEntry) {
+	if len(e.data) > arenaBytes/8 {
+		e.data = bytes.Clone(e.data)
+		return
 	}
-	if len(data) > cap(t.arena)-len(t.arena) {
-		t.arena = make([]byte, 0, arenaBytes)
+	if t.arena == nil || len(e.data) > cap(t.arena.data)-len(t.arena.data) {
+		t.arena = t.empty()
 	}
-	n := len(t.arena)
-	t.arena = append(t.arena, data...)
-	return t.arena[n:len(t.arena):len(t.arena)]
+	a := t.arena
+	n := len(a.data)
+	a.data = append(a.data, e.data...)
+	a.messages++
+	e.data, e.arena = a.data[n:len(a.data):len(a.data)], a
+}
+
+// empty is an arena with room. It needs mu.
+func (t *localTail) empty() *arena {
+	if last := len(t.spare) - 1; last >= 0 {
+		a := t.spare[last]
+		t.spare = t.spare[:last]
+		return a
+	}
+	return &arena{data: make([]byte, 0, arenaBytes)}
+}
+
+// release is told of a message in an arena that is not kept any more. It needs mu.
+func (t *localTail) release(a *arena) {
+	if a == nil {
+		return
+	}
+	if a.messages--; a.messages == 0 {
+		a.data = a.data[:0]
+		if a != t.arena && len(t.spare) < spareArenas {
+			t.spare = append(t.spare, a)
+		}
+	}
 }
 
 // ack shows what w has written up to seq.
@@ -200,17 +244,24 @@ func (t *localTail) proof() *window {
 	return t.writer
 }
 
-// take appends acknowledged messages of w from next on. When there are none yet,
-// r will be woken; when there will be none, it returns false.
+// take appends acknowledged messages of w from next on, whose data is valid until r
+// takes others. When there are none yet, r will be woken; when there will be none,
+// it returns false.
 func (t *localTail) take(w *window, next Seq, r *tailReader, into []Message) ([]Message, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.writer != w || t.first == 0 || next < t.first || next > t.next() {
 		return into, false
 	}
+	data := r.data[:0]
 	for ; next <= t.acked && next < t.next() && len(into) < cap(into); next++ {
 		e := &t.entries[t.head+int(next-t.first)]
-		into = append(into, Message{Seq: next, Subject: e.subject, Data: e.data, Stored: time.Unix(0, e.acked)})
+		n := len(data)
+		data = append(data, e.data...) // when it moves, what was taken stays where it was
+		into = append(into, Message{Seq: next, Subject: e.subject, Data: data[n:len(data):len(data)], Stored: time.Unix(0, e.acked)})
+	}
+	if cap(data) <= maxTaken {
+		r.data = data
 	}
 	if len(into) == 0 {
 		select {

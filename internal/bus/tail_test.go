@@ -158,7 +158,7 @@ func readAsStored(t *testing.T, server string, batches bool) {
 		stop := background(t, func(ctx context.Context) error {
 			var got []bus.Message
 			return c.ConsumeCDC(ctx, 0, func(m bus.Message) error {
-				got = append(got, m)
+				got = append(got, kept(m))
 				if i > 0 && rng.IntN(100) == 0 {
 					<-time.After(time.Duration(rng.IntN(3000*i)) * time.Microsecond)
 				}
@@ -262,7 +262,7 @@ func TestStalledConsumerDoesNotHoldUpWriter(t *testing.T) {
 	ready := make(chan struct{})
 	go func() {
 		end <- c.ConsumeCDC(t.Context(), 0, func(m bus.Message) error {
-			got = append(got, m)
+			got = append(got, kept(m))
 			select {
 			case <-stall:
 				if stalled != nil {

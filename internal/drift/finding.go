@@ -98,7 +98,7 @@ func findingID(namespace string, f *Finding) string {
 
 func (t *Tracker) newFinding(q *quest.Quest, v rule.Violation, where Where) Finding {
 	f := Finding{
-		Quest: q.ID, Title: q.Title, User: t.users.Text(v.User), Suggested: t.users.Text(v.Suggested),
+		Quest: q.ID, Title: q.ShownTitle(), User: t.users.Text(v.User), Suggested: t.users.Text(v.Suggested),
 		Violation: v, Where: where,
 		Since: max(where.Transaction.Time, t.now),
 	}

@@ -129,7 +129,7 @@ func (t *Tracker) Judge(dst []Transition, id int64, q *quest.Quest, violations [
 		}
 		v, was := violations[i], &e.Violation
 		v.Cause, v.Severity = was.Cause, was.Severity
-		e.Violation, e.Suggested, e.Title = v, t.users.Text(v.Suggested), q.Title
+		e.Violation, e.Suggested, e.Title = v, t.users.Text(v.Suggested), q.ShownTitle()
 		now.known[i] = true
 		kept = append(kept, e)
 	}
@@ -235,6 +235,14 @@ func (t *Tracker) Mark(dst []Transition, at change.Millis) []Transition {
 		}
 	}
 	return dst
+}
+
+// Missed forgets all suspicions: changes were lost, and nobody saw whether what was
+// violated before is what is violated now.
+func (t *Tracker) Missed() {
+	for _, id := range t.Quests() {
+		t.quests.put(id, slices.DeleteFunc(t.quests.own(id), func(e *entry) bool { return e.phase == suspected }))
+	}
 }
 
 // Baselined notes that a baseline was judged; its summary is due after the

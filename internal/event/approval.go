@@ -95,14 +95,14 @@ func OfTurn(namespace string, q *quest.Quest, users *quest.Users, t *rule.Turn, 
 			ID: idOf("regressed", namespace, q.ID, t.From, t.To, tx.Epoch, tx.CommitLSN), Group: "status", What: "regressed",
 			Detail: t.From.String() + "_to_" + t.To.String(), Quest: q.ID, Time: told.At,
 			Data: Regression{
-				Severity: t.Severity, QuestID: q.ID, QuestTitle: q.Title, From: t.From.String(), To: t.To.String(),
+				Severity: t.Severity, QuestID: q.ID, QuestTitle: q.ShownTitle(), From: t.From.String(), To: t.To.String(),
 				Transaction: tx, Position: told.Position,
 			},
 		}
 	}
 	r := &t.Reversal
 	a := Approval{
-		Reason: Reverted, Severity: t.Severity, QuestID: q.ID, QuestTitle: q.Title, ApplicationID: r.Application, UserID: users.Text(r.User),
+		Reason: Reverted, Severity: t.Severity, QuestID: q.ID, QuestTitle: q.ShownTitle(), ApplicationID: r.Application, UserID: users.Text(r.User),
 		ApprovedLSN: r.Approved, Transaction: tx, Position: told.Position,
 	}
 	if r.Approved != 0 {
@@ -122,7 +122,7 @@ func OfTurn(namespace string, q *quest.Quest, users *quest.Users, t *rule.Turn, 
 func OfReport(namespace string, q *quest.Quest, user string, r *change.Report, told Told) Event {
 	tx := transactionOf(told.Where)
 	return ofApproval("failed", idOf("reported", namespace, q.ID, r.ApplicationID, tx.Epoch, tx.CommitLSN, told.Where.Transaction.Message), told.At, &Approval{
-		Reason: Reported, Severity: rule.Warning, QuestID: q.ID, QuestTitle: q.Title, ApplicationID: r.ApplicationID, UserID: user,
+		Reason: Reported, Severity: rule.Warning, QuestID: q.ID, QuestTitle: q.ShownTitle(), ApplicationID: r.ApplicationID, UserID: user,
 		Error: r.Error, Transaction: tx, Position: told.Position,
 	})
 }

@@ -71,6 +71,7 @@ type frames struct {
 
 	taking         sync.Mutex // whoever reads from the network may meet whoever relieves it
 	ahead          []byte     // relieve has taken it off the network, and fill has not got it yet
+	taken          []byte     // by relieve, before it gets there
 	last, relieved time.Time  // when the last read ended, and when something was taken out last
 }
 
@@ -238,10 +239,12 @@ func (f *frames) relieve(keep bool) (idle bool) {
 		return true
 	}
 	f.relieved = time.Now()
-	taken := make([]byte, room)
-	n, _ := io.ReadFull(f.from, taken)
+	if f.taken == nil {
+		f.taken = make([]byte, relief)
+	}
+	n, _ := io.ReadFull(f.from, f.taken[:room])
 	if keep {
-		f.ahead = append(f.ahead, taken[:n]...)
+		f.ahead = append(f.ahead, f.taken[:n]...)
 	}
 	return true
 }

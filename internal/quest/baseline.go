@@ -1,8 +1,6 @@
 package quest
 
 import (
-	"slices"
-
 	"github.com/peerquest/questwatch/internal/change"
 )
 
@@ -44,17 +42,18 @@ func (q *Quest) inherit(old *Quest, missed bool) {
 	if missed {
 		q.forgetUnfulfilled()
 	}
-	came := false
+	came, approved := false, q.approvedSince(old)
 	for i := range q.Participants {
 		p := &q.Participants[i]
 		j, found := old.findParticipant(p.ID)
 		same := found && old.Participants[j].User == p.User
 		p.Direct = same && old.Participants[j].Direct
-		p.Withdrawn = same && old.Participants[j].Withdrawn && !q.approvedSince(old, p.User)
+		p.Withdrawn = same && old.Participants[j].Withdrawn && !approved[p.User]
 		came = came || p.Active() && !(same && old.Participants[j].Active())
 	}
+	now := q.participants(len(old.Departures))
 	for _, d := range old.Departures {
-		if !q.HasParticipant(d.User) && !q.approvedSince(old, d.User) {
+		if !now.have(d.User) && !approved[d.User] {
 			q.Departures = append(q.Departures, d)
 		}
 	}
@@ -82,8 +81,9 @@ func (q *Quest) inheritAssignee(old *Quest) {
 // and have none now. The approval did not fail, and how the participant went
 // nobody saw.
 func (q *Quest) forgetFulfilled(old *Quest) {
+	then, now := old.participants(len(q.Applications)), q.participants(len(q.Applications))
 	for i := range q.Applications {
-		if a := &q.Applications[i]; old.HasParticipant(a.User) && !q.HasParticipant(a.User) {
+		if a := &q.Applications[i]; then.have(a.User) && !now.have(a.User) {
 			a.Approved, a.ApprovedAt, a.Met = 0, 0, false
 		}
 	}
@@ -91,23 +91,31 @@ func (q *Quest) forgetFulfilled(old *Quest) {
 
 // forgetUnfulfilled forgets the approvals of which no participant is known to have come.
 func (q *Quest) forgetUnfulfilled() {
+	now := q.participants(len(q.Applications))
 	for i := range q.Applications {
-		if a := &q.Applications[i]; !a.Met && !q.HasParticipant(a.User) {
+		if a := &q.Applications[i]; !a.Met && !now.have(a.User) {
 			a.Approved, a.ApprovedAt = 0, 0
 		}
 	}
 }
 
-// approvedSince reports whether an application of the person is approved now
-// and was not in old.
-func (q *Quest) approvedSince(old *Quest, u User) bool {
-	return slices.ContainsFunc(q.Applications, func(a Application) bool {
-		if a.User != u || a.Status != Approved {
-			return false
+// approvedSince are those of whom an application is approved now and was not in old.
+func (q *Quest) approvedSince(old *Quest) map[User]bool {
+	var since map[User]bool
+	for i := range q.Applications {
+		a := &q.Applications[i]
+		if a.Status != Approved {
+			continue
 		}
-		j, found := old.findApplication(a.ID)
-		return !found || old.Applications[j].Status != Approved || old.Applications[j].User != u
-	})
+		if j, found := old.findApplication(a.ID); found && old.Applications[j].Status == Approved && old.Applications[j].User == a.User {
+			continue
+		}
+		if since == nil {
+			since = map[User]bool{}
+		}
+		since[a.User] = true
+	}
+	return since
 }
 
 // Truncate removes all rows of an entity. Nobody left by it and no approval

@@ -3,6 +3,7 @@ package quest
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/peerquest/questwatch/internal/change"
 )
@@ -73,12 +74,50 @@ type Departure struct {
 	At   change.LSN
 }
 
+// titleShown is how many bytes of a title are shown.
+const titleShown = 400
+
+// ShownTitle is the title, or the beginning of one that is so long that it would not
+// go into an event: there is no bound to what people write.
+func (q *Quest) ShownTitle() string {
+	if len(q.Title) <= titleShown {
+		return q.Title
+	}
+	return strings.ToValidUTF8(q.Title[:titleShown], "") + "…"
+}
+
 // Active reports whether the participant has not dropped out.
 func (p *Participant) Active() bool { return p.Status != Dropped }
 
 // HasParticipant reports whether the person has a row of any status.
 func (q *Quest) HasParticipant(u User) bool {
 	return slices.ContainsFunc(q.Participants, func(p Participant) bool { return p.User == u })
+}
+
+// participants is HasParticipant, to be asked so many times while the rows stay as
+// they are. A quest of very many gets a set.
+func (q *Quest) participants(times int) participants {
+	if times*len(q.Participants) <= 4096 {
+		return participants{quest: q}
+	}
+	people := make(map[User]struct{}, len(q.Participants))
+	for i := range q.Participants {
+		people[q.Participants[i].User] = struct{}{}
+	}
+	return participants{people: people}
+}
+
+type participants struct {
+	quest  *Quest
+	people map[User]struct{} // where quest is nil
+}
+
+func (p *participants) have(u User) bool {
+	if p.quest != nil {
+		return p.quest.HasParticipant(u)
+	}
+	_, found := p.people[u]
+	return found
 }
 
 // HasApplication reports whether the person ever applied, as far as rows show.

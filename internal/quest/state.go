@@ -98,7 +98,8 @@ func (s *State) Apply(step *change.Step) (*Quest, error) {
 		}
 	}
 	if len(q.Departures) > 0 {
-		q.Departures = slices.DeleteFunc(q.Departures, func(d Departure) bool { return q.HasParticipant(d.User) })
+		now := q.participants(len(q.Departures))
+		q.Departures = slices.DeleteFunc(q.Departures, func(d Departure) bool { return now.have(d.User) })
 	}
 	if !step.Source.Snapshot {
 		q.remember(&v)

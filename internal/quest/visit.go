@@ -75,20 +75,13 @@ func (q *Quest) tookPart(u User, came []int64) bool {
 	})
 }
 
-// meet notes which approvals have their participant. A quest of very many rows
-// gets a set, because every row may ask.
+// meet notes which approvals have their participant.
 func (q *Quest) meet() {
-	var people map[User]bool
-	if len(q.Applications)*len(q.Participants) > 4096 {
-		people = make(map[User]bool, len(q.Participants))
-		for i := range q.Participants {
-			people[q.Participants[i].User] = true
-		}
-	}
+	now := q.participants(len(q.Applications))
 	for i := range q.Applications {
 		a := &q.Applications[i]
 		if a.Approved != 0 && !a.Met {
-			a.Met = people[a.User] || people == nil && q.HasParticipant(a.User)
+			a.Met = now.have(a.User)
 		}
 	}
 }

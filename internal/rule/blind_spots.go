@@ -40,7 +40,7 @@ func dropped(dst []Violation, rows *pairs) []Violation {
 		}
 		dst = append(dst, Violation{
 			Rule: ApprovedButDropped, Cause: DroppedOut, User: a.User, Application: a.ID,
-			Participants: participantIDs(q, 1, func(p *quest.Participant) bool { return p.User == a.User }),
+			Participants: rows.participants(a.User),
 		})
 	}
 	return dst

@@ -1,8 +1,6 @@
 package rule
 
 import (
-	"slices"
-
 	"github.com/peerquest/questwatch/internal/quest"
 )
 
@@ -93,11 +91,8 @@ func orphanCause(rows *pairs, p *quest.Participant) Cause {
 	case !rows.hasApplication(p.User):
 		return DirectJoin
 	}
-	revoked := slices.ContainsFunc(rows.quest.Applications, func(a quest.Application) bool {
-		return a.User == p.User && a.Revoked
-	})
 	switch {
-	case revoked:
+	case rows.wasRevoked(p.User):
 		return Revoked
 	case p.Direct:
 		return DirectJoin

@@ -288,7 +288,7 @@ func TestTurned(t *testing.T) {
 		{"completed to open", "{Q completed ann} {Q open _}", rule.DefaultWays(), 0, "3/warning completed open"},
 		{"completed to in progress", "{Q completed ann} {Q in-progress ann}", rule.DefaultWays(), 0, "3/warning completed in_progress"},
 		{"unassigned", "{Q in-progress ann} {Q open _}", rule.DefaultWays(), 0, ""},
-		{"opened while assigned", "{Q in-progress ann} {Q open ann}", rule.DefaultWays(), 0, "3/warning in_progress open"},
+		{"opened while assigned", "{Q in-progress ann} {Q open ann}", rule.DefaultWays(), 0, "3/info in_progress open"},
 		{"every way is fine", "{Q completed ann} {Q open ann}", always, 0, ""},
 		{"onward", "{Q open ann} {Q completed ann}", rule.DefaultWays(), 0, ""},
 		{"to a word without a role", "{Q completed ann} {Q archived ann}", rule.DefaultWays(), 0, ""},

@@ -1,6 +1,10 @@
 package rule
 
-import "github.com/peerquest/questwatch/internal/quest"
+import (
+	"slices"
+
+	"github.com/peerquest/questwatch/internal/quest"
+)
 
 // pairs answers questions about a person's rows in one quest. A usual quest has
 // a handful of rows and is searched; one with very many gets sets, because every
@@ -8,6 +12,9 @@ import "github.com/peerquest/questwatch/internal/quest"
 type pairs struct {
 	quest                                      *quest.Quest
 	participates, active, applied, approvedFor map[quest.User]struct{}
+	// revoked are those of whom an approval was taken back, rows everybody's.
+	revoked map[quest.User]struct{}
+	rows    map[quest.User][]int64
 }
 
 // searchable is how many comparisons a search through a quest may take.
@@ -22,6 +29,7 @@ func pairsOf(q *quest.Quest) pairs {
 	p.active = make(map[quest.User]struct{}, len(q.Participants))
 	p.applied = make(map[quest.User]struct{}, len(q.Applications))
 	p.approvedFor = make(map[quest.User]struct{}, len(q.Applications))
+	p.revoked = map[quest.User]struct{}{}
 	for i := range q.Participants {
 		row := &q.Participants[i]
 		p.participates[row.User] = struct{}{}
@@ -34,6 +42,9 @@ func pairsOf(q *quest.Quest) pairs {
 		p.applied[a.User] = struct{}{}
 		if a.Status == quest.Approved {
 			p.approvedFor[a.User] = struct{}{}
+		}
+		if a.Revoked {
+			p.revoked[a.User] = struct{}{}
 		}
 	}
 	return p
@@ -69,6 +80,29 @@ func (p *pairs) hasApproved(u quest.User) bool {
 	}
 	_, ok := p.approvedFor[u]
 	return ok
+}
+
+func (p *pairs) wasRevoked(u quest.User) bool {
+	if p.revoked == nil {
+		return slices.ContainsFunc(p.quest.Applications, func(a quest.Application) bool { return a.User == u && a.Revoked })
+	}
+	_, ok := p.revoked[u]
+	return ok
+}
+
+// participants lists the person's rows.
+func (p *pairs) participants(u quest.User) []int64 {
+	if p.participates == nil {
+		return participantIDs(p.quest, 1, func(row *quest.Participant) bool { return row.User == u })
+	}
+	if p.rows == nil {
+		p.rows = make(map[quest.User][]int64, len(p.participates))
+		for i := range p.quest.Participants {
+			row := &p.quest.Participants[i]
+			p.rows[row.User] = append(p.rows[row.User], row.ID)
+		}
+	}
+	return p.rows[u]
 }
 
 // firstOf finds the violation of a person among those appended since start.

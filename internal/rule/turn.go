@@ -92,7 +92,17 @@ func (p *Policy) Turned(dst []Turn, q *quest.Quest, t *quest.Turns, at change.Mi
 		dst = append(dst, turn)
 	}
 	if t.From > t.To && t.To != quest.Other && !ways.allow(q, t.From, t.To) {
-		dst = append(dst, Turn{Kind: StatusRegressed, Severity: Warning, From: t.From, To: t.To})
+		dst = append(dst, Turn{Kind: StatusRegressed, Severity: severityOfRegress(t.From), From: t.From, To: t.To})
 	}
 	return dst
+}
+
+// severityOfRegress is low for a quest that was in progress: two approvals at once,
+// each statement a transaction, write the status back and forward again, and where it
+// stays back, OpenWithParticipants says so after its grace.
+func severityOfRegress(from quest.Status) Severity {
+	if from == quest.InProgress {
+		return Info
+	}
+	return Warning
 }

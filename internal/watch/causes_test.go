@@ -122,3 +122,70 @@ func TestBaselineTellsOfNoSilentFailure(t *testing.T) {
 	s.pass()
 	wantOpened(t, s, n, "missing_participant by approval_failed critical from baseline")
 }
+
+// What was under way when changes were lost may have ended: somebody else may be in the
+// middle of the same when the baseline comes.
+func TestNobodyIsSuspectedAcrossAGap(t *testing.T) {
+	s := newStory()
+	s.commit(s.assign(1, "", "open"))
+	s.baseline()
+	s.pass()
+	n := len(s.records)
+	approval := s.operate("approve", 1, "ann")
+	s.commit(approval[0])
+	s.commit(approval[1])
+	s.control(change.Control{Kind: change.Gap, From: s.lsn, To: s.lsn + 10, Reason: "slot_lost"})
+	s.clock += 100_000
+	s.operate("kick", 1, "ann")
+	s.setPair(1, change.Application, "bob", "approved", false)
+	s.setPair(1, change.Participant, "bob", "joined", false)
+	s.assign(1, "", "open")
+	s.baseline()
+	s.clock += 300
+	s.mark(0)
+	s.commit(s.assign(1, "bob", "in-progress"))
+	s.pass()
+	wantOpened(t, s, n)
+}
+
+// An event goes into a message of NATS, whatever a title is: one that did not would be
+// tried for ever.
+func TestTitlesAreNoBurden(t *testing.T) {
+	s := newStory()
+	s.commit(s.assign(1, "", "open"), s.setPair(1, change.Application, "ann", "pending", true))
+	s.baseline()
+	title := strings.Repeat("<", 300_000)
+	s.commit(write{1, change.Change{Op: change.Update, Entity: change.Quest, After: fmt.Appendf(nil, `{"id":1,"title":%q,"status":"open"}`, title)}, nil})
+	s.commit(s.operate("fail", 1, "ann")...)
+	s.message(change.ReportPrefix, `{"quest_id":1,"application_id":1,"user_id":"ann"}`)
+	s.pass()
+	s.commit(s.setPair(1, change.Application, "ann", "pending", false))
+	c, n := watch.NewChecker(testRules()), 0
+	for _, r := range s.records {
+		found, err := c.Take(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range found {
+			if n++; len(encode(t, &found[i])) > 10_000 {
+				t.Errorf("%s has %d bytes", found[i].Event.Type(), len(encode(t, &found[i])))
+			}
+		}
+	}
+	if n < 7 {
+		t.Errorf("%d events", n)
+	}
+}
+
+// A large transaction that takes an approval back and gives the application to somebody
+// else has reset nobody's.
+func TestLargeTransactionGivesApplicationAway(t *testing.T) {
+	for _, large := range []bool{false, true} {
+		s := approvedStory(false)
+		row := pair{"bob", "pending"}
+		s.writeAs(large, s.setPair(1, change.Application, "ann", "pending", false),
+			write{1, change.Change{Op: change.Update, Entity: change.Application, After: row.row(change.Application, 1)}, nil})
+		s.pass()
+		wantTellings(t, s)
+	}
+}

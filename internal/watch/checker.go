@@ -285,6 +285,9 @@ func (c *Checker) baselined(seq change.Seq, r *change.Control) {
 		return
 	}
 	c.state.EndBaseline(!c.known)
+	if !c.known {
+		c.tracker.Missed()
+	}
 	c.known, c.reading, c.blind = true, false, false
 	c.baselines++
 	c.passed = r.LSN

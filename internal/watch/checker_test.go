@@ -36,6 +36,7 @@ type driver struct {
 	taken   int
 	now     change.Millis
 	known   bool
+	missed  bool // changes were lost before the baseline that is judged
 	lives   map[string]violation
 	events  []string
 }
@@ -96,7 +97,7 @@ func (d *driver) judged(id int64, keys []string, baseline bool) {
 	}
 	for _, key := range keys {
 		l, found := d.lives[key]
-		restated := baseline && !l.open && causes[key] != l.cause // a suspicion of something else
+		restated := baseline && !l.open && (d.missed || causes[key] != l.cause) // a suspicion of something else, perhaps
 		if found && severities[key] <= l.severity && !restated {
 			continue // it goes on
 		}
@@ -149,9 +150,10 @@ func (d *driver) act() {
 	case 1, 2:
 		d.baseline()
 		// The end is taken when the model knows again: only then may anything open.
-		d.known = true
+		d.missed, d.known = !d.known, true
 		d.feed()
 		d.judgedAll()
+		d.missed = false
 	case 3:
 		d.truncateSome()
 	case 4, 5, 6:

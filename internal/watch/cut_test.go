@@ -146,7 +146,7 @@ func (p *publisher) run(records []change.Record, end int, killed bool) {
 		if len(batch) > 0 && taken < end-1 && rapid.Bool().Draw(p.T, "publish") {
 			batch = p.publish(batch, len(batch))
 		}
-		if len(batch) == 0 && rapid.IntRange(0, 20).Draw(p.T, "save") == 20 {
+		if len(batch) == 0 && rapid.IntRange(0, 4).Draw(p.T, "save") == 4 {
 			p.save(checker, taken+1)
 		}
 	}

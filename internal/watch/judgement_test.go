@@ -248,7 +248,7 @@ func TestIncorrectBehaviour(t *testing.T) {
 	}
 	checkAll(t, tally.Told, append(outcomes,
 		"failed silent critical", "failed reverted warning", "failed reported warning", "reset late info", "reset fulfilled info",
-		"regressed in_progress_to_open warning", "regressed completed_to_in_progress warning", "regressed completed_to_open warning"))
+		"regressed in_progress_to_open info", "regressed completed_to_in_progress warning", "regressed completed_to_open warning"))
 }
 
 // checkAll checks that a run had everything in it that it is there for.

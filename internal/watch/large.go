@@ -47,7 +47,7 @@ func (l *large) turns(q *quest.Quest) *quest.Turns {
 		t.To = q.Status
 	}
 	for _, r := range l.reversals[q.ID] {
-		if q.IsPending(r.Application) && !slices.ContainsFunc(t.Reversals, func(o quest.Reversal) bool { return o.Application == r.Application }) {
+		if q.IsPending(r.Application) && q.IsOf(r.Application, r.User) && !slices.ContainsFunc(t.Reversals, func(o quest.Reversal) bool { return o.Application == r.Application }) {
 			t.Reversals = append(t.Reversals, r)
 		}
 	}

@@ -83,6 +83,19 @@ func TestApprovalsThatFail(t *testing.T) {
 	}
 }
 
+// TestApprovalTakenBackAfterAMinute: a minute is soon, and what is longer is not.
+func TestApprovalTakenBackAfterAMinute(t *testing.T) {
+	for passed, want := range map[change.Millis]string{
+		60_000: "approval.failed.reverted.1 a1 ann warning after 61000",
+		60_001: "approval.reset.late.1 a1 ann info after 61001",
+	} {
+		s := approvedStory(false)
+		s.clock += passed
+		s.commit(s.setPair(1, change.Application, "ann", "pending", false))
+		wantTellings(t, s, want)
+	}
+}
+
 // TestLargeTransactionTurnsAsAWhole: what it writes and takes back nobody ever saw.
 func TestLargeTransactionTurnsAsAWhole(t *testing.T) {
 	s := approvedStory(false)

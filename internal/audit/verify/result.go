@@ -117,7 +117,7 @@ func (r *Result) String() string {
 	if len(r.UndecidedIDs) > 0 {
 		fmt.Fprintf(&b, "  not compared: %v\n", r.UndecidedIDs)
 	}
-	fmt.Fprintf(&b, "Compared at %s, message %d: %d ranges, the rows of %d of them, in %d snapshots and %s.\n",
+	fmt.Fprintf(&b, "Compared at %s, message %d: %d ranges (%d of them row by row), snapshots: %d, took %s.\n",
 		r.Position.LSN, r.Position.Sequence, r.Ranges, r.Differing, r.Rounds, (time.Duration(r.Took) * time.Millisecond).String())
 	return b.String()
 }

@@ -373,10 +373,10 @@ func TestResultAsText(t *testing.T) {
 	at := Position{Sequence: 815, LSN: 0x16B374D848}
 	some := []Mismatch{{QuestID: 7, Differences: []quest.Difference{{Entity: "quest", ID: 7, Column: "title"}}, More: 2}}
 	for want, r := range map[string]Result{
-		"The state equals the database: 1 quest.\nCompared at 16/B374D848, message 815: 1 ranges, the rows of 0 of them, in 2 snapshots and 1.5s.\n":                                                                                      {Quests: 1, Ranges: 1, Rounds: 2, Position: at, Took: 1500},
-		"No difference was found, but 2 quests could not be compared: transactions were in the way all the time.\n  not compared: [3 4]\nCompared at 16/B374D848, message 815: 0 ranges, the rows of 0 of them, in 0 snapshots and 0s.\n": {Undecided: 2, UndecidedIDs: []int64{3, 4}, Position: at},
-		"The state differs from the database in 3 quests.\n  quest 7: quest 7 title differs; and 2 more\n  and 2 quests more\nCompared at 16/B374D848, message 815: 0 ranges, the rows of 0 of them, in 0 snapshots and 0s.\n":            {Mismatched: 3, Mismatches: some, Position: at},
-		"The state differs from the database in 3000 quests and more; the rest was not compared.\n  and 3000 quests more\nCompared at 16/B374D848, message 815: 0 ranges, the rows of 0 of them, in 0 snapshots and 0s.\n":                {Mismatched: 3000, Truncated: true, Position: at},
+		"The state equals the database: 1 quest.\nCompared at 16/B374D848, message 815: 1 ranges (0 of them row by row), snapshots: 2, took 1.5s.\n":                                                                                      {Quests: 1, Ranges: 1, Rounds: 2, Position: at, Took: 1500},
+		"No difference was found, but 2 quests could not be compared: transactions were in the way all the time.\n  not compared: [3 4]\nCompared at 16/B374D848, message 815: 0 ranges (0 of them row by row), snapshots: 0, took 0s.\n": {Undecided: 2, UndecidedIDs: []int64{3, 4}, Position: at},
+		"The state differs from the database in 3 quests.\n  quest 7: quest 7 title differs; and 2 more\n  and 2 quests more\nCompared at 16/B374D848, message 815: 0 ranges (0 of them row by row), snapshots: 0, took 0s.\n":            {Mismatched: 3, Mismatches: some, Position: at},
+		"The state differs from the database in 3000 quests and more; the rest was not compared.\n  and 3000 quests more\nCompared at 16/B374D848, message 815: 0 ranges (0 of them row by row), snapshots: 0, took 0s.\n":                {Mismatched: 3000, Truncated: true, Position: at},
 	} {
 		if got := r.String(); got != want {
 			t.Errorf("got  %q\nwant %q", got, want)

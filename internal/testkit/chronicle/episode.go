@@ -91,7 +91,7 @@ func (w *world) empty() error {
 	}
 	w.xid++
 	w.lsn += 8
-	tx := Transaction{ID: w.xid, CommitLSN: w.lsn, EndLSN: w.lsn + 48, Time: w.now0()}
+	tx := Transaction{ID: w.xid, CommitLSN: w.lsn, EndLSN: w.lsn + 48, Time: w.dbNow()}
 	w.lsn += 56
 	for _, l := range w.due {
 		l.queue, l.before = nil, nil

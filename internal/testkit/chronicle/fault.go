@@ -303,7 +303,13 @@ func mend(s *script, k key) {
 			s.assign("")
 		}
 	case DuplicateParticipant:
-		s.remove(Participant, s.activeRow(k.user))
+		var last int64
+		for _, p := range s.parts {
+			if p.User == k.user {
+				last = p.ID
+			}
+		}
+		s.remove(Participant, last)
 	case DanglingReference:
 		for _, a := range s.apps {
 			s.remove(Application, a.ID)

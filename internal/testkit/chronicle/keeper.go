@@ -13,6 +13,7 @@ type where struct {
 	epoch, xid, lsn uint64
 	time            Millis
 	baseline        bool
+	missed          bool // changes were lost before that baseline
 }
 
 // keeper knows what a checker must say. Its time is the stream's.
@@ -42,7 +43,7 @@ func (k *keeper) judge(l *life, at where) (told []Told) {
 	for key, v := range l.standing {
 		cause, still := found[key]
 		graver := still && rank(severityOf(cause)) > rank(v.Severity)
-		unseen := at.baseline && !v.open && cause != v.Cause // it ended and began again where nobody looked
+		unseen := at.baseline && !v.open && (at.missed || cause != v.Cause) // it may have ended and began again where nobody looked
 		if still && !graver && !unseen {
 			continue
 		}

@@ -30,7 +30,10 @@ type life struct {
 }
 
 func newLife(id int64) *life {
-	return &life{tables: &tables{id: id}, why: map[key]string{}, standing: map[key]*violation{}, revoked: map[int64]bool{}, withdrawn: map[string]bool{}, approvals: map[int64]approval{}}
+	return &life{
+		tables: &tables{id: id}, why: map[key]string{}, standing: map[key]*violation{},
+		revoked: map[int64]bool{}, withdrawn: map[string]bool{}, approvals: map[int64]approval{},
+	}
 }
 
 // explain takes in what a piece did and explains; "" takes an explanation back.

@@ -1,6 +1,7 @@
 package chronicle
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 )
@@ -23,8 +24,8 @@ type stream struct {
 	cut bool
 }
 
-// now0 is what the database's clock reads.
-func (s *stream) now0() Millis { return s.clock + s.real }
+// dbNow is what the database's clock reads.
+func (s *stream) dbNow() Millis { return s.clock + s.real }
 
 func (w *world) emit(m *Message, told []Told) error {
 	m.Epoch = w.epoch
@@ -49,7 +50,7 @@ func (w *world) commit(acting []*life) error {
 	defer w.bury()
 	w.xid++
 	w.lsn += 8
-	tx := Transaction{ID: w.xid, CommitLSN: w.lsn, EndLSN: w.lsn + 48, Time: w.now0()}
+	tx := Transaction{ID: w.xid, CommitLSN: w.lsn, EndLSN: w.lsn + 48, Time: w.dbNow()}
 	w.lsn += 56
 	if w.Jitter > 0 && w.one(4) {
 		tx.Time -= w.between(0, w.Jitter)
@@ -156,7 +157,7 @@ func (w *world) streamed(tx Transaction, writes []written, emptied []string) err
 	return w.emit(&Message{Kind: TxEnd, Transaction: tx}, told)
 }
 
-// mark tells a reading of the clock. It may be an old one, but what committed before it is above.
+// mark tells a reading of the clock. It may be an old one, but what committed before it is above, the jitter aside.
 func (w *world) mark() error {
 	if w.losing {
 		w.nextMark = w.real + 250
@@ -173,12 +174,12 @@ func (w *world) mark() error {
 	w.nextMark = max(w.real+gap, w.quiet)
 	// Sometimes just before, or when, or just after something is due.
 	if w.one(3) && len(w.waiting) > 0 {
-		v := w.waiting[w.dice.IntN(len(w.waiting))]
+		v := slices.MinFunc(w.waiting, func(a, b *violation) int { return cmp.Compare(a.Due, b.Due) })
 		if at := v.Due - w.clock + w.between(0, 2) - 1; at > w.real && at < w.real+gap && at >= w.quiet {
 			w.nextMark = at
 		}
 	}
-	at := w.now0() - late
+	at := w.dbNow() - late
 	return w.emit(&Message{Kind: Progress, LSN: w.lsn, Time: at}, w.keeper.mark(at, w.lives))
 }
 
@@ -187,7 +188,7 @@ func (w *world) idleOut() error {
 	w.quiet = 0
 	for i := 0; len(w.waiting) > 0 || w.summary != nil || i < 2; i++ {
 		w.real += w.between(1, 1000)
-		at := w.now0()
+		at := w.dbNow()
 		if err := w.emit(&Message{Kind: Progress, LSN: w.lsn, Time: at}, w.keeper.mark(at, w.lives)); err != nil {
 			return err
 		}
@@ -201,7 +202,7 @@ func (w *world) baseline(why string) error {
 		return err
 	}
 	if w.losing && why != "start" {
-		if err := w.emit(&Message{Kind: Gap, Time: w.now0(), Reason: why}, nil); err != nil {
+		if err := w.emit(&Message{Kind: Gap, Time: w.dbNow(), Reason: why}, nil); err != nil {
 			return err
 		}
 		w.known = false
@@ -210,6 +211,11 @@ func (w *world) baseline(why string) error {
 		for range w.dice.IntN(8) { // the stream goes on, and is not judged
 			if err := w.act(); err != nil {
 				return err
+			}
+			if w.one(3) {
+				if err := w.mark(); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -225,13 +231,13 @@ func (w *world) baseline(why string) error {
 	if err := w.rows(len(w.lives)); err != nil {
 		return err
 	}
+	at := where{epoch: w.epoch, lsn: w.lsn - 1, time: w.dbNow(), missed: !w.known}
 	for _, l := range w.lives {
-		l.restated(!w.known)
+		l.restated(at.missed)
 	}
 	w.known = true
-	at := where{epoch: w.epoch, lsn: w.lsn - 1, time: w.now0()}
 	defer w.bury()
-	return w.emit(&Message{Kind: BaselineEnd, LSN: w.lsn, Time: w.now0()}, w.judgeAll(w.lives, at))
+	return w.emit(&Message{Kind: BaselineEnd, LSN: w.lsn, Time: w.dbNow()}, w.judgeAll(w.lives, at))
 }
 
 // bury forgets the quests of which nothing is left, once that is known.
@@ -242,10 +248,10 @@ func (w *world) bury() {
 // rows begins a baseline and tells the first quests of it.
 func (w *world) rows(n int) error {
 	w.lsn += 8
-	if err := w.emit(&Message{Kind: BaselineBegin, LSN: w.lsn, Time: w.now0()}, nil); err != nil {
+	if err := w.emit(&Message{Kind: BaselineBegin, LSN: w.lsn, Time: w.dbNow()}, nil); err != nil {
 		return err
 	}
-	tx := Transaction{CommitLSN: w.lsn - 1, Time: w.now0()}
+	tx := Transaction{CommitLSN: w.lsn - 1, Time: w.dbNow()}
 	for _, id := range slices.Sorted(maps.Keys(w.lives))[:n] {
 		if w.lives[id].gone() {
 			continue
@@ -261,7 +267,7 @@ func (w *world) rows(n int) error {
 // restart begins an epoch.
 func (w *world) restart(why string) error {
 	w.epoch++
-	return w.emit(&Message{Kind: Epoch, Time: w.now0(), Reason: why}, nil)
+	return w.emit(&Message{Kind: Epoch, Time: w.dbNow(), Reason: why}, nil)
 }
 
 // restartInside restarts the writer between two messages of a transaction.

@@ -56,7 +56,7 @@ func (k *keeper) turned(d *written, at where) (told []Told) {
 	}
 	switch was, is := d.was, d.quest.Status; {
 	case was == inProgress && is == open && d.quest.User != "":
-		tell("regressed", "in_progress_to_open", "warning", "")
+		tell("regressed", "in_progress_to_open", "info", "")
 	case was == completed && is == inProgress:
 		tell("regressed", "completed_to_in_progress", "warning", "")
 	case was == completed && is == open:
@@ -73,7 +73,7 @@ func (w *world) report(l *life, failed Row) error {
 	}
 	w.xid++
 	w.lsn += 8
-	tx := Transaction{ID: w.xid, CommitLSN: w.lsn, Time: w.now0(), Message: 1}
+	tx := Transaction{ID: w.xid, CommitLSN: w.lsn, Time: w.dbNow(), Message: 1}
 	w.lsn += 56
 	alone := w.one(2)
 	if alone {
