@@ -356,8 +356,8 @@ func TestBaselineIsDiscarded(t *testing.T) {
 	r.ready(t)
 	r.settle(t)
 	r.verifyFindings(t)
-	r.halt(t)
 	r.verifyState(t)
+	r.halt(t)
 	var epochs []string
 	for _, m := range eventsOn(t, r, "stream.epoch.>") {
 		epochs = append(epochs, strings.Split(m.Subject, ".")[4])
@@ -416,8 +416,8 @@ func TestCheckerAsksForABaseline(t *testing.T) {
 	r.ready(t)
 	r.settle(t)
 	r.verifyFindings(t)
-	r.halt(t)
 	r.verifyState(t)
+	r.halt(t)
 }
 
 // A standby goes on from the checkpoint of the one that has died.
