@@ -115,7 +115,8 @@ func (h *history) observe(before, after *state) {
 		}
 	}
 	h.assignee(before, after)
-	if after.quest.assignedTo != nil {
+	newcomer := slices.ContainsFunc(after.active(), func(p participant) bool { return !before.takesPart(p.user) })
+	if after.quest.assignedTo != nil || newcomer {
 		h.released = false
 	} else if before.quest.assignedTo != nil && len(after.active()) > 0 {
 		h.released = true
