@@ -50,22 +50,23 @@ func newVault(m *memory) *vault {
 	return &vault{memory: m, saved: map[change.Seq][]byte{}, made: made, eventsMade: made}
 }
 
-// call reports whether the process is killed in this call, or was before.
-func (v *vault) call() (killed bool) {
+// call reports whether the process is killed in this call, and whether it was before.
+func (v *vault) call() (killed, was bool) {
 	time.Sleep(v.lag) // of the fake clock: others go on meanwhile
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	was = v.dead
 	if v.calls++; v.calls == v.killAt {
 		v.dead = true
 		v.crash()
 	}
-	return v.dead
+	return v.dead, was
 }
 
 func (v *vault) Consume(ctx context.Context, from change.Seq, fn func(change.Record) error) error {
 	v.from = from
 	return v.memory.Consume(ctx, from, func(r change.Record) error {
-		if v.call() {
+		if killed, _ := v.call(); killed {
 			return errDown
 		}
 		time.Sleep(v.pace)
@@ -74,8 +75,8 @@ func (v *vault) Consume(ctx context.Context, from change.Seq, fn func(change.Rec
 }
 
 func (v *vault) Publish(ctx context.Context, events []watch.Outgoing) error {
-	was := v.dead
-	if !v.call() {
+	killed, was := v.call()
+	if !killed {
 		return v.memory.Publish(ctx, events)
 	}
 	if !was {
@@ -90,6 +91,8 @@ func (v *vault) Publish(ctx context.Context, events []watch.Outgoing) error {
 
 func (v *vault) Published(ctx context.Context) (watch.Published, error) {
 	p, err := v.memory.Published(ctx)
+	v.mu.Lock() // a checkpoint is written while events are published
+	defer v.mu.Unlock()
 	p.Created, p.First, p.Newest = v.eventsMade, change.Seq(v.firstEvent+1), change.Seq(len(v.events))
 	if v.firstEvent >= len(v.events) {
 		p.Some, p.Newest = false, 0
@@ -98,14 +101,14 @@ func (v *vault) Published(ctx context.Context) (watch.Published, error) {
 }
 
 func (v *vault) Put(ctx context.Context, id string, data []byte) error {
-	if was := v.dead; v.call() && (was || !v.half) {
+	if killed, was := v.call(); killed && (was || !v.half) {
 		return errDown
 	}
 	return v.memory.Put(ctx, id, data)
 }
 
 func (v *vault) Delete(ctx context.Context, id string) error {
-	if was := v.dead; v.call() && (was || !v.half) {
+	if killed, was := v.call(); killed && (was || !v.half) {
 		return errDown
 	}
 	return v.memory.Delete(ctx, id)
@@ -154,7 +157,7 @@ func (v *vault) Save(ctx context.Context, seq change.Seq, write func(io.Writer) 
 			return s, ctx.Err()
 		}
 	}
-	if was := v.dead; v.call() && (was || !v.half) {
+	if killed, was := v.call(); killed && (was || !v.half) {
 		return s, errDown
 	}
 	v.mu.Lock()
