@@ -26,8 +26,12 @@ func (s *session) hold(ctx context.Context, err error) {
 		return // it was not JetStream
 	}
 	until := time.Time{}
-	if errors.Is(err, ErrFull) {
+	switch {
+	case errors.Is(err, ErrFull):
 		until = time.Now().Add(fullPause)
+	case errors.Is(err, ErrAway):
+		// A write can fail before anybody has noticed that the connection is gone.
+		until = time.Now().Add(holdEvery)
 	}
 	ticks := time.NewTicker(holdEvery)
 	defer ticks.Stop()
