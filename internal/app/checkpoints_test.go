@@ -402,6 +402,7 @@ func TestCheckerAsksForABaseline(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		exec1(t, dsn, `UPDATE quests_quest SET assigned_to_id = NULL`) // something to tell of
 		r.notReady(t)
 		_, err = js.CreateStream(ctx, events.CachedInfo().Config)
 		return err

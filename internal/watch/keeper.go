@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -103,6 +104,8 @@ func (k *keeper) found(r *change.Record, found []Found) {
 // first checkpoint of all is taken as soon as the end of the stream is reached.
 func (k *keeper) after(r change.Record, caughtUp bool) {
 	c := k.flow.checker
+	// The message's bytes are the reader's again when this returns.
+	r.Data = append(k.stand.record.Data[:0], r.Data...)
 	k.stand.record, k.settled = r, true
 	k.messages++
 	k.changed = k.changed || !change.IsControl(r.Data)
@@ -114,8 +117,8 @@ func (k *keeper) after(r change.Record, caughtUp bool) {
 }
 
 func (k *keeper) due() bool {
-	every, bytes := k.flow.keeping.Every, k.flow.keeping.Bytes
-	if k.messages >= k.flow.keeping.Messages || bytes > 0 && k.stand.read-k.from >= bytes {
+	every, most := k.flow.keeping.Every, k.flow.keeping.Bytes
+	if k.messages >= k.flow.keeping.Messages || most > 0 && k.stand.read-k.from >= most {
 		return true
 	}
 	since := time.Since(k.taken)
@@ -135,6 +138,7 @@ func (k *keeper) take() {
 		return
 	}
 	s := k.stand
+	s.record.Data = bytes.Clone(s.record.Data)
 	s.paused = time.Since(start)
 	k.none, k.taken, k.messages, k.from, k.changed = false, start, 0, s.read, false
 	k.busy.Store(true)
