@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
@@ -60,7 +62,11 @@ same slot stands by and takes over when the first one ends. SIGTERM stops it.`,
 }
 
 func run(cmd *cobra.Command, c config.Config, wait bool, logger *slog.Logger) (err error) {
-	saveMemory()
+	var saving sync.WaitGroup
+	defer saving.Wait()
+	ctx, done := context.WithCancel(cmd.Context())
+	defer done()
+	saving.Go(func() { saveMemory(ctx) })
 	a, err := app.New(cmd.Context(), c, logger)
 	if err != nil {
 		return err

@@ -111,11 +111,9 @@ func (s surroundings) Store(ctx context.Context) (stream.Store, error) {
 	}
 	out.Checkpoint, out.Taken, out.Since = w.Checkpoint.Seq, w.Checkpoint.Stored, w.ReadBytes-w.Checkpoint.ReadBytes
 	if oldest := max(w.Read+1, room.First); oldest <= room.Last {
-		m, err := s.app.bus.CDCMessage(ctx, oldest)
-		if err != nil && !errors.Is(err, bus.ErrNoMessage) {
+		if out.Oldest, err = s.app.bus.CDCStored(ctx, oldest); err != nil && !errors.Is(err, bus.ErrNoMessage) {
 			return stream.Store{}, err
 		}
-		out.Oldest = m.Stored
 	}
 	if s.app.nats != nil {
 		if out.Free, _, err = s.app.nats.Space(); err != nil {

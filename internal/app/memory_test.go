@@ -231,7 +231,7 @@ type memory struct{ idle, million int }
 // the subjects that it has written lately, and a few blocks. A checker so slow
 // that it has to read from the server has it keep the blocks too, for ten seconds,
 // which nothing can change; it should not be.
-var memoryFor = map[string]memory{"embedded": {200, 400}, "external": {60, 256}}
+var memoryFor = map[string]memory{"embedded": {140, 256}, "external": {70, 160}}
 
 // What is rolled back leaves nothing: no message, no memory, and marks go on.
 func TestHugeRollback(t *testing.T) {

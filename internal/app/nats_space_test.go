@@ -183,9 +183,9 @@ func TestNATSAwayWhileCatchingUp(t *testing.T) {
 			r := start(t, c, dsn)
 			r.ready(t)
 			r.stop(t)
-			exec1(t, dsn, `DO $$ BEGIN FOR i IN 1..2000 LOOP UPDATE applications_application SET reviewed_at = clock_timestamp(); COMMIT; END LOOP; END $$`)
+			exec1(t, dsn, `DO $$ BEGIN FOR i IN 1..5000 LOOP UPDATE applications_application SET reviewed_at = clock_timestamp(); COMMIT; END LOOP; END $$`)
 			if behind {
-				proxy.Throttle(4 << 20)
+				proxy.Throttle(2 << 20)
 			}
 			r = start(t, c, dsn)
 			if !behind {

@@ -77,6 +77,17 @@ func (c *Conn) CDCMessage(ctx context.Context, seq Seq) (Message, error) {
 	return stored.Message, err
 }
 
+// CDCStored says when a message of the CDC stream was stored, by this connection's
+// clock where it wrote it lately. Asking the server for a message has it load a
+// block of many, and keep that for a while.
+func (c *Conn) CDCStored(ctx context.Context, seq Seq) (time.Time, error) {
+	if at, ok := c.tail.stored(seq); ok {
+		return at, nil
+	}
+	m, err := c.CDCMessage(ctx, seq)
+	return m.Stored, err
+}
+
 // CDCTail finds where writing has to go on: last is the stream's last sequence,
 // for NewWriter, and tail the newest message that a Writer wrote, which is not
 // at last if foreign messages follow it. It fails with ErrNoMessage, and a

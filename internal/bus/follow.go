@@ -37,7 +37,10 @@ func (f *feed) follow(ctx context.Context, writer *window) error {
 	if f.batch == nil {
 		f.batch = make([]Message, 0, tailMessages)
 	}
-	defer func() { clear(f.batch[:cap(f.batch)]) }()
+	defer func() {
+		clear(f.batch[:cap(f.batch)])
+		f.conn.tail.depart(f.reader)
+	}()
 	// An idle writer does not notice that the stream is gone.
 	check := time.NewTimer(tailCheck)
 	defer check.Stop()

@@ -11,8 +11,6 @@ import (
 )
 
 const (
-	arenaBytes   = 256 << 10 // of an arena
-	spareArenas  = 4
 	entryBytes   = 80      // of a message beside its data, about
 	tailMessages = 256     // handed out at a time
 	maxTaken     = 1 << 20 // of the data of those, that is kept for the next
@@ -22,9 +20,10 @@ const (
 // localTail is the end of the CDC stream as the writer of this connection has
 // written it, for the consumers of this connection: what it has handed to the
 // server need not come back from there. It holds messages from their assignment
-// on and shows those that are acknowledged. When they grow too many the oldest
-// go, and a consumer that had still to read them does so from the server: nobody
-// waits for it.
+// on and shows those that are acknowledged. What all consumers have read goes, but
+// for a quarter of what there is room for, by which one that comes from the server
+// finds its place. When there are too many the oldest go all the same, and a
+// consumer that had still to read them does so from the server: nobody waits for it.
 //
 // A writer that lives proves that the stream continues, unbroken, what it has
 // written; the server would refuse its next message otherwise. It proves nothing
@@ -45,20 +44,16 @@ type localTail struct {
 	arena   *arena   // that the next message goes to
 	spare   []*arena // of which nothing is kept any more
 	waiting map[*tailReader]struct{}
+	// following has what each reader that reads here reads next, and passed the least
+	// of these; 0 when some reader does not read here at present.
+	following map[*tailReader]Seq
+	passed    Seq
 }
 
 type tailEntry struct {
 	queued
 	arena *arena // where the data is; nil if that is a piece of its own
 	acked int64  // when, in nanoseconds
-}
-
-// arena holds the data of many messages. When the last of them is no longer kept
-// it is written over: at a hundred megabytes a second there is no leaving that to
-// the garbage collector. So readers get copies.
-type arena struct {
-	data     []byte
-	messages int
 }
 
 // tailReader is what one consumer waits at, and the data of what it took last.
@@ -68,12 +63,15 @@ type tailReader struct {
 }
 
 func newLocalTail(limit int64) *localTail {
-	return &localTail{limit: limit, waiting: map[*tailReader]struct{}{}}
+	return &localTail{limit: limit, waiting: map[*tailReader]struct{}{}, following: map[*tailReader]Seq{}}
 }
 
 // join begins the keeping of messages. Each needs a leave.
 func (t *localTail) join() *tailReader {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.readers.Add(1)
+	t.pass()
 	return &tailReader{wake: make(chan struct{}, 1)}
 }
 
@@ -81,8 +79,31 @@ func (t *localTail) leave(r *tailReader) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.waiting, r)
+	delete(t.following, r)
 	if t.readers.Add(-1) == 0 {
 		t.forget()
+	}
+	t.pass()
+}
+
+// depart is told that a reader does not read here any more, for now.
+func (t *localTail) depart(r *tailReader) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.following, r)
+	t.pass()
+}
+
+// pass finds out what all have read. It needs mu.
+func (t *localTail) pass() {
+	t.passed = 0
+	if len(t.following) < int(t.readers.Load()) {
+		return
+	}
+	for _, next := range t.following {
+		if t.passed == 0 || next < t.passed {
+			t.passed = next
+		}
 	}
 }
 
@@ -148,7 +169,7 @@ func (t *localTail) next() Seq { return t.first + Seq(len(t.entries)-t.head) }
 
 // trim needs mu.
 func (t *localTail) trim() {
-	for t.bytes > t.limit && t.head < len(t.entries) {
+	for t.head < len(t.entries) && (t.bytes > t.limit || t.bytes > t.limit/4 && t.first < t.passed) {
 		e := &t.entries[t.head]
 		t.bytes -= int64(len(e.data)) + entryBytes
 		t.release(e.arena)
@@ -160,45 +181,6 @@ func (t *localTail) trim() {
 		n := copy(t.entries, t.entries[t.head:])
 		clear(t.entries[n:])
 		t.entries, t.head = t.entries[:n], 0
-	}
-}
-
-// keep copies an entry's data. It needs mu.
-func (t *localTail) keep(e *tailEntry) {
-	if len(e.data) > arenaBytes/8 {
-		e.data = bytes.Clone(e.data)
-		return
-	}
-	if t.arena == nil || len(e.data) > cap(t.arena.data)-len(t.arena.data) {
-		t.arena = t.empty()
-	}
-	a := t.arena
-	n := len(a.data)
-	a.data = append(a.data, e.data...)
-	a.messages++
-	e.data, e.arena = a.data[n:len(a.data):len(a.data)], a
-}
-
-// empty is an arena with room. It needs mu.
-func (t *localTail) empty() *arena {
-	if last := len(t.spare) - 1; last >= 0 {
-		a := t.spare[last]
-		t.spare = t.spare[:last]
-		return a
-	}
-	return &arena{data: make([]byte, 0, arenaBytes)}
-}
-
-// release is told of a message in an arena that is not kept any more. It needs mu.
-func (t *localTail) release(a *arena) {
-	if a == nil {
-		return
-	}
-	if a.messages--; a.messages == 0 {
-		a.data = a.data[:0]
-		if a != t.arena && len(t.spare) < spareArenas {
-			t.spare = append(t.spare, a)
-		}
 	}
 }
 
@@ -253,6 +235,8 @@ func (t *localTail) take(w *window, next Seq, r *tailReader, into []Message) ([]
 	if t.writer != w || t.first == 0 || next < t.first || next > t.next() {
 		return into, false
 	}
+	t.following[r] = next
+	t.pass()
 	data := r.data[:0]
 	for ; next <= t.acked && next < t.next() && len(into) < cap(into); next++ {
 		e := &t.entries[t.head+int(next-t.first)]
@@ -271,6 +255,16 @@ func (t *localTail) take(w *window, next Seq, r *tailReader, into []Message) ([]
 		t.waiting[r] = struct{}{}
 	}
 	return into, true
+}
+
+// stored is when a message was acknowledged; false if it is not kept, or was not.
+func (t *localTail) stored(seq Seq) (time.Time, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.writer == nil || t.first == 0 || seq < t.first || seq >= t.next() || seq > t.acked {
+		return time.Time{}, false
+	}
+	return time.Unix(0, t.entries[t.head+int(seq-t.first)].acked), true
 }
 
 // handed is a message that came from the tail, by which the server's copy is

@@ -316,7 +316,7 @@ func (c *Checker) ended(seq change.Seq, r *change.Control) {
 		c.tell(seq, 0)
 		return
 	}
-	for _, id := range tx.touched {
+	for _, id := range tx.quests() {
 		q, n := c.state.Quest(id), len(c.transitions)
 		c.judge(id, q, where)
 		c.tell(seq, n)

@@ -9,25 +9,28 @@ import (
 // large is what is known of a transaction that is streamed as it comes, until its
 // end is known.
 type large struct {
-	// touched lists its quests in the order in which it touched them. before has the
-	// status of each before it did: there can be very many.
-	touched []int64
-	before  map[int64]quest.Status
+	// touched are its quests: there can be very many.
+	touched map[int64]touch
 	// reversals are the approvals that it took back, as far as is known yet.
 	reversals map[int64][]quest.Reversal
 	// emptied says that it truncated a table.
 	emptied bool
 }
 
+// touch is how a transaction found a quest.
+type touch struct {
+	order  uint32 // among those it touched
+	status quest.Status
+}
+
 // touch notes a quest that is to be judged when the transaction ends, and what a
 // part of it turned back there.
 func (l *large) touch(id int64, t *quest.Turns) {
-	if _, seen := l.before[id]; !seen {
-		if l.before == nil {
-			l.before = map[int64]quest.Status{}
+	if _, seen := l.touched[id]; !seen {
+		if l.touched == nil {
+			l.touched = map[int64]touch{}
 		}
-		l.before[id] = t.From
-		l.touched = append(l.touched, id)
+		l.touched[id] = touch{order: uint32(len(l.touched)), status: t.From}
 	}
 	if len(t.Reversals) > 0 {
 		if l.reversals == nil {
@@ -37,12 +40,21 @@ func (l *large) touch(id int64, t *quest.Turns) {
 	}
 }
 
+// quests lists the quests in the order in which the transaction touched them.
+func (l *large) quests() []int64 {
+	ids := make([]int64, len(l.touched))
+	for id, t := range l.touched {
+		ids[t.order] = id
+	}
+	return ids
+}
+
 // turns is what the transaction as a whole turned back in a quest as it is now.
 func (l *large) turns(q *quest.Quest) *quest.Turns {
 	if q == nil {
 		return &quest.Turns{}
 	}
-	t := &quest.Turns{From: l.before[q.ID]}
+	t := &quest.Turns{From: l.touched[q.ID].status}
 	if q.Exists {
 		t.To = q.Status
 	}
