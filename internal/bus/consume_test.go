@@ -124,7 +124,8 @@ func waitConnected(t *testing.T, c *bus.Conn) {
 func TestConsumeSurvivesLossOfConsumer(t *testing.T) {
 	s, c := open(t)
 	js := raw(t, s)
-	ch, _ := consume(t, c, 1)
+	// Another connection than the writer's: it has no local tail to read instead.
+	ch, _ := consume(t, connect(t, bus.Config{Options: s.InProcess()}), 1)
 	for round := range 3 {
 		publish(t, c, newWriter(t, c, bus.Seq(round*50)), round*50, 50)
 		wantMessages(t, ch, round*50, 50)
@@ -132,10 +133,15 @@ func TestConsumeSurvivesLossOfConsumer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		deleted := 0
 		for name := range stream.ConsumerNames(t.Context()).Name() {
 			if err := stream.DeleteConsumer(t.Context(), name); err != nil {
 				t.Fatal(err)
 			}
+			deleted++
+		}
+		if deleted != 1 {
+			t.Fatalf("round %d: %d consumers, want 1", round, deleted)
 		}
 	}
 }

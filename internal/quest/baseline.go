@@ -7,7 +7,10 @@ import (
 // BeginBaseline starts a baseline: the steps of a snapshot that follow build a
 // new state beside this one, which takes its place at EndBaseline. A baseline
 // that was begun before and not ended is forgotten.
-func (s *State) BeginBaseline() { s.baseline = &shards{} }
+func (s *State) BeginBaseline() {
+	baseline := s.quests.fresh()
+	s.baseline = &baseline
+}
 
 // EndBaseline puts the new state in place. What the baseline did not restate is
 // gone and leaves no history, because nobody knows when or why it went; the
@@ -18,6 +21,8 @@ func (s *State) EndBaseline(missed bool) {
 	if s.baseline == nil {
 		return
 	}
+	s.close(&s.quests)
+	s.close(s.baseline)
 	var q, old Quest
 	for _, id := range s.baseline.ids() {
 		if s.load(&old, &s.quests, id) && s.load(&q, s.baseline, id) {
@@ -121,6 +126,7 @@ func (q *Quest) approvedSince(old *Quest) map[User]bool {
 // Truncate removes all rows of an entity. Nobody left by it and no approval
 // failed by it: what it removes leaves no history, as in EndBaseline.
 func (s *State) Truncate(e change.Entity) {
+	s.close(&s.quests)
 	q := &s.quest
 	for _, id := range s.quests.ids() {
 		s.load(q, &s.quests, id)

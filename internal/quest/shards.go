@@ -12,6 +12,7 @@ type shards struct {
 	maps   [shardCount]map[int64]record
 	shared [shardCount]bool
 	len    int
+	open   open
 }
 
 // shardCount makes a shard of a million quests about four thousand: a copy takes
@@ -20,6 +21,9 @@ const shardCount = 256
 
 // shardOf spreads ids that are multiples of something too.
 func shardOf(id int64) int { return int(uint64(id) * 0x9e3779b97f4a7c15 >> 56) }
+
+// fresh are no quests, with the same limits.
+func (s *shards) fresh() shards { return shards{open: open{limits: s.open.limits}} }
 
 func (s *shards) get(id int64) (record, bool) {
 	r, found := s.maps[shardOf(id)][id]
@@ -34,6 +38,7 @@ func (s *shards) put(id int64, r record) {
 }
 
 func (s *shards) remove(id int64) {
+	s.open.forget(id)
 	if _, found := s.get(id); found {
 		delete(s.own(shardOf(id)), id)
 		s.len--

@@ -21,6 +21,7 @@ type Snapshot struct {
 
 // Snapshot is the state as it is now.
 func (s *State) Snapshot() *Snapshot {
+	s.close(&s.quests)
 	return &Snapshot{maps: s.quests.share(), len: s.quests.len, users: slices.Clip(s.users.texts)}
 }
 
@@ -73,7 +74,7 @@ const maxText = 256 << 20
 // away.
 func (s *State) Read(r *bufio.Reader) error {
 	in := reader{in: r}
-	s.users, s.quests, s.baseline = NewUsers(), shards{}, nil
+	s.users, s.quests, s.baseline = NewUsers(), s.quests.fresh(), nil
 	for n := in.uint(); n > 0 && in.err == nil; n-- {
 		text := in.text()
 		if before := len(s.users.texts); in.err == nil && int(s.users.Intern(text)) != before {

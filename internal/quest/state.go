@@ -30,6 +30,7 @@ func NewState(schema change.Schema, statuses Statuses) *State {
 		statuses: statuses,
 		columns:  columnsOf(&schema),
 		words:    map[string]string{},
+		quests:   shards{open: open{limits: usual}},
 	}
 }
 
@@ -39,6 +40,9 @@ func (s *State) Users() *Users { return s.users }
 // Quest is the quest with an id, or nil. It is valid until the next call of Quest,
 // Apply, EndBaseline or Truncate.
 func (s *State) Quest(id int64) *Quest {
+	if q := s.quests.open.use(id); q != nil {
+		return q
+	}
 	if !s.load(&s.quest, &s.quests, id) {
 		return nil
 	}
@@ -69,6 +73,24 @@ func (s *State) store(q *Quest, to *shards) {
 	}
 }
 
+// keep has a quest of very many rows, which has just been loaded and stored, stay open.
+func (s *State) keep(in *shards) *Quest {
+	q := s.quest
+	s.quest = Quest{}
+	for _, old := range in.open.keep(&q) {
+		s.store(old, in)
+	}
+	return &q
+}
+
+// close stores the quests that are open.
+func (s *State) close(in *shards) {
+	for _, q := range in.open.quests {
+		s.store(q, in)
+	}
+	in.open.quests = nil
+}
+
 // Len is the number of quests known.
 func (s *State) Len() int { return s.quests.len }
 
@@ -82,8 +104,12 @@ func (s *State) Apply(step *change.Step) (*Quest, error) {
 	if s.baseline != nil && step.Source.Snapshot {
 		quests = s.baseline
 	}
-	q := &s.quest
-	if !s.load(q, quests, step.QuestID) {
+	q := quests.open.use(step.QuestID)
+	opened := q != nil
+	if !opened {
+		q = &s.quest
+	}
+	if !opened && !s.load(q, quests, step.QuestID) {
 		*q = Quest{ID: step.QuestID, Applications: q.Applications[:0], Participants: q.Participants[:0], Departures: q.Departures[:0]}
 	}
 	v := visit{
@@ -105,9 +131,16 @@ func (s *State) Apply(step *change.Step) (*Quest, error) {
 		q.remember(&v)
 		s.turn(q, &v)
 	}
-	s.store(q, quests)
-	if q.empty() {
+	switch {
+	case q.empty():
+		quests.remove(q.ID)
 		return nil, nil
+	case opened:
+		return q, nil
+	}
+	s.store(q, quests)
+	if len(s.buffer) >= quests.open.above {
+		q = s.keep(quests)
 	}
 	return q, nil
 }

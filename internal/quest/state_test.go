@@ -39,6 +39,9 @@ func TestStateAgainstModel(t *testing.T) {
 			T: t, state: quest.NewState(change.PeerQuest(), quest.PeerQuest()),
 			model: model{quests: map[int64]rows{}, frames: map[int64][]frame{}},
 		}
+		if rapid.Bool().Draw(t, "open") {
+			w.state.Limit(rapid.IntRange(0, 60).Draw(t, "above"), rapid.IntRange(1, 3).Draw(t, "most"), rapid.IntRange(0, 12).Draw(t, "rows"))
+		}
 		for range rapid.IntRange(1, 25).Draw(t, "steps") {
 			w.lsn += 10
 			w.step++
