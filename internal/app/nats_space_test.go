@@ -226,7 +226,7 @@ func TestNATSAwayWhileCatchingUp(t *testing.T) {
 	}
 }
 
-// NATS answers, but too slowly.
+// NATS is connected and does not answer.
 func TestNATSSlow(t *testing.T) {
 	t.Parallel()
 	server := testkit.NewNATS(t, testkit.NATSOptions{})
@@ -243,9 +243,7 @@ func TestNATSSlow(t *testing.T) {
 	proxy.Stall(true)
 	load.more(t, 50)
 	r.unreadyFor(t, "nats_slow since")
-	if now, silent := walsender(t, r); now != pid || silent > c.Postgres.SenderTimeout {
-		t.Errorf("walsender %d heard nothing for %s; before it was %d", now, silent, pid)
-	}
+	r.keptAlive(t, pid, 12*time.Second) // after 10 s the writer gives up
 	slow := time.Now()
 	proxy.Stall(false)
 	r.ready(t)

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -15,6 +16,8 @@ const (
 	// fullPause is how long a full one is left alone: that it has room again only a
 	// message can tell.
 	fullPause = 5 * time.Second
+	// answerWithin is how long it may take to say how the stream stands.
+	answerWithin = time.Second
 )
 
 // hold keeps the connection to Postgres, unread, while JetStream takes no messages:
@@ -36,7 +39,7 @@ func (s *session) hold(ctx context.Context, err error) {
 	ticks := time.NewTicker(holdEvery)
 	defer ticks.Stop()
 	for ctx.Err() == nil {
-		takes := s.config.Takes(ctx)
+		takes := s.takes(ctx)
 		if takes == nil && time.Now().After(until) {
 			return
 		}
@@ -50,6 +53,19 @@ func (s *session) hold(ctx context.Context, err error) {
 		case <-ticks.C:
 		}
 	}
+}
+
+// takes says why JetStream takes no messages. One that is connected may yet not answer.
+func (s *session) takes(ctx context.Context) error {
+	if err := s.config.Takes(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	if _, _, err := s.cdc.Bounds(ctx); errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	return nil
 }
 
 // flight measures how long messages wait for their acknowledgements, over all

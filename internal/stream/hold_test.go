@@ -25,20 +25,34 @@ func (w *stuck) Acked() change.Seq { return w.acked }
 func (w *stuck) Err() error        { return w.err }
 func (w *stuck) Close()            {}
 
+// answering is a stream that answers from some moment on.
+type answering struct {
+	CDC
+	after time.Time
+}
+
+func (a answering) Bounds(ctx context.Context) (first, last change.Seq, err error) {
+	if time.Now().Before(a.after) {
+		<-ctx.Done()
+	}
+	return 0, 0, ctx.Err()
+}
+
 // A session waits while JetStream says that it takes nothing, and after it was full
 // for a while though it does not say; not at all for any other reason.
 func TestHold(t *testing.T) {
 	gone := errors.New("gone")
 	for name, c := range map[string]struct {
 		err, writer error
-		away        time.Duration
+		away, mute  time.Duration
 		want        time.Duration
 	}{
-		"away":             {gone, gone, time.Minute, time.Minute},
-		"fenced":           {gone, gone, 0, 0},
-		"full":             {fmt.Errorf("x: %w", ErrFull), ErrFull, 0, fullPause},
-		"full and away":    {ErrFull, ErrFull, time.Minute, time.Minute},
-		"Postgres is gone": {gone, nil, time.Minute, 0},
+		"away":             {err: gone, writer: gone, away: time.Minute, want: time.Minute},
+		"mute":             {err: gone, writer: gone, mute: time.Minute, want: time.Minute},
+		"fenced":           {err: gone, writer: gone},
+		"full":             {err: fmt.Errorf("x: %w", ErrFull), writer: ErrFull, want: fullPause},
+		"full and away":    {err: ErrFull, writer: ErrFull, away: time.Minute, want: time.Minute},
+		"Postgres is gone": {err: gone, away: time.Minute},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			begin := time.Now()
@@ -49,6 +63,7 @@ func TestHold(t *testing.T) {
 				}
 				told++
 			}}
+			s.cdc = answering{after: begin.Add(c.mute)}
 			s.config.Takes = func(context.Context) error {
 				if time.Since(begin) < c.away {
 					return ErrAway
