@@ -13,6 +13,7 @@ import (
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/config"
 	"github.com/peerquest/questwatch/internal/hint"
+	"github.com/peerquest/questwatch/internal/people"
 	"github.com/peerquest/questwatch/internal/replay"
 )
 
@@ -55,17 +56,10 @@ func Explain(ctx context.Context, c *config.Config, id string, limit int, names 
 		return nil, err
 	}
 	defer conn.Close()
-	var people replay.Names
-	if names {
-		if store, err := openNames(ctx, c); err != nil {
-			logger.Warn("people are shown by their ids: the database cannot be read", "err", err)
-		} else {
-			defer store.Close()
-			people = store
-		}
-	}
+	lookUp, done := openNames(ctx, c, names, logger)
+	defer done()
 	reader := replay.New(replay.Config{Schema: Schema(&c.Tables), Limit: limit},
-		pastStream{conn}, pastEvents{conn}, pastFindings{conn.Findings()}, people, logger)
+		pastStream{conn}, pastEvents{conn}, pastFindings{conn.Findings()}, lookUp, logger)
 	e, err := reader.Finding(ctx, id)
 	if errors.Is(err, replay.ErrUnknown) {
 		err = hint.Wrap(err, "nats kv ls %s-findings lists the open ones, nats stream view %s shows all events that are kept; another --namespace or --data has others",
@@ -77,14 +71,20 @@ func Explain(ctx context.Context, c *config.Config, id string, limit int, names 
 // namesTimeout bounds the way to the database where only names are wanted.
 const namesTimeout = 5 * time.Second
 
-func openNames(ctx context.Context, c *config.Config) (interface {
-	replay.Names
-	Close()
-}, error,
-) {
+// openNames gives people's names if they are wanted and the database can be read, else
+// nil.
+func openNames(ctx context.Context, c *config.Config, wanted bool, logger *slog.Logger) (names people.Names, done func()) {
+	if !wanted {
+		return nil, func() {}
+	}
 	ctx, cancel := context.WithTimeout(ctx, namesTimeout)
 	defer cancel()
-	return openStore(ctx, c, true)
+	store, err := openStore(ctx, c, true)
+	if err != nil {
+		logger.Warn("people are shown by their ids: the database cannot be read", "err", err)
+		return nil, func() {}
+	}
+	return store, store.Close
 }
 
 // The ports to the past, like those in ports.go.

@@ -31,6 +31,12 @@ func OnCaughtUp(fn func(tail Seq) error) ConsumeOption {
 	return func(f *feed) { f.caughtUp = fn }
 }
 
+// Since begins with the first message stored at a time or after it, where no sequence
+// is given.
+func Since(at time.Time) ConsumeOption {
+	return func(f *feed) { f.since = at }
+}
+
 // ConsumeCDC delivers the messages of the CDC stream from sequence from on, from
 // the oldest if from is 0, until ctx ends or fn returns an error, and returns
 // that. A from beyond the end is ErrStreamReset, because it must come from a
@@ -59,6 +65,7 @@ type feed struct {
 	caughtUp func(Seq) error
 	// headersOnly leaves out the data, and says the events' ids instead.
 	headersOnly bool
+	since       time.Time // where to begin while next is 0; zero for the oldest
 
 	next    Seq       // the sequence to continue at; 0 is the oldest
 	stored  time.Time // when the message before next was, if one was delivered
@@ -239,8 +246,11 @@ func (f *feed) consumerConfig() jetstream.ConsumerConfig {
 		DeliverPolicy:     jetstream.DeliverAllPolicy,
 		HeadersOnly:       f.headersOnly,
 	}
-	if f.next > 0 {
+	switch {
+	case f.next > 0:
 		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, uint64(f.next)
+	case !f.since.IsZero():
+		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &f.since
 	}
 	return cfg
 }

@@ -3,6 +3,7 @@ package bus_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -237,6 +238,36 @@ func awaitLast(t *testing.T, c *bus.Conn, want bus.Seq) bus.Seq {
 				t.Errorf("tail is at %d", tail.Seq)
 			}
 			return last
+		}
+	}
+}
+
+// TestConsumeSince begins at a time, also where that is met again by another consumer.
+func TestConsumeSince(t *testing.T) {
+	s, c := open(t)
+	var stored time.Time
+	for n, id := range []string{"a", "b", "c"} {
+		if _, err := c.PublishEvent(t.Context(), c.EventSubject("drift.opened.x.1"), id, []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := c.EventMessage(t.Context(), bus.Seq(n+1)); err != nil {
+			t.Fatal(err)
+		} else if n == 1 {
+			stored = m.Stored
+		}
+	}
+	reader := connect(t, bus.Config{Options: s.InProcess()})
+	for at, want := range map[time.Time][]bus.Seq{
+		{}: {1, 2, 3}, stored: {2, 3}, stored.Add(time.Nanosecond): {3}, time.Now().Add(time.Hour): nil,
+	} {
+		var got []bus.Seq
+		end := errors.New("end")
+		err := reader.ConsumeEvents(t.Context(), nil, 0, func(m bus.Message) error {
+			got = append(got, m.Seq)
+			return nil
+		}, bus.Since(at), bus.OnCaughtUp(func(bus.Seq) error { return end }))
+		if !errors.Is(err, end) || !slices.Equal(got, want) {
+			t.Errorf("since %s: %v, want %v; %v", at, got, want, err)
 		}
 	}
 }

@@ -61,8 +61,3 @@ type Findings interface {
 	Get(ctx context.Context, id string) ([]byte, error)
 	Keys(ctx context.Context) ([]string, error)
 }
-
-// Names looks up people's names by id; ids that nobody has are left out.
-type Names interface {
-	Usernames(ctx context.Context, ids []string) (map[string]string, error)
-}

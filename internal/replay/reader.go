@@ -12,6 +12,7 @@ import (
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/drift"
 	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/people"
 	"github.com/peerquest/questwatch/internal/rule"
 )
 
@@ -35,12 +36,12 @@ type Reader struct {
 	stream   Stream
 	events   Events
 	findings Findings
-	names    Names // or nil
+	names    people.Names // or nil
 	logger   *slog.Logger
 }
 
 // New makes a reader. Without names people are shown by their ids.
-func New(c Config, stream Stream, events Events, findings Findings, names Names, logger *slog.Logger) *Reader {
+func New(c Config, stream Stream, events Events, findings Findings, names people.Names, logger *slog.Logger) *Reader {
 	return &Reader{config: c, stream: stream, events: events, findings: findings, names: names, logger: logger}
 }
 

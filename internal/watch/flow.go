@@ -15,6 +15,7 @@ import (
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/drift"
 	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/people"
 	"github.com/peerquest/questwatch/internal/rule"
 )
 
@@ -61,7 +62,7 @@ type Status struct {
 }
 
 // New makes a flow; nothing runs yet.
-func New(rules Rules, cdc CDC, events Events, findings Findings, names Names, logger *slog.Logger) *Flow {
+func New(rules Rules, cdc CDC, events Events, findings Findings, names people.Names, logger *slog.Logger) *Flow {
 	return &Flow{
 		rules: rules, cdc: cdc, events: events, findings: findings, logger: logger,
 		teller: newTeller(names, rules.Schema, logger), keeping: Keeping{Baseline: func(change.Seq) {}},

@@ -58,11 +58,6 @@ type Findings interface {
 	Keys(ctx context.Context) ([]string, error)
 }
 
-// Names looks up people's names by id; ids that nobody has are left out.
-type Names interface {
-	Usernames(ctx context.Context, ids []string) (map[string]string, error)
-}
-
 // Message is a message of the stream as the server knows it.
 type Message struct {
 	change.Record

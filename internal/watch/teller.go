@@ -11,6 +11,7 @@ import (
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/drift"
 	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/people"
 	"github.com/peerquest/questwatch/internal/rule"
 )
 
@@ -18,27 +19,18 @@ import (
 // cannot be had in time is left out: a log line must never hold up the checker.
 // The level is how much it matters to the operator, see levelOf and continuity.
 type teller struct {
-	names  Names
+	people *people.Book
 	schema change.Schema
 	logger *slog.Logger
-	known  map[string]string
-	// quiet is until when names are not asked for, after that failed.
-	quiet time.Time
 	// refusal is when a refused report was told last: whoever sends them must not
 	// fill the log.
 	refusal time.Time
 }
 
-const (
-	refusalEvery = time.Minute
+const refusalEvery = time.Minute
 
-	nameTimeout = time.Second
-	nameQuiet   = 30 * time.Second
-	namesKept   = 10_000
-)
-
-func newTeller(names Names, schema change.Schema, logger *slog.Logger) *teller {
-	return &teller{names: names, schema: schema, logger: logger, known: map[string]string{}}
+func newTeller(names people.Names, schema change.Schema, logger *slog.Logger) *teller {
+	return &teller{people: people.NewBook(names), schema: schema, logger: logger}
 }
 
 // tell is called after the counts of open findings have taken in f.
@@ -193,23 +185,8 @@ func (t *teller) transition(ctx context.Context, tr *drift.Transition) {
 
 // name is the person's name and id, or the id alone.
 func (t *teller) name(ctx context.Context, id string) string {
-	name, ok := t.known[id]
-	if !ok && t.names != nil && time.Now().After(t.quiet) {
-		ctx, cancel := context.WithTimeout(ctx, nameTimeout)
-		defer cancel()
-		found, err := t.names.Usernames(ctx, []string{id})
-		if err != nil {
-			t.quiet = time.Now().Add(nameQuiet)
-			return id
-		}
-		if len(t.known) >= namesKept {
-			clear(t.known)
-		}
-		name = found[id]
-		t.known[id] = name
+	if name := t.people.Name(ctx, id); name != "" {
+		return fmt.Sprintf("%s (%s)", name, id)
 	}
-	if name == "" {
-		return id
-	}
-	return fmt.Sprintf("%s (%s)", name, id)
+	return id
 }
