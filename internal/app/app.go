@@ -215,7 +215,7 @@ func (a *App) Run(ctx context.Context, wait bool) error {
 	epochs := make(chan uint64, 1)
 	group, ctx := errgroup.WithContext(ctx)
 	if a.listener != nil {
-		group.Go(func() error { return web.Serve(ctx, a.listener, a) })
+		group.Go(func() error { return web.Serve(ctx, a.listener, a, a.metrics()) })
 		a.logger.Info("serving HTTP", "url", "http://"+a.listener.Addr().String()+"/readyz")
 	}
 	group.Go(func() error {

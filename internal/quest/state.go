@@ -21,6 +21,8 @@ type State struct {
 	quest  Quest
 	buffer []byte
 	turns  Turns
+	// approvals counts those that a step made.
+	approvals uint64
 }
 
 // NewState is an empty state for a database with these tables and words.
@@ -93,6 +95,9 @@ func (s *State) close(in *shards) {
 
 // Len is the number of quests known.
 func (s *State) Len() int { return s.quests.len }
+
+// Approvals counts the approvals that steps have made since the state began.
+func (s *State) Approvals() uint64 { return s.approvals }
 
 // IDs lists the quests known, in ascending order.
 func (s *State) IDs() []int64 { return s.quests.ids() }
@@ -229,6 +234,7 @@ func (s *State) applyApplication(q *Quest, c *change.Change, r *row, v *visit) e
 		}
 		if c.Op != change.Read {
 			a.Approved, a.ApprovedAt = v.at, v.time
+			s.approvals++
 		}
 		q.undepart(a.User)
 		v.left = slices.DeleteFunc(v.left, func(u User) bool { return u == a.User })

@@ -21,6 +21,7 @@ const (
 type assembler struct {
 	config *Config
 	writer Writer
+	tally  *tally
 	// recorded is told of each message that records an end LSN.
 	recorded func(change.Seq, change.LSN)
 	source   change.Source
@@ -220,6 +221,7 @@ func (a *assembler) commit(ctx context.Context, end change.LSN) error {
 		}
 	}
 	if a.order > 0 {
+		a.tally.transactions.Inc()
 		a.lastStep.Store(time.Now().UnixNano())
 	}
 	if a.stream {
@@ -297,8 +299,12 @@ func (a *assembler) step(ctx context.Context, quest int64, changes []change.Chan
 	s.Transaction.Message, s.Transaction.Messages = a.message, messages
 	a.encoded = change.AppendStep(a.encoded[:0], &s)
 	seq, err := a.publish(ctx, a.config.Subject(quest), a.encoded)
-	if err == nil && s.Transaction.Whole() {
+	if err != nil {
+		return err
+	}
+	a.tally.rows.Add(float64(len(changes)))
+	if s.Transaction.Whole() {
 		a.recorded(seq, s.Transaction.EndLSN)
 	}
-	return err
+	return nil
 }

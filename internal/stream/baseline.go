@@ -92,8 +92,9 @@ func (s *session) baseline(ctx context.Context, snap Snapshot) (begin, end chang
 		return 0, 0, err
 	}
 	a := &assembler{
-		config: &s.config, writer: s.writer, source: change.Source{DB: s.config.DB, Epoch: s.epoch, Snapshot: true},
-		tx: change.Transaction{CommitLSN: snap.LSN() - 1, Time: reading.At},
+		config: &s.config, writer: s.writer, tally: s.tally,
+		source: change.Source{DB: s.config.DB, Epoch: s.epoch, Snapshot: true},
+		tx:     change.Transaction{CommitLSN: snap.LSN() - 1, Time: reading.At},
 	}
 	rows, quests, last := map[string]int64{}, 0, int64(0)
 	err = snap.Read(ctx, func(quest int64, changes []change.Change) error {

@@ -54,7 +54,7 @@ func (s *session) feedUntil(ctx context.Context, feed Feed, until change.LSN) er
 // assembler makes one that goes on where the stream ends.
 func (s *session) assembler() *assembler {
 	return &assembler{
-		config: &s.config, writer: s.writer, recorded: s.confirmer.record,
+		config: &s.config, writer: s.writer, recorded: s.confirmer.record, tally: s.tally,
 		source: change.Source{DB: s.config.DB, Epoch: s.epoch}, resume: s.tail.partial,
 		passed: s.tail.passed(),
 	}

@@ -25,6 +25,7 @@ type Flow struct {
 	logger   *slog.Logger
 	marks    marks
 	flight   flight
+	tally    *tally
 	needs    needs
 	epoch    uint64      // the one that this instance wrote last
 	wanted   atomic.Bool // a baseline
@@ -65,6 +66,9 @@ const (
 	retrying   = "retrying"
 )
 
+// States lists them.
+func States() []string { return []string{starting, standby, baselining, streaming, stalled, retrying} }
+
 // Streaming reports whether changes flow.
 func (s Status) Streaming() bool { return s.State == streaming }
 
@@ -102,7 +106,7 @@ func DefaultConfig(c Config) Config {
 func New(config Config, postgres Postgres, clock Clock, cdc CDC, notes Notes, logger *slog.Logger) *Flow {
 	return &Flow{
 		config: DefaultConfig(config), postgres: postgres, clock: clock, cdc: cdc, notes: notes, logger: logger,
-		status: Status{State: starting, Since: time.Now()},
+		tally: newTally(), status: Status{State: starting, Since: time.Now()},
 	}
 }
 
@@ -194,7 +198,7 @@ func (f *Flow) session(ctx context.Context, active func(epoch uint64)) error {
 	f.needs.start(end)
 	s := &session{
 		config: f.config, postgres: f.postgres, clock: f.clock, cdc: f.cdc, notes: f.notes,
-		logger: f.logger, marks: &f.marks, flight: &f.flight, needs: &f.needs, wanted: &f.wanted,
+		logger: f.logger, marks: &f.marks, flight: &f.flight, tally: f.tally, needs: &f.needs, wanted: &f.wanted,
 		stall: func(err error) {
 			if f.enter(stalled, err) {
 				f.logger.Warn("JetStream takes no messages; the log waits in Postgres", "err", err)

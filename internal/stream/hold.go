@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/peerquest/questwatch/internal/change"
 )
 
@@ -76,10 +78,10 @@ type flight struct {
 }
 
 // of begins to measure a writer.
-func (f *flight) of(w Writer) Writer {
+func (f *flight) of(w Writer, published prometheus.Counter) Writer {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.writer = &measured{Writer: w}
+	f.writer = &measured{Writer: w, published: published}
 	return f.writer
 }
 
@@ -96,6 +98,8 @@ func (f *flight) waiting(now time.Time) time.Duration {
 // measured is a Writer that knows since when it has waited for an acknowledgement.
 type measured struct {
 	Writer
+	published prometheus.Counter
+
 	mu    sync.Mutex // the feed publishes while the ticker asks for acknowledgements
 	last  change.Seq // published
 	acked change.Seq
@@ -107,6 +111,7 @@ func (m *measured) Publish(ctx context.Context, subject string, data []byte) (ch
 	if err != nil {
 		return seq, err
 	}
+	m.published.Inc()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.last <= m.acked {

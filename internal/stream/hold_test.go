@@ -98,7 +98,7 @@ func TestFlight(t *testing.T) {
 			t.Errorf("without a writer: %s", w)
 		}
 		under := &stuck{published: 100, acked: 100}
-		w := f.of(under)
+		w := f.of(under, newTally().messages)
 		want := func(seconds int) {
 			t.Helper()
 			if got := f.waiting(time.Now()); got != time.Duration(seconds)*time.Second {
@@ -128,7 +128,7 @@ func TestFlight(t *testing.T) {
 		publish()
 		time.Sleep(time.Second)
 		want(1)
-		w = f.of(&stuck{})
+		w = f.of(&stuck{}, newTally().messages)
 		want(0)
 	})
 }

@@ -36,6 +36,9 @@ type Flow struct {
 	checker *Checker
 	runs    int // checkers so far
 
+	tally     *tally
+	approvals uint64 // of the checker, as far as they are counted
+
 	mu     sync.Mutex // Status is read while Run writes it
 	status Status
 }
@@ -65,7 +68,8 @@ type Status struct {
 func New(rules Rules, cdc CDC, events Events, findings Findings, names people.Names, logger *slog.Logger) *Flow {
 	return &Flow{
 		rules: rules, cdc: cdc, events: events, findings: findings, logger: logger,
-		teller: newTeller(names, rules.Schema, logger), keeping: Keeping{Baseline: func(change.Seq) {}}, follow: func(News) {},
+		teller: newTeller(names, rules.Schema, logger), tally: newTally(),
+		keeping: Keeping{Baseline: func(change.Seq) {}}, follow: func(News) {},
 	}
 }
 
@@ -103,7 +107,7 @@ func (f *Flow) Look(fn func(c *Checker, run int) error) error {
 func (f *Flow) renew(c *Checker) {
 	f.turn.Lock()
 	defer f.turn.Unlock()
-	f.checker, f.runs = c, f.runs+1
+	f.checker, f.runs, f.approvals = c, f.runs+1, 0
 }
 
 // snapshot is the checker's, where it has one to give.
@@ -204,7 +208,7 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 		if found, err = wait.hold(ctx, f.cdc, r.Seq, found); err != nil {
 			return err
 		}
-		if err := f.publish(ctx, found, &published); err != nil {
+		if err := f.publish(ctx, found, &published, caughtUp); err != nil {
 			return err
 		}
 		switch {
@@ -259,6 +263,11 @@ func (f *Flow) arrive(ctx context.Context, seq change.Seq) error {
 }
 
 func (f *Flow) progress(seq change.Seq, bytes int64, caughtUp bool) {
+	approvals := f.checker.State().Approvals()
+	if caughtUp {
+		f.tally.approvals.Add(float64(approvals - f.approvals))
+	}
+	f.approvals = approvals
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.status.Read, f.status.ReadBytes, f.status.CaughtUp, f.status.Err = seq, bytes, caughtUp, ""
@@ -273,7 +282,7 @@ func (f *Flow) progress(seq change.Seq, bytes int64, caughtUp bool) {
 
 // publish sends the events that have not been sent before a restart, and brings
 // the bucket of open findings up to date.
-func (f *Flow) publish(ctx context.Context, found []Found, published *Published) error {
+func (f *Flow) publish(ctx context.Context, found []Found, published *Published, caughtUp bool) error {
 	f.count(found)
 	var out []Outgoing
 	var fresh []*Found
@@ -306,6 +315,7 @@ func (f *Flow) publish(ctx context.Context, found []Found, published *Published)
 			return err
 		}
 		if !published.Lost[one.Event.ID] {
+			f.tally.told(one, caughtUp)
 			f.teller.tell(ctx, one, open)
 		}
 	}

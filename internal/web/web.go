@@ -1,5 +1,5 @@
 // Package web serves what monitoring asks for over HTTP: /livez, /readyz with
-// reasons, and /api/v1/status.
+// reasons, /metrics, and /api/v1/status.
 //
 // Everything served is read at the moment of the request; nothing is cached and
 // nothing can be changed from here.
@@ -29,9 +29,9 @@ const (
 	shutdownTimeout = 2 * time.Second
 )
 
-// Serve answers until ctx ends; then it closes the listener.
-func Serve(ctx context.Context, l net.Listener, p Program) error {
-	server := &http.Server{Handler: Handler(p), ReadHeaderTimeout: headerTimeout}
+// Serve answers until ctx ends, /metrics by the handler given; then it closes the listener.
+func Serve(ctx context.Context, l net.Listener, p Program, metrics http.Handler) error {
+	server := &http.Server{Handler: Handler(p, metrics), ReadHeaderTimeout: headerTimeout}
 	done := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
@@ -49,7 +49,7 @@ func Serve(ctx context.Context, l net.Listener, p Program) error {
 }
 
 // Handler answers the requests.
-func Handler(p Program) http.Handler {
+func Handler(p Program, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		text(w, http.StatusOK, "alive")
@@ -70,6 +70,7 @@ func Handler(p Program) http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(append(data, '\n'))
 	})
+	mux.Handle("GET /metrics", metrics)
 	return mux
 }
 

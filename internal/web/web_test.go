@@ -20,6 +20,12 @@ type program struct{ reasons []string }
 func (p program) Reasons() []string { return p.reasons }
 func (p program) Status() any       { return map[string]int{"open": 3} }
 
+type measured struct{}
+
+func (measured) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	_, _ = io.WriteString(w, "questwatch_ready 1\n")
+}
+
 func TestAnswers(t *testing.T) {
 	for name, test := range map[string]struct {
 		program program
@@ -31,11 +37,12 @@ func TestAnswers(t *testing.T) {
 		"ready":     {program{}, "/readyz", 200, "ready"},
 		"not ready": {program{[]string{"standby since noon", "no baseline"}}, "/readyz", 503, "- standby since noon\n- no baseline"},
 		"status":    {program{}, "/api/v1/status", 200, `"open": 3`},
+		"metrics":   {program{}, "/metrics", 200, "questwatch_ready 1"},
 		"elsewhere": {program{}, "/nowhere", 404, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := httptest.NewRecorder()
-			Handler(test.program).ServeHTTP(w, httptest.NewRequest(http.MethodGet, test.path, nil))
+			Handler(test.program, measured{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, test.path, nil))
 			if w.Code != test.status || !strings.Contains(w.Body.String(), test.says) {
 				t.Errorf("%d %q, want %d with %q", w.Code, w.Body, test.status, test.says)
 			}
@@ -50,7 +57,7 @@ func TestServesUntilTheContextEnds(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- Serve(ctx, l, program{}) }()
+	go func() { done <- Serve(ctx, l, program{}, measured{}) }()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Get("http://" + l.Addr().String() + "/readyz")
 	if err != nil {
