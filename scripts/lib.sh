@@ -61,6 +61,11 @@ ensure_django() {
   install_packages python3-django python3-psycopg2
 }
 
+# The alerts are tested with promtool, which Debian has in this package.
+ensure_promtool() {
+  command -v promtool >/dev/null || install_packages prometheus
+}
+
 # The versions that can be had without installing a server: packages that hold initdb and postgres alone.
 postgres_pins=(14.23.0-beta.17 15.18.0-beta.17 16.14.0-beta.17 17.10.0-beta.17 18.4.0-beta.17)
 
