@@ -88,8 +88,8 @@ var (
 	ErrUndone = errors.New("it has been undone already")
 )
 
-// Step is one repair of several that are made of a quest in one transaction.
-type Step struct {
+// Part is one repair of several that are made of a quest in one transaction.
+type Part struct {
 	Rule   rule.Rule
 	Cause  rule.Cause
 	Action Action
