@@ -2,6 +2,8 @@ package config
 
 import (
 	"time"
+
+	"github.com/peerquest/questwatch/internal/remedy"
 )
 
 // Config is every setting.
@@ -19,6 +21,7 @@ type Config struct {
 	Statuses  Statuses `yaml:"statuses"`
 	WaysBack  WaysBack `yaml:"ways_back"`
 	Rules     Rules    `yaml:"rules"`
+	Repair    Repair   `yaml:"repair"`
 }
 
 // Log is how the program logs to standard error.
@@ -221,5 +224,6 @@ func Default() Config {
 		},
 		WaysBack: WaysBack{InProgressToOpen: "released", CompletedToInProgress: "never", CompletedToOpen: "never"},
 		Rules:    defaultRules(),
+		Repair:   Repair{Mode: string(remedy.ModePlan), PerMinute: 60, PerRule: 30, Breaker: Breaker{Opened: 50, Percent: 1}},
 	}
 }

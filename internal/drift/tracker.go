@@ -87,6 +87,9 @@ func (t *Tracker) Open() []Finding {
 	return found
 }
 
+// Get is an open finding by its id.
+func (t *Tracker) Get(id string) (Finding, bool) { panic("coming") }
+
 // Quests lists the quests with a finding or a suspicion, in no order.
 func (t *Tracker) Quests() (ids []int64) {
 	for _, m := range t.quests.maps {

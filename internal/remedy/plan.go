@@ -13,6 +13,8 @@ const (
 	CreateParticipant Action = "create_participant"
 	SetInProgress     Action = "set_in_progress"
 	AssignEarliest    Action = "assign_earliest"
+	// Reactivate brings an approved person back who dropped out.
+	Reactivate Action = "reactivate_participant"
 )
 
 // Kind says what a write does.
@@ -24,6 +26,7 @@ const (
 	SetAssignee
 	SetStatus
 	DeleteParticipant
+	ReactivateParticipant
 )
 
 // Provisional is where the ids of participants begin that a plan inserts and
@@ -34,11 +37,13 @@ const Provisional int64 = 1 << 62
 // at the fields.
 type Write struct {
 	Kind Kind
-	// Participant: the row's id; provisional for an insert.
+	// Participant: insert, delete and reactivate, the row's id; provisional for an
+	// insert.
 	Participant int64
-	// User: insert and delete, the participant's person. It must have no row before
-	// an insert.
+	// User: the same, the participant's person. It must have no row before an insert.
 	User quest.User
+	// WasState, of a row to reactivate, must be what it has; State is what it gets.
+	WasState, State quest.ParticipantStatus
 	// WasAssigned must be what the quest has; Assign is what it gets.
 	WasAssigned, Assign quest.User
 	// WasStatus must be what the quest has; Status is what it gets.

@@ -9,6 +9,7 @@ import (
 	"github.com/peerquest/questwatch/internal/drift"
 	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/quest"
+	"github.com/peerquest/questwatch/internal/remedy"
 	"github.com/peerquest/questwatch/internal/rule"
 )
 
@@ -19,6 +20,9 @@ type Rules struct {
 	Drift    drift.Config
 	Policy   rule.Policy
 	Ways     rule.Ways
+	// Repair says which repairs are planned: those that are opened and have a plan are
+	// told. It shapes no state.
+	Repair remedy.Modes
 }
 
 // Checker turns the messages of a stream into events. It does no I/O.
@@ -102,6 +106,9 @@ func (c *Checker) Baselines() int { return c.baselines }
 
 // Open lists the open findings in a fixed order.
 func (c *Checker) Open() []drift.Finding { return c.tracker.Open() }
+
+// Finding is an open finding by its id; false when it is not open, or never was.
+func (c *Checker) Finding(id string) (drift.Finding, bool) { return c.tracker.Get(id) }
 
 // Take applies a message and returns the events that are due after it, in order.
 // The result is valid until the next Take. After an error the checker must be

@@ -27,6 +27,7 @@ type Flow struct {
 	teller   *teller
 	logger   *slog.Logger
 	keeping  Keeping
+	follow   func(News)
 
 	// turn is held while the checker takes a message, and by whoever else looks at
 	// its state: the state has a lock neither for its writer nor for its readers.
