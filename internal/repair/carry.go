@@ -8,48 +8,39 @@ import (
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/drift"
-	"github.com/peerquest/questwatch/internal/quest"
 	"github.com/peerquest/questwatch/internal/remedy"
-	"github.com/peerquest/questwatch/internal/rule"
 )
 
-// What keeps a finding from being repaired, besides what the store says.
+// What keeps a finding from being repaired, besides what package remedy lists.
 var (
-	// errUnfit: this instance does not stream, or its checker has not caught up.
-	errUnfit = errors.New("the stream is not being followed at present")
-	// errEnded: the finding is not open any more.
-	errEnded = errors.New("it has ended")
+	// ErrUnfit: this instance does not stream, or its checker has not caught up.
+	ErrUnfit = errors.New("the stream is not being followed at present")
+	// ErrEnded: the finding is not open any more, or not for the same cause.
+	ErrEnded = errors.New("it has ended")
 )
-
-// leftAlone is why there is no plan.
-type leftAlone string
-
-func (l leftAlone) Error() string { return string(l) }
 
 const (
 	// caughtUpWithin bounds how long a quest stays locked while the checker reads up to
 	// the lock.
 	caughtUpWithin = time.Second
-	// lookEvery is how often it is asked.
+	// lookEvery is how often it is asked whether it has.
 	lookEvery = 2 * time.Millisecond
 )
 
-// carry repairs a finding. policy says what may be done about it.
-func (r *Repairer) carry(ctx context.Context, f *drift.Finding, o *remedy.Order, policy remedy.Policy) (*remedy.Entry, error) {
+// carry carries an order for a finding out.
+func (r *Repairer) carry(ctx context.Context, f *drift.Finding, o *remedy.Order) (*remedy.Entry, error) {
 	o.Namespace, o.Instance = r.config.Namespace, r.config.Instance
-	o.Finding, o.Rule, o.Cause, o.Quest, o.User = f.ID, f.Violation.Rule, f.Violation.Cause, f.Quest, f.User
-	if f.Where.Origin == drift.FromStream {
-		o.Violated = f.Where.Transaction.Time
-	}
-	confirm := func(ctx context.Context, behind change.LSN) error { return r.confirm(ctx, f, behind) }
-	return r.store.Carry(ctx, o, confirm, func(c *remedy.Case) (remedy.Action, []remedy.Write, error) {
-		return r.decide(f, c, policy)
-	})
+	policy := r.config.Modes.Policy(!o.Automatic)
+	return r.store.Carry(ctx, o,
+		func(ctx context.Context, locked change.LSN) error { return r.confirm(ctx, f, locked) },
+		func(c *remedy.Case) (remedy.Action, []remedy.Write, error) {
+			return remedy.Decide(c, o, &r.config.Rules, policy)
+		})
 }
 
-// confirm waits until the checker has read what committed before a lock was taken,
-// and reports whether the finding is still there.
-func (r *Repairer) confirm(ctx context.Context, f *drift.Finding, behind change.LSN) error {
+// confirm waits until the checker has read what committed before a lock was taken;
+// it is an error when the finding has ended by then.
+func (r *Repairer) confirm(ctx context.Context, f *drift.Finding, locked change.LSN) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, caughtUpWithin, remedy.ErrBehind)
 	defer cancel()
 	if err := r.pulse.Beat(ctx); err != nil {
@@ -61,8 +52,7 @@ func (r *Repairer) confirm(ctx context.Context, f *drift.Finding, behind change.
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		passed, err := r.stands(f, behind)
-		if passed || err != nil {
+		if passed, err := r.stands(f, locked); passed || err != nil {
 			return err
 		}
 		select {
@@ -75,73 +65,40 @@ func (r *Repairer) confirm(ctx context.Context, f *drift.Finding, behind change.
 
 // stands reports whether the checker has passed a position; it is an error when the
 // finding is not open any more for what it was opened for.
-func (r *Repairer) stands(f *drift.Finding, behind change.LSN) (passed bool, err error) {
+func (r *Repairer) stands(f *drift.Finding, locked change.LSN) (passed bool, err error) {
 	err = r.state.Look(func(v *View) error {
-		if v == nil || !v.Fit {
-			return errUnfit
+		switch now, open := find(v, f.ID); {
+		case v == nil || !v.Fit:
+			return ErrUnfit
+		case !open || now.Violation.Cause != f.Violation.Cause:
+			return ErrEnded
 		}
-		now, open := v.Finding(f.ID)
-		if !open || now.Violation.Cause != f.Violation.Cause {
-			return errEnded
-		}
-		passed = v.Passed > behind
+		passed = v.Passed > locked
 		return nil
 	})
 	return passed, err
 }
 
-// decide judges the locked rows by the same rule. They have no history: the cause
-// is what the checker knows, who has confirmed it.
-func (r *Repairer) decide(f *drift.Finding, c *remedy.Case, policy remedy.Policy) (remedy.Action, []remedy.Write, error) {
-	user := quest.User(0)
-	if f.User != "" {
-		for i := 1; i < len(c.People) && user == 0; i++ {
-			if c.People[i].ID == f.User {
-				user = quest.User(i)
-			}
-		}
-		if user == 0 {
-			return "", nil, remedy.ErrHealed
-		}
+func find(v *View, id string) (drift.Finding, bool) {
+	if v == nil {
+		return drift.Finding{}, false
 	}
-	plan, err := r.planFor(f, &c.Quest, user, policy)
-	return plan.Action, plan.Writes, err
+	return v.Finding(id)
 }
 
-// planFor is what repairs a finding in a quest, which has its own numbers for people.
-func (r *Repairer) planFor(f *drift.Finding, q *quest.Quest, user quest.User, policy remedy.Policy) (remedy.Plan, error) {
-	for _, v := range r.config.Rules.Judge(nil, q) {
-		if v.Rule != f.Violation.Rule || v.User != user {
-			continue
-		}
-		v.Cause = f.Violation.Cause
-		plan, why := remedy.For(q, &v, policy)
-		if why != "" {
-			return remedy.Plan{}, leftAlone(why)
-		}
-		return plan, nil
-	}
-	return remedy.Plan{}, remedy.ErrHealed
-}
-
-// policy is what may be done: more, when a person asks for it.
-func (r *Repairer) policy(asked bool) remedy.Policy {
-	return remedy.Policy{IncludeUnknown: asked, IncludeReleased: asked}
-}
-
-// find is an open finding of a checker that can be relied upon.
-func (r *Repairer) find(id string) (f drift.Finding, err error) {
+// propose is an open finding, and what is to be done about it as the checker knows its
+// quest at a stream time.
+func (r *Repairer) propose(id string) (f drift.Finding, p remedy.Proposal, now change.Millis, err error) {
 	err = r.state.Look(func(v *View) error {
 		if v == nil || !v.Fit {
-			return errUnfit
+			return ErrUnfit
 		}
 		var open bool
 		if f, open = v.Finding(id); !open {
-			return errEnded
+			return ErrEnded
 		}
+		p, now = r.config.Modes.Propose(v.State.Quest(f.Quest), &f), v.Now
 		return nil
 	})
-	return f, err
+	return f, p, now, err
 }
-
-var _ = rule.Policy{}

@@ -5,19 +5,19 @@ import (
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
-	"github.com/peerquest/questwatch/internal/drift"
+	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/remedy"
 )
+
+// overseeTimeout bounds each question to the database, and each word to others.
+const overseeTimeout = 5 * time.Second
 
 // oversee follows the brake in the database and the checker's health.
 func (r *Repairer) oversee(ctx context.Context) error {
 	tick := time.NewTicker(overseeEvery)
 	defer tick.Stop()
 	for {
-		r.halt(ctx)
-		r.askBrake(ctx)
-		r.regard()
-		r.signal()
+		r.once(ctx)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -27,70 +27,39 @@ func (r *Repairer) oversee(ctx context.Context) error {
 	}
 }
 
-// regard looks at the checker. What it has open after a start of its own was not
-// heard of, and what has ended neither.
+func (r *Repairer) once(ctx context.Context) {
+	r.regard()
+	for _, step := range []func(context.Context) error{r.recall, r.askBrake, r.halt, r.resumed} {
+		bounded, cancel := context.WithTimeout(ctx, overseeTimeout)
+		err := step(bounded)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			r.block(err)
+		}
+	}
+	signal(r.wake)
+}
+
+// regard looks at the checker.
 func (r *Repairer) regard() {
-	var now overseen
-	quests := 0
+	fit, quests := false, 0
 	_ = r.state.Look(func(v *View) error {
 		if v != nil {
-			now.fit, now.run, quests = v.Fit, v.Run, v.State.Len()
+			fit, quests = v.Fit, v.State.Len()
 		}
 		return nil
 	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	was := r.seen
-	r.seen.fit, r.seen.run, r.breaker.quests = now.fit, now.run, quests
-	if now.fit && (!was.fit || now.run != was.run) {
-		// Nothing is heard meanwhile, so that nothing new is taken for what has ended.
-		_ = r.state.Look(func(v *View) error {
-			if v != nil {
-				r.restate(v.Open(), v.Now)
-			}
-			return nil
-		})
-	}
+	r.seen.fit, r.breaker.quests = fit, quests
 }
-
-// restate makes queue and notes what the open findings say.
-func (r *Repairer) restate(open []drift.Finding, now change.Millis) {
-	ids, at := make(map[string]bool, len(open)), time.Now()
-	for i := range open {
-		f := &open[i]
-		ids[f.ID] = true
-		if f.Due > now.Add(-counted) {
-			r.count(f)
-		}
-		r.enqueue(f, at)
-	}
-	for id := range r.queue.items {
-		if !ids[id] {
-			r.queue.remove(id)
-		}
-	}
-	for id := range r.notes {
-		if !ids[id] {
-			delete(r.notes, id)
-		}
-	}
-	r.trip()
-}
-
-// brakeTimeout bounds the question whether repairs are stopped.
-const brakeTimeout = 5 * time.Second
 
 // askBrake asks the database what stops automatic repairs. Where it does not answer,
-// what was known goes on.
-func (r *Repairer) askBrake(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, brakeTimeout)
-	defer cancel()
+// what was known holds.
+func (r *Repairer) askBrake(ctx context.Context) error {
 	brake, err := r.store.Brake(ctx, r.config.Namespace)
 	if err != nil {
-		if ctx.Err() == nil {
-			r.block(err)
-		}
-		return
+		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -103,71 +72,106 @@ func (r *Repairer) askBrake(ctx context.Context) {
 		r.breaker.reset()
 		r.logger.Info("automatic repairs go on")
 	}
+	return nil
 }
 
 // blockedFor is how long nothing is tried after a failure that is no finding's.
-const blockedFor = 30 * time.Second
+const blockedFor = 10 * time.Second
 
-// block puts all automatic repairs off. The reason is logged once each time.
+// block puts all automatic repairs off, and says why.
 func (r *Repairer) block(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now := time.Now(); now.After(r.seen.blocked) {
 		r.seen.blocked = now.Add(blockedFor)
-		r.logger.Warn("nothing can be repaired automatically at present", "err", err, "in", blockedFor.String())
+		r.logger.Warn("nothing is repaired automatically at present", "err", err, "for", blockedFor.String())
 	}
 }
 
 // halt is what the breaker decided.
 type halt struct {
+	event.Halt
 	why    string
-	opened int
-	at     change.Millis
 	stored bool
 }
 
-// trip takes over from a breaker that has tripped. One that trips again after a
-// start, under the halt that it brought about, has nothing new to say.
+// trip takes over from a breaker that has tripped. One that trips again under the
+// halt that it brought about before a restart has nothing new to say.
 func (r *Repairer) trip() {
-	if r.breaker.tripped == "" || r.breaker.taken {
+	b := r.breaker
+	if b.tripped == "" || b.taken {
 		return
 	}
-	r.breaker.taken = true
-	if b := r.seen.brake; b != nil && b.Halted {
+	b.taken = true
+	if s := r.seen.brake; s != nil && s.Halted {
 		return
 	}
-	r.halting = &halt{why: r.breaker.tripped, opened: len(r.breaker.opened), at: r.breaker.newest}
-	select {
-	case r.trips <- struct{}{}:
-	default:
-	}
+	r.halting = &halt{why: b.tripped, Halt: event.Halt{
+		Reason: tooMany, Severity: event.Critical, Since: change.MillisOf(time.Now()),
+		Opened: len(b.opened), LimitOpened: b.limits.Opened, Quests: b.quests, LimitPercent: int64(b.limits.Percent),
+	}}
+	signal(r.trips)
 }
 
-// halt brings a halt into the database and tells it. Until both are done it is tried
-// again, and nothing is repaired automatically.
-func (r *Repairer) halt(ctx context.Context) {
+// tooMany is the word for why repairs halt.
+const tooMany = "breaker"
+
+// halt brings a halt into the database and tells it. Until both are done nothing is
+// repaired automatically, and it is tried again.
+func (r *Repairer) halt(ctx context.Context) error {
 	r.mu.Lock()
 	h := r.halting
 	r.mu.Unlock()
 	if h == nil {
-		return
+		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, brakeTimeout)
-	defer cancel()
 	brake := remedy.Brake{Halted: true, Actor: actor, Reason: h.why}
 	if !h.stored {
 		if err := r.store.Stop(ctx, r.config.Namespace, brake); err != nil {
-			r.logger.Error("the halt of automatic repairs cannot be kept", "err", err)
-			return
+			return err
 		}
 		h.stored = true
 		r.logger.Error("automatic repairs are halted", "reason", h.why)
 	}
-	if err := r.tellHalt(ctx, h); err != nil {
-		r.logger.Warn("the halt of automatic repairs cannot be told", "err", err)
-		return
+	if err := r.events.Tell(ctx, event.OfHalt(r.config.Namespace, &h.Halt)); err != nil {
+		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.halting, r.seen.brake = nil, &brake
+	r.halting, r.seen.brake, r.seen.told = nil, &brake, &h.Halt
+	return nil
+}
+
+// recall finds out, after a start, whether others still take repairs for halted.
+func (r *Repairer) recall(ctx context.Context) error {
+	if r.seen.recalled {
+		return nil
+	}
+	told, err := r.events.Halted(ctx)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen.told, r.seen.recalled = told, true
+	return nil
+}
+
+// resumed tells the end of a halt that was told.
+func (r *Repairer) resumed(ctx context.Context) error {
+	r.mu.Lock()
+	told, over := r.seen.told, r.seen.asked && r.seen.brake == nil && r.halting == nil
+	r.mu.Unlock()
+	if told == nil || !over {
+		return nil
+	}
+	end := *told
+	end.Until = change.MillisOf(time.Now())
+	if err := r.events.Tell(ctx, event.OfHalt(r.config.Namespace, &end)); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen.told = nil
+	return nil
 }

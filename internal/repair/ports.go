@@ -10,7 +10,7 @@ import (
 	"github.com/peerquest/questwatch/internal/remedy"
 )
 
-// State is where the checker's state is looked at.
+// State is where the checker is looked at.
 type State interface {
 	// Look calls fn with the checker as it is between two messages, or with nil where
 	// there is none. It stands still meanwhile: fn must be done in a few milliseconds.
@@ -30,18 +30,15 @@ type View struct {
 	// Fit says that this instance streams, and that its checker has caught up and knows
 	// every quest.
 	Fit bool
-	// Run counts the checkers of this process: each begins with what the stream says.
-	Run int
 }
 
 // Store is the database that is repaired, and its journal.
 type Store interface {
 	// Carry carries out an order in one transaction. Under the quest's lock, confirm is
-	// called with a position of the log that lies behind everything that committed before
-	// the lock, then decide with the rows. An error of either ends it, and nothing was
-	// written.
+	// called with a position of the log behind everything that committed before the
+	// lock, then decide with the rows. An error of either ends it, and nothing was written.
 	Carry(
-		ctx context.Context, o *remedy.Order, confirm func(context.Context, change.LSN) error,
+		ctx context.Context, order *remedy.Order, confirm func(context.Context, change.LSN) error,
 		decide func(*remedy.Case) (remedy.Action, []remedy.Write, error),
 	) (*remedy.Entry, error)
 	// Brake is what stops automatic repairs now, or nil.
@@ -56,8 +53,11 @@ type Pulse interface {
 	Beat(ctx context.Context) error
 }
 
-// Events tells others what is no function of the stream. An event that was told is
-// not told again, by an earlier process neither.
+// Events tells others what is no function of the stream.
 type Events interface {
+	// Tell tells of a finding that was left alone, or of a halt, unless that was told
+	// already, be it by an earlier process.
 	Tell(ctx context.Context, e event.Event) error
+	// Halted is the last halt that was told, if its end was not; else nil.
+	Halted(ctx context.Context) (*event.Halt, error)
 }

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"time"
 
+	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/rule"
 )
 
@@ -14,8 +15,10 @@ type item struct {
 	rule    rule.Rule
 	due     time.Time
 	tries   int
-	// carried says that it was repaired: it is due when it should have ended long ago.
+	// carried says that it was repaired: it is due when it should have ended long ago,
+	// which the stream must have come to, at a time called shown.
 	carried bool
+	shown   change.Millis
 	gone    bool // it is in the line still, and is nobody's any more
 }
 

@@ -8,7 +8,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/drift"
+	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/remedy"
 	"github.com/peerquest/questwatch/internal/rule"
 )
@@ -17,12 +19,9 @@ import (
 type Config struct {
 	// Namespace and Instance are whose repairs they are.
 	Namespace, Instance string
-	// Rules is what is judged, here as by the checker.
+	// Rules is what is judged, under a lock as by the checker.
 	Rules rule.Policy
-	// Mode is what is done about a rule's violation by a cause.
-	Mode func(rule.Rule, rule.Cause) remedy.Mode
-	// Reactivate has somebody join again who dropped out and was approved.
-	Reactivate bool
+	Modes remedy.Modes
 	// PerMinute and PerRule are how many automatic repairs a minute may have; 0 is no
 	// limit.
 	PerMinute, PerRule int
@@ -40,7 +39,7 @@ const (
 	overseeEvery = time.Second
 )
 
-// Repairer repairs. Hear, List, Show, Apply and Status may be called at any time.
+// Repairer repairs. All but Run may be called at any time.
 type Repairer struct {
 	config Config
 	state  State
@@ -58,7 +57,8 @@ type Repairer struct {
 	// notes are what became of open findings that are not in the queue any more.
 	notes map[string]Note
 	seen  overseen
-	// halting is a halt that is not in the database yet; it stops us all the same.
+	// halting is a halt that is not in the database yet, or not told. It stops us all the
+	// same.
 	halting *halt
 	counts  Counts
 }
@@ -66,30 +66,39 @@ type Repairer struct {
 // overseen is what was seen last.
 type overseen struct {
 	fit   bool
-	run   int
 	brake *remedy.Brake
-	// asked says that the brake is known, after a start.
+	// asked says that the brake is known.
 	asked bool
+	// told is the halt that others know of, and of whose end they do not; recalled, that
+	// it is known whether there is one.
+	told     *event.Halt
+	recalled bool
 	// blocked is until when nothing can be carried out, for a reason that has nothing to
 	// do with any finding.
 	blocked time.Time
 }
 
 // Counts are what became of the automatic repairs of this process.
-type Counts struct{ Applied, Skipped, Failed int64 }
+type Counts struct {
+	Applied int64 `json:"applied"`
+	Skipped int64 `json:"skipped"`
+	Failed  int64 `json:"failed"`
+}
 
 // New makes a repairer; nothing runs yet.
 func New(config Config, state State, store Store, pulse Pulse, events Events, logger *slog.Logger) *Repairer {
 	return &Repairer{
 		config: config, state: state, store: store, pulse: pulse, events: events, logger: logger,
-		wake: make(chan struct{}, 1), trips: make(chan struct{}, 1), queue: newQueue(), budget: newBudget(config.PerMinute, config.PerRule),
-		breaker: newBreaker(config.Breaker), notes: map[string]Note{},
+		wake: make(chan struct{}, 1), trips: make(chan struct{}, 1), queue: newQueue(),
+		budget: newBudget(config.PerMinute, config.PerRule), breaker: newBreaker(config.Breaker), notes: map[string]Note{},
 	}
 }
 
 // Run repairs what is to be repaired by itself, until ctx ends.
 func (r *Repairer) Run(ctx context.Context) error {
-	r.forget()
+	r.mu.Lock()
+	r.seen = overseen{} // another instance may have been at work
+	r.mu.Unlock()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return r.oversee(ctx) })
 	for range workers {
@@ -98,34 +107,48 @@ func (r *Repairer) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// forget begins anew: what was heard while another instance was at work is stale.
-func (r *Repairer) forget() {
+// Hear takes in what happened to findings, and never waits for anything. Anew says
+// that what was heard before is void: all that is open is opened then.
+func (r *Repairer) Hear(anew bool, transitions []drift.Transition) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.seen = overseen{}
-}
-
-// Hear takes in what happened to findings. It never waits.
-func (r *Repairer) Hear(transitions []drift.Transition) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for i := range transitions {
-		if t := &transitions[i]; t.What == drift.Opened {
-			r.count(&t.Finding)
-		}
-	}
 	now := time.Now()
+	if anew {
+		r.forget(transitions)
+	}
+	// The breaker counts all before a worker can take the first.
 	for i := range transitions {
-		t := &transitions[i]
-		if t.What == drift.Opened {
-			r.enqueue(&t.Finding, now)
+		f := &transitions[i].Finding
+		switch {
+		case transitions[i].What != drift.Opened:
+			r.queue.remove(f.ID)
+			delete(r.notes, f.ID)
 			continue
+		case !anew || f.Due > change.MillisOf(now.Add(-counted)):
+			r.count(f)
 		}
-		r.queue.remove(t.Finding.ID)
-		delete(r.notes, t.Finding.ID)
+		r.enqueue(f, now)
 	}
 	r.trip()
-	r.signal()
+	signal(r.wake)
+}
+
+// forget forgets all findings but those that are open.
+func (r *Repairer) forget(open []drift.Transition) {
+	ids := make(map[string]bool, len(open))
+	for i := range open {
+		ids[open[i].Finding.ID] = true
+	}
+	for id := range r.queue.items {
+		if !ids[id] {
+			r.queue.remove(id)
+		}
+	}
+	for id := range r.notes {
+		if !ids[id] {
+			delete(r.notes, id)
+		}
+	}
 }
 
 // count has the breaker count a finding that opened.
@@ -135,46 +158,42 @@ func (r *Repairer) count(f *drift.Finding) {
 	}
 }
 
-// enqueue puts a finding in line that is to be repaired without anybody asking.
+// enqueue puts a finding in line that may be repaired without anybody asking. What a
+// baseline shows began where nobody looked.
 func (r *Repairer) enqueue(f *drift.Finding, now time.Time) {
-	if _, told := r.notes[f.ID]; !told && r.automatic(f) {
-		r.queue.add(f.ID, f.Quest, f.Violation.Rule, now)
+	_, done := r.notes[f.ID]
+	v := &f.Violation
+	if !done && f.Where.Origin == drift.FromStream && r.config.Modes.Of(v.Rule, v.Cause) == remedy.ModeAuto {
+		r.queue.add(f.ID, f.Quest, v.Rule, now)
 	}
 }
 
-// automatic reports whether nobody has to ask. What a baseline shows began where
-// nobody looked.
-func (r *Repairer) automatic(f *drift.Finding) bool {
-	return f.Where.Origin == drift.FromStream && r.config.Mode(f.Violation.Rule, f.Violation.Cause) == remedy.Auto
-}
-
-// signal wakes a worker.
-func (r *Repairer) signal() {
+// signal wakes whoever waits for it.
+func signal(c chan struct{}) {
 	select {
-	case r.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
 // work repairs one finding after the other.
 func (r *Repairer) work(ctx context.Context) error {
-	for {
+	for ctx.Err() == nil {
 		it, wait := r.next(time.Now())
 		if it != nil {
-			r.signal() // there may be more, and others to do it
+			signal(r.wake) // there may be more, and others to do it
 			r.attempt(ctx, it)
 			continue
 		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
 		case <-r.wake:
 		case <-timer.C:
 		}
 		timer.Stop()
 	}
+	return ctx.Err()
 }
 
 // next is a finding to work on, or how long there is none.
