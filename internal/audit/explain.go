@@ -140,26 +140,3 @@ func statusName(s quest.Status) string {
 	}
 	return "of another status"
 }
-
-// describe says in words what a plan writes.
-func describe(c *remedy.Case, writes []remedy.Write) []string {
-	var out []string
-	for i := range writes {
-		w := &writes[i]
-		switch w.Kind {
-		case remedy.InsertParticipant:
-			out = append(out, "insert participant "+display(c, w.User))
-		case remedy.SetAssignee:
-			text := "assign the quest to " + display(c, w.Assign)
-			if w.WasAssigned != 0 {
-				text += ", taking it from " + display(c, w.WasAssigned)
-			}
-			out = append(out, text)
-		case remedy.SetStatus:
-			out = append(out, fmt.Sprintf("set the quest from %s to %s", statusName(w.WasStatus), statusName(w.Status)))
-		case remedy.DeleteParticipant:
-			out = append(out, "delete participant "+display(c, w.User))
-		}
-	}
-	return out
-}

@@ -75,7 +75,8 @@ func (a *auditor) recordOf(c *remedy.Case, s *step) record {
 	if !a.cfg.Compat {
 		r.finding.Cause, r.finding.Severity = v.Cause, v.Severity
 	}
-	r.notes = notes{Severity: v.Severity, Action: s.plan.Action, Writes: describe(c, s.plan.Writes)}
+	who := func(u quest.User) string { return display(c, u) }
+	r.notes = notes{Severity: v.Severity, Action: s.plan.Action, Writes: remedy.Effects(s.plan.Writes, who)}
 	if v.Application != 0 {
 		r.finding.ApplicationID = &v.Application
 		r.notes.Reviewed = timesOf(c, v.Application).Reviewed

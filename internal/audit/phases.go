@@ -42,7 +42,7 @@ type phases struct {
 func newPhases(cfg *Config, userID string) *phases {
 	return &phases{
 		cfg:      cfg,
-		policy:   remedy.Policy{Original: cfg.Compat, IncludeUnknown: cfg.IncludeUnknown},
+		policy:   remedy.Policy{Original: cfg.Compat, IncludeUnknown: cfg.IncludeUnknown, IncludeCompleted: true},
 		userID:   userID,
 		dangling: slices.Contains(cfg.judged(), rule.DanglingReference),
 	}

@@ -42,6 +42,12 @@ func apply(w *Write, q *quest.Quest) error {
 			return ErrPrecondition
 		}
 		q.Participants = slices.Delete(q.Participants, i, i+1)
+	case ReactivateParticipant:
+		i, found := find(q, w.Participant)
+		if !found || q.Participants[i].User != w.User || q.Participants[i].Status != w.WasState {
+			return ErrPrecondition
+		}
+		q.Participants[i].Status = w.State
 	case SetAssignee:
 		if q.Assigned != w.WasAssigned {
 			return ErrPrecondition

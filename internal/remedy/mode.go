@@ -1,10 +1,9 @@
 package remedy
 
 import (
+	"errors"
 	"fmt"
 
-	"github.com/peerquest/questwatch/internal/drift"
-	"github.com/peerquest/questwatch/internal/quest"
 	"github.com/peerquest/questwatch/internal/rule"
 )
 
@@ -30,6 +29,26 @@ func ParseMode(name string) (Mode, error) {
 	return "", fmt.Errorf("unknown mode %q: want off, plan or auto", name)
 }
 
+// rank orders the modes.
+func (m Mode) rank() int {
+	switch m {
+	case ModePlan:
+		return 1
+	case ModeAuto:
+		return 2
+	case ModeOff:
+	}
+	return 0
+}
+
+// atMost is the mode, or the other one where that goes less far.
+func (m Mode) atMost(limit Mode) Mode {
+	if m.rank() > limit.rank() {
+		return limit
+	}
+	return m
+}
+
 // Modes are the modes of all rules and causes. In the zero Modes all are off.
 type Modes struct {
 	general    Mode
@@ -43,7 +62,7 @@ type subject struct {
 	cause rule.Cause
 }
 
-// NewModes gives every cause the same mode, as far as it may have it. With
+// NewModes gives every cause the same mode, as far as the cause allows it. With
 // reactivate, people who dropped out of what they are approved for have a repair.
 func NewModes(general Mode, reactivate bool) Modes {
 	return Modes{general: general, reactivate: reactivate, own: map[subject]Mode{}}
@@ -52,47 +71,47 @@ func NewModes(general Mode, reactivate bool) Modes {
 // Set gives a rule's cause a mode of its own. One that goes further than the cause
 // allows is an error that says how far it may go.
 func (m *Modes) Set(r rule.Rule, c rule.Cause, mode Mode) error {
-	panic("coming")
+	limit := m.limit(r, c)
+	switch {
+	case mode.rank() <= limit.rank():
+		m.own[subject{r, c}] = mode
+		return nil
+	case limit == ModePlan:
+		return errors.New("is never repaired automatically: want off or plan")
+	case r == rule.ApprovedButDropped:
+		return errors.New("is repaired only where repair.reactivate is true: want off")
+	}
+	return errors.New("has no repair: want off")
 }
 
 // Of is the mode of a rule's cause: its own, or the general one as far as the cause
-// allows it.
+// allows it. Nobody is brought back automatically by the general mode alone.
 func (m *Modes) Of(r rule.Rule, c rule.Cause) Mode {
-	panic("coming")
+	if own, set := m.own[subject{r, c}]; set {
+		return own
+	}
+	limit := m.limit(r, c)
+	if r == rule.ApprovedButDropped {
+		limit = limit.atMost(ModePlan)
+	}
+	if m.general == "" {
+		return ModeOff
+	}
+	return m.general.atMost(limit)
 }
 
-// Proposal is what there is to be done about a finding.
-type Proposal struct {
-	// Plan has no writes where there is none.
-	Plan
-	// LeftAlone says why there is no plan, "" where there is one.
-	LeftAlone string
-	// Automatic says that the plan is carried out without anybody asking. Waits says,
-	// of a plan that is not, why somebody has to ask.
-	Automatic bool
-	Waits     string
+// limit is how far a rule's cause allows a repair to go.
+func (m *Modes) limit(r rule.Rule, c rule.Cause) Mode {
+	switch action := rule.ActionFor(r, c); {
+	case action == rule.Repair, r == rule.ApprovedButDropped && m.reactivate:
+		return ModeAuto
+	case action == rule.OnRequest:
+		return ModePlan
+	}
+	return ModeOff
 }
 
-// Propose is what there is to be done about an open finding, with its quest as the
-// checker knows it.
-func (m *Modes) Propose(q *quest.Quest, f *drift.Finding) Proposal {
-	panic("coming")
-}
-
-// Policy is what a repair that somebody asked for may do, or one that nobody did.
+// Policy is what a repair may do that somebody asked for, or one that nobody did.
 func (m *Modes) Policy(asked bool) Policy {
-	panic("coming")
-}
-
-// OrderFor begins the order for a finding's repair. Whoever gives it adds who asks for
-// it, for which instance and why.
-func OrderFor(f *drift.Finding, a Action) Order {
-	panic("coming")
-}
-
-// Decide makes the writes of an order of what a locked quest shows now: the same rule
-// is judged anew, for the same person. The rows know no history, so that the cause is
-// the order's. ErrHealed says that nothing is violated any more.
-func Decide(c *Case, o *Order, judged *rule.Policy, p Policy) (Action, []Write, error) {
-	panic("coming")
+	return Policy{IncludeUnknown: asked, IncludeReleased: asked, IncludeCompleted: asked, Reactivate: m.reactivate}
 }

@@ -70,6 +70,8 @@ func Inverse(writes []Write) []Write {
 			w.WasAssigned, w.Assign = w.Assign, w.WasAssigned
 		case SetStatus:
 			w.WasStatus, w.Status = w.Status, w.WasStatus
+		case ReactivateParticipant:
+			w.WasState, w.State = w.State, w.WasState
 		}
 		out = append(out, w)
 	}
@@ -87,19 +89,26 @@ type Policy struct {
 	// IncludeReleased repairs what somebody did on purpose, such as clearing the
 	// assignee.
 	IncludeReleased bool
+	// IncludeCompleted lets people join a completed quest, where they are then found
+	// still at work.
+	IncludeCompleted bool
+	// Reactivate brings approved people back who dropped out.
+	Reactivate bool
 }
 
 // The reasons for which a violation is left alone.
 const (
-	noAction   = "never repaired: which row is wrong is for a person to say"
-	hasLeft    = "never repaired: the person left"
-	unknownWhy = "left alone: without the history of changes a failed approval looks like a person who left"
-	onPurpose  = "left alone: somebody released the quest on purpose"
+	noAction    = "never repaired: which row is wrong is for a person to say"
+	hasLeft     = "never repaired: the person left"
+	unknownWhy  = "left alone: without the history of changes a failed approval looks like a person who left"
+	onPurpose   = "left alone: somebody released the quest on purpose"
+	isCompleted = "left alone: the quest is completed, and whoever joined now would be found still at work on it"
+	isGone      = "left alone: the quest does not exist"
 )
 
 // For is the plan for a violation of a quest, or the reason why there is none.
 func For(q *quest.Quest, v *rule.Violation, p Policy) (plan Plan, leftAlone string) {
-	if leftAlone = p.refuses(v); leftAlone != "" {
+	if leftAlone = p.refuses(q, v); leftAlone != "" {
 		return Plan{}, leftAlone
 	}
 	switch v.Rule {
@@ -111,27 +120,33 @@ func For(q *quest.Quest, v *rule.Violation, p Policy) (plan Plan, leftAlone stri
 		if first := q.Earliest(); first != nil {
 			return Plan{Action: AssignEarliest, Writes: []Write{assign(q, first.User)}}, ""
 		}
+	case rule.ApprovedButDropped:
+		if row := droppedRow(q, v.User); row != nil {
+			return Plan{Action: Reactivate, Writes: p.reactivate(q, row)}, ""
+		}
 	case rule.OrphanParticipant, rule.DuplicateParticipant, rule.AssigneeNotParticipant, rule.IdleInProgress,
-		rule.ApprovedButDropped, rule.ActiveAfterCompletion, rule.DanglingReference:
+		rule.ActiveAfterCompletion, rule.DanglingReference:
 		// refused above
 	}
 	return Plan{}, noAction
 }
 
 // repairable reports whether a rule's violations say which row is wrong.
-func repairable(r rule.Rule) bool {
+func (p Policy) repairable(r rule.Rule) bool {
 	switch r {
 	case rule.MissingParticipant, rule.OpenWithParticipants, rule.Unassigned:
 		return true
+	case rule.ApprovedButDropped:
+		return p.Reactivate && !p.Original
 	case rule.OrphanParticipant, rule.DuplicateParticipant, rule.AssigneeNotParticipant, rule.IdleInProgress,
-		rule.ApprovedButDropped, rule.ActiveAfterCompletion, rule.DanglingReference:
+		rule.ActiveAfterCompletion, rule.DanglingReference:
 	}
 	return false
 }
 
-func (p Policy) refuses(v *rule.Violation) string {
+func (p Policy) refuses(q *quest.Quest, v *rule.Violation) string {
 	switch {
-	case !repairable(v.Rule):
+	case !p.repairable(v.Rule):
 		return noAction
 	case p.Original:
 		return ""
@@ -141,20 +156,46 @@ func (p Policy) refuses(v *rule.Violation) string {
 		return unknownWhy
 	case v.Cause == rule.Released && !p.IncludeReleased:
 		return onPurpose
+	case q == nil:
+		return isGone
+	case q.Status == quest.Completed && !p.IncludeCompleted && (v.Rule == rule.MissingParticipant || v.Rule == rule.ApprovedButDropped):
+		return isCompleted
 	}
 	return ""
 }
 
 // create writes what the application's assign_to_user does.
 func (p Policy) create(q *quest.Quest, u quest.User) []Write {
-	writes := []Write{{Kind: InsertParticipant, Participant: nextID(q), User: u}}
+	return append([]Write{{Kind: InsertParticipant, Participant: nextID(q), User: u}}, p.welcome(q, u)...)
+}
+
+// reactivate does so for a person who has a row.
+func (p Policy) reactivate(q *quest.Quest, row *quest.Participant) []Write {
+	back := Write{Kind: ReactivateParticipant, Participant: row.ID, User: row.User, WasState: row.Status, State: quest.Joined}
+	return append([]Write{back}, p.welcome(q, row.User)...)
+}
+
+// welcome hands the quest to somebody who takes part in it from now on, where nobody
+// else has it, and moves an open one on. The original did that only for a quest
+// without any row, so that whoever came after a kick left another violation behind.
+func (p Policy) welcome(q *quest.Quest, u quest.User) (writes []Write) {
 	if q.Assigned != u && (p.Original || !holds(q)) {
 		writes = append(writes, assign(q, u))
 	}
-	if q.Status == quest.Open && len(q.Participants) == 0 {
+	if q.Status == quest.Open && (!p.Original || len(q.Participants) == 0) {
 		writes = append(writes, setStatus(q, quest.InProgress))
 	}
 	return writes
+}
+
+// droppedRow is the newest row of somebody who dropped out.
+func droppedRow(q *quest.Quest, u quest.User) *quest.Participant {
+	for i := len(q.Participants) - 1; i >= 0; i-- {
+		if p := &q.Participants[i]; p.User == u && !p.Active() {
+			return p
+		}
+	}
+	return nil
 }
 
 // holds reports whether the quest's assignee has a claim to it: somebody active,
