@@ -18,6 +18,7 @@ const (
 	repeated  = "repeated"   // skipped: a repair of the same was undone, or did not last
 	noEffect  = "no_effect"  // failed: it was repaired, and the stream shows it violated still
 	exhausted = "gave_up"    // failed: it was tried as often as it is
+	refused   = "left_alone" // skipped: as the rows are, somebody has to ask
 )
 
 // How often and how long a repair is tried that met somebody else, or a failure.
@@ -80,6 +81,8 @@ func (r *Repairer) settle(ctx context.Context, it *item, f *drift.Finding, a rem
 		r.tell(ctx, it, f, a, outcome{skipped, ended, nil})
 	case errors.Is(err, remedy.ErrRepeated):
 		r.tell(ctx, it, f, a, outcome{skipped, repeated, err})
+	case errors.As(err, new(remedy.Refused)):
+		r.tell(ctx, it, f, a, outcome{skipped, refused, err})
 	case errors.Is(err, remedy.ErrIneffective):
 		r.tell(ctx, it, f, a, outcome{failed, noEffect, err})
 	case it.tries+1 >= tries:

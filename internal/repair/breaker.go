@@ -57,7 +57,12 @@ func (b *breaker) add(finding string, at change.Millis) {
 	b.opened = slices.Insert(b.opened, i, opening{finding, at})
 	b.known[finding] = true
 	b.forget(b.newest.Add(-counted))
-	if limit, why := b.limit(); limit > 0 && len(b.opened) > limit {
+	b.check()
+}
+
+// check trips the breaker when more have opened than may.
+func (b *breaker) check() {
+	if limit, why := b.limit(); b.tripped == "" && limit > 0 && len(b.opened) > limit {
 		b.tripped = fmt.Sprintf("more than %d findings opened within a minute, %s", limit, why)
 	}
 }

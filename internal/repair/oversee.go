@@ -52,6 +52,8 @@ func (r *Repairer) regard() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seen.fit, r.breaker.quests = fit, quests
+	r.breaker.check() // as many as before may be too many of fewer quests
+	r.trip()
 }
 
 // askBrake asks the database what stops automatic repairs. Where it does not answer,

@@ -53,6 +53,13 @@ type Pulse interface {
 	Beat(ctx context.Context) error
 }
 
+// Lookup is what people are shown besides.
+type Lookup interface {
+	Usernames(ctx context.Context, ids []string) (map[string]string, error)
+	// Script is the SQL of a plan's writes.
+	Script(ctx context.Context, questID int64, writes []remedy.Write, person func(quest.User) string) (string, error)
+}
+
 // Events tells others what is no function of the stream.
 type Events interface {
 	// Tell tells of a finding that was left alone, or of a halt, unless that was told

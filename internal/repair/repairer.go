@@ -46,6 +46,7 @@ type Repairer struct {
 	store  Store
 	pulse  Pulse
 	events Events
+	lookup Lookup
 	logger *slog.Logger
 	wake   chan struct{} // a worker
 	trips  chan struct{} // the overseer
@@ -86,9 +87,9 @@ type Counts struct {
 }
 
 // New makes a repairer; nothing runs yet.
-func New(config Config, state State, store Store, pulse Pulse, events Events, logger *slog.Logger) *Repairer {
+func New(config Config, state State, store Store, pulse Pulse, events Events, lookup Lookup, logger *slog.Logger) *Repairer {
 	return &Repairer{
-		config: config, state: state, store: store, pulse: pulse, events: events, logger: logger,
+		config: config, state: state, store: store, pulse: pulse, events: events, lookup: lookup, logger: logger,
 		wake: make(chan struct{}, 1), trips: make(chan struct{}, 1), queue: newQueue(),
 		budget: newBudget(config.PerMinute, config.PerRule), breaker: newBreaker(config.Breaker), notes: map[string]Note{},
 	}
