@@ -125,7 +125,7 @@ const (
 // an error it must be thrown away.
 func (t *Tracker) Read(r *bufio.Reader) error {
 	in := reader{pack.NewReader(r), t.users}
-	t.now, t.quests, t.waiting.list = change.Millis(in.Int()), shards{}, nil
+	t.now, t.quests, t.waiting.list, t.byID = change.Millis(in.Int()), shards{}, nil, map[string]int64{}
 	t.summary = in.summary()
 	last, seen := int64(0), map[about]bool{} // of that quest
 	for n := in.Uint(); n > 0 && in.Err() == nil; n-- {
@@ -150,7 +150,7 @@ func (t *Tracker) Read(r *bufio.Reader) error {
 func (t *Tracker) take(e *entry) {
 	t.quests.put(e.Quest, append(t.quests.own(e.Quest), e))
 	if e.phase == open {
-		e.ID = findingID(t.config.Namespace, &e.Finding)
+		t.opened(e)
 		return
 	}
 	t.wait(e)

@@ -48,7 +48,7 @@ func TestTrackerWrittenAndRead(t *testing.T) {
 		one := func() *drift.Tracker {
 			return drift.NewTracker(drift.Config{Namespace: "test", Graces: graces()}, newUsers())
 		}
-		tracker, again := one(), one()
+		tracker, again, ids := one(), one(), map[string]bool{}
 		for i, h := range all {
 			if rapid.IntRange(0, 3).Draw(t, "written and read") == 0 {
 				snapshot := again.Snapshot()
@@ -80,6 +80,10 @@ func TestTrackerWrittenAndRead(t *testing.T) {
 			if diff := gocmp.Diff(want, got); diff != "" {
 				t.Fatalf("after happening %d (-never written +written):\n%s", i, diff)
 			}
+			for _, told := range want {
+				ids[told.Finding.ID] = true
+			}
+			byID(t, again, ids)
 			if diff := gocmp.Diff(tracker.Summary(), again.Summary()); diff != "" {
 				t.Fatalf("summary after happening %d (-never written +written):\n%s", i, diff)
 			}
@@ -159,7 +163,7 @@ func TestSnapshotKnowsAllFields(t *testing.T) {
 		of    any
 		known string
 	}{
-		{drift.Tracker{}, "config users now quests waiting summary known"}, // config, users: given; known: scratch
+		{drift.Tracker{}, "config users now quests waiting byID summary known"}, // config, users: given; byID: of quests; known: scratch
 		{drift.Finding{}, "ID Quest Title User Violation Suggested Where Since Due"},
 		{rule.Violation{}, "Rule Cause Severity User Application Applications Participants Suggested"},
 		{drift.Where{}, "Epoch Transaction Origin"},

@@ -46,6 +46,8 @@ type Tracker struct {
 	now     change.Millis
 	quests  shards
 	waiting waiting
+	// byID has the quest of each open finding.
+	byID    map[string]int64
 	summary *Summary
 	known   []bool // of the index in use
 }
@@ -65,7 +67,7 @@ type entry struct {
 
 // NewTracker starts with nothing found. users is the state's table.
 func NewTracker(config Config, users *quest.Users) *Tracker {
-	return &Tracker{config: config, users: users, waiting: waiting{users: users}}
+	return &Tracker{config: config, users: users, waiting: waiting{users: users}, byID: map[string]int64{}}
 }
 
 // Now is stream time.
@@ -88,7 +90,15 @@ func (t *Tracker) Open() []Finding {
 }
 
 // Get is an open finding by its id.
-func (t *Tracker) Get(id string) (Finding, bool) { panic("coming") }
+func (t *Tracker) Get(id string) (Finding, bool) {
+	quest, open := t.byID[id]
+	if !open {
+		return Finding{}, false
+	}
+	entries := t.quests.of(quest)
+	i := slices.IndexFunc(entries, func(e *entry) bool { return e.ID == id })
+	return entries[i].Finding, true
+}
 
 // Quests lists the quests with a finding or a suspicion, in no order.
 func (t *Tracker) Quests() (ids []int64) {
@@ -117,17 +127,17 @@ func (t *Tracker) Judge(dst []Transition, id int64, q *quest.Quest, violations [
 		i, still := now.find(e.about())
 		switch {
 		case !still && e.Violation.Rule == rule.DanglingReference:
-			dst = e.end(dst, at, where, Healed) // without the quest too: nothing refers to it any more
+			dst = t.end(dst, e, at, where, Healed) // without the quest too: nothing refers to it any more
 			continue
 		case !still:
-			dst = e.end(dst, at, where, fulfilled)
+			dst = t.end(dst, e, at, where, fulfilled)
 			continue
 		case violations[i].Severity > e.Violation.Severity:
-			dst = e.end(dst, at, where, CauseChanged)
+			dst = t.end(dst, e, at, where, CauseChanged)
 			continue
 		case e.phase == suspected && where.Origin == FromBaseline && violations[i].Cause != e.Violation.Cause:
 			// It ended and began again where nobody looked.
-			dst = e.end(dst, at, where, Restated)
+			dst = t.end(dst, e, at, where, Restated)
 			continue
 		}
 		v, was := violations[i], &e.Violation
@@ -206,17 +216,23 @@ func (t *Tracker) begin(dst []Transition, e *entry) []Transition {
 }
 
 func (t *Tracker) open(dst []Transition, e *entry) []Transition {
-	e.phase, e.ID = open, findingID(t.config.Namespace, &e.Finding)
+	t.opened(e)
 	return append(dst, Transition{What: Opened, Finding: e.Finding, At: e.Due})
 }
 
+func (t *Tracker) opened(e *entry) {
+	e.phase, e.ID = open, findingID(t.config.Namespace, &e.Finding)
+	t.byID[e.ID] = e.Quest
+}
+
 // end closes a finding; only one that was open is worth telling.
-func (e *entry) end(dst []Transition, at change.Millis, by Where, why Reason) []Transition {
+func (t *Tracker) end(dst []Transition, e *entry, at change.Millis, by Where, why Reason) []Transition {
 	was := e.phase
 	e.phase = closed
 	if was != open {
 		return dst
 	}
+	delete(t.byID, e.ID)
 	if by.Origin == FromBaseline {
 		why = Restated
 	}

@@ -274,6 +274,7 @@ func TestTrackerAgainstNaive(t *testing.T) {
 			if len(tracker.Open()) != len(open) {
 				t.Fatalf("%d are open, told of %d", len(tracker.Open()), len(open))
 			}
+			byID(t, tracker, ids)
 		}
 	})
 }
@@ -294,6 +295,18 @@ func check(t *rapid.T, got []drift.Transition, ids, open map[string]bool) {
 			t.Fatalf("resolved %+v at %d", f, tr.At)
 		}
 		delete(open, f.ID)
+	}
+}
+
+// byID checks that just those of the findings can be had by their ids that are open.
+func byID(t *rapid.T, tracker *drift.Tracker, ids map[string]bool) {
+	open := tracker.Open()
+	for id := range ids {
+		f, found := tracker.Get(id)
+		i := slices.IndexFunc(open, func(o drift.Finding) bool { return o.ID == id })
+		if found != (i >= 0) || found && gocmp.Diff(open[i], f) != "" {
+			t.Fatalf("finding %s is %t, %+v", id, found, f)
+		}
 	}
 }
 

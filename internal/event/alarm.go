@@ -82,5 +82,8 @@ func AlarmOf(data []byte) (Alarm, error) {
 // Positioned are the subjects, behind "<namespace>.events.", of the events that
 // carry a Position.
 func Positioned() []string {
-	return []string{"drift.>", "approval.>", "status.>", "stream.gap.>", "stream.epoch.>", "stream.truncated.>", "stream.schema_changed.>"}
+	return []string{
+		"drift.>", "approval.>", "status.>", "repair.planned.>", "repair.applied.>", "repair.undone.>",
+		"stream.gap.>", "stream.epoch.>", "stream.truncated.>", "stream.schema_changed.>",
+	}
 }

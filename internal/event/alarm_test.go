@@ -75,24 +75,26 @@ func TestAlarmIDs(t *testing.T) {
 	}
 }
 
+// positioned is by how many of Positioned an event is found.
+func positioned(e event.Event) (n int) {
+	for _, filter := range event.Positioned() {
+		if strings.HasPrefix(e.Subject("ns"), "ns.events."+strings.TrimSuffix(filter, ">")) {
+			n++
+		}
+	}
+	return n
+}
+
 // Every event that a record of the CDC stream has is found by Positioned, and no
 // alarm is.
 func TestPositioned(t *testing.T) {
-	found := func(e event.Event) (n int) {
-		for _, filter := range event.Positioned() {
-			if strings.HasPrefix(e.Subject("ns"), "ns.events."+strings.TrimSuffix(filter, ">")) {
-				n++
-			}
-		}
-		return n
-	}
 	for _, kind := range []change.Kind{change.Gap, change.Epoch, change.Truncate, change.SchemaChanged} {
-		if e, ok := event.OfControl(&change.Control{Kind: kind, Reason: "x"}, 1, event.Position{}); !ok || found(e) != 1 {
-			t.Errorf("%s is found %d times", kind, found(e))
+		if e, ok := event.OfControl(&change.Control{Kind: kind, Reason: "x"}, 1, event.Position{}); !ok || positioned(e) != 1 {
+			t.Errorf("%s is found %d times", kind, positioned(e))
 		}
 	}
 	for _, until := range []change.Millis{0, 2} {
-		if e := event.OfAlarm("ns", &event.Alarm{Reason: "disk", Since: 1, Until: until}); found(e) != 0 {
+		if e := event.OfAlarm("ns", &event.Alarm{Reason: "disk", Since: 1, Until: until}); positioned(e) != 0 {
 			t.Errorf("%s is found", e.ID)
 		}
 	}

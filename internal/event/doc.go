@@ -6,10 +6,29 @@
 // harmless. It carries ids, never people's names. Its Position says after which
 // message of the CDC stream it was due, and which of that message's events it is.
 //
-// Three kinds are otherwise, and say what the program itself met with. They have no
+// Some kinds are otherwise, and say what the program itself met with. They have no
 // Position, and their time is that of our own clock. audit.mismatch says that the
 // checker's state is not what the database holds: one event for each of the first
 // quests that differ (third token: state), and one about all of them (summary).
+//
+// The repair group tells what becomes of findings that can be repaired. planned comes
+// once with each finding of the stream that is opened and has a plan, where plans are
+// made. applied and undone are what a repair, or the undoing of one, says of its own
+// transaction: any role of the database may send that message, and it is believed of a
+// transaction that has written to the quest. These three are functions of the stream, and
+// applied has the time from commit to commit. The finding is resolved by what came
+// with it. The others have no Position:
+//
+//	skipped  an order had nothing to repair any more. The reason is healed, or repaired:
+//	         somebody else has repaired it
+//	failed   an order could not be carried out and is given up. The reason is repeated (the
+//	         same was repaired before, and that was undone or did not last), locked (others
+//	         held the quest's rows for too long), behind (the stream was too far behind to
+//	         know), refused (by the database: error has its words), or undone by a trigger
+//	halted   automatic repairs have stopped by themselves until somebody lets them go on.
+//	         The third token is the reason: breaker, more findings were opened than can be
+//	         right
+//	resumed  they go on; each has its halted, with the same reason and since_ms
 //
 // stream.stalled and stream.recovered are alarms. What happened while JetStream was
 // away is told after it, with the time at which it began. Each stalled has its recovered, of the same reason and the same
