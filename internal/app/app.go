@@ -19,6 +19,7 @@ import (
 	"github.com/peerquest/questwatch/internal/hint"
 	"github.com/peerquest/questwatch/internal/pgsource"
 	"github.com/peerquest/questwatch/internal/pgstore"
+	"github.com/peerquest/questwatch/internal/repair"
 	"github.com/peerquest/questwatch/internal/stream"
 	"github.com/peerquest/questwatch/internal/watch"
 	"github.com/peerquest/questwatch/internal/web"
@@ -42,6 +43,8 @@ type App struct {
 	guard    *stream.Guard
 	watch    *watch.Flow                 // nil when it is switched off
 	verifier *verify.Verifier            // as watch
+	repairs  *pgstore.Store              // as watch
+	repairer *repair.Repairer            // as watch
 	wrap     func(watchPorts) watchPorts // in tests, what comes between the checker and its ports
 }
 
@@ -139,8 +142,8 @@ func (a *App) openPostgres(ctx context.Context) (setup pgsource.Setup, err error
 	if err != nil {
 		return nil, err
 	}
-	a.onClose("database connections", a.closeStore)
-	return setup, nil
+	a.onClose("database connections", func() error { return a.closeStore(a.store) })
+	return setup, a.openRepairs(ctx)
 }
 
 // storePatience bounds the end of the database's connections. A pool waits for
@@ -149,11 +152,11 @@ const storePatience = 3 * time.Second
 
 // closeStore leaves connections that cannot be ended in good order to the end of
 // the process.
-func (a *App) closeStore() error {
+func (a *App) closeStore(s *pgstore.Store) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		a.store.Close()
+		s.Close()
 	}()
 	select {
 	case <-done:
@@ -206,6 +209,7 @@ func (a *App) build() {
 		Bytes: max(a.config.Stream.KeepBytes, 0) / 4,
 	})
 	a.verifier = a.newVerifier(&rules)
+	a.repairer = a.newRepairer(&rules)
 	a.guard = a.newGuard()
 }
 
@@ -245,7 +249,7 @@ func (a *App) watchWhileActive(ctx context.Context, epochs <-chan uint64) error 
 		case <-ctx.Done():
 			return ctx.Err()
 		case epoch := <-epochs:
-			err := a.watchAndVerify(ctx, watch.Writer{Epoch: epoch, Instance: a.instance})
+			err := a.watchAndRepair(ctx, watch.Writer{Epoch: epoch, Instance: a.instance})
 			if !errors.Is(err, watch.ErrDeposed) {
 				return err
 			}
@@ -254,12 +258,14 @@ func (a *App) watchWhileActive(ctx context.Context, epochs <-chan uint64) error 
 	}
 }
 
-// watchAndVerify ends when watching does: the state is kept up to date until then.
-func (a *App) watchAndVerify(ctx context.Context, self watch.Writer) error {
+// watchAndRepair ends when watching does: the state is kept up to date until then.
+func (a *App) watchAndRepair(ctx context.Context, self watch.Writer) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.watch.Run(ctx, self) })
 	group.Go(func() error { return a.verifier.Run(ctx) })
+	group.Go(func() error { return a.repairAutomatically(ctx) })
 	group.Go(func() error { return a.answer(ctx) })
+	group.Go(func() error { return a.answerRepairs(ctx) })
 	return group.Wait()
 }
 

@@ -261,26 +261,25 @@ func (r *Repairer) apply(ctx context.Context, req *Request, it Item) (a Answer, 
 const asked = 3
 
 // patiently carries out one repair, and gives the stream some time.
-func (r *Repairer) patiently(ctx context.Context, req *Request, id string) (entry *remedy.Entry, err error) {
-	for try := range asked {
+func (r *Repairer) patiently(ctx context.Context, req *Request, id string) (*remedy.Entry, error) {
+	for try := 1; ; try++ {
 		f, p, _, err := r.propose(id)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if p.LeftAlone != "" {
+		case p.LeftAlone != "":
 			return nil, remedy.Refused(p.LeftAlone)
 		}
 		order := remedy.OrderFor(&f, p.Action)
 		order.Actor, order.Reason = req.Actor, req.Reason
-		entry, err = r.carry(ctx, &f, &order)
-		if !errors.Is(err, remedy.ErrBehind) || try == asked-1 {
+		entry, err := r.carry(ctx, &f, &order)
+		if !errors.Is(err, remedy.ErrBehind) || try == asked {
 			return entry, err
 		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-time.After(pause(try + 1)):
+		case <-time.After(pause(try)):
 		}
 	}
-	return entry, err
 }

@@ -11,14 +11,15 @@ import (
 	"github.com/peerquest/questwatch/internal/remedy"
 )
 
-// The words for why a finding was not repaired.
+// The words for why a finding was not repaired. The first two are said of one that
+// was skipped, the others of one that was given up.
 const (
-	healed    = "healed"     // skipped: under the lock, the rule holds
-	ended     = "ended"      // skipped: it ended while its quest was being locked
-	repeated  = "repeated"   // skipped: a repair of the same was undone, or did not last
-	noEffect  = "no_effect"  // failed: it was repaired, and the stream shows it violated still
-	exhausted = "gave_up"    // failed: it was tried as often as it is
-	refused   = "left_alone" // skipped: as the rows are, somebody has to ask
+	healed    = "healed"     // the rule holds again
+	leftAlone = "left_alone" // as the rows are now, a person has to ask
+	repeated  = "repeated"   // it was repaired before, and that was undone or did not last
+	noEffect  = "no_effect"  // it was repaired, and is violated still
+	locked    = "locked"     // others held its rows for too long
+	refused   = "refused"    // the database did not do it
 )
 
 // How often and how long a repair is tried that met somebody else, or a failure.
@@ -75,24 +76,31 @@ func (r *Repairer) settle(ctx context.Context, it *item, f *drift.Finding, a rem
 		r.again(it, blockedFor)
 	case errors.Is(err, remedy.ErrBehind):
 		r.again(it, pause(min(it.tries, 3))) // the stream's delay is no fault of the finding's
-	case errors.Is(err, remedy.ErrHealed):
+	case errors.Is(err, remedy.ErrHealed), errors.Is(err, ErrEnded):
 		r.tell(ctx, it, f, a, outcome{skipped, healed, nil})
-	case errors.Is(err, ErrEnded):
-		r.tell(ctx, it, f, a, outcome{skipped, ended, nil})
-	case errors.Is(err, remedy.ErrRepeated):
-		r.tell(ctx, it, f, a, outcome{skipped, repeated, err})
 	case errors.As(err, new(remedy.Refused)):
-		r.tell(ctx, it, f, a, outcome{skipped, refused, err})
+		r.tell(ctx, it, f, a, outcome{skipped, leftAlone, err})
+	case errors.Is(err, remedy.ErrRepeated):
+		r.tell(ctx, it, f, a, outcome{failed, repeated, err})
 	case errors.Is(err, remedy.ErrIneffective):
 		r.tell(ctx, it, f, a, outcome{failed, noEffect, err})
 	case it.tries+1 >= tries:
-		r.tell(ctx, it, f, a, outcome{failed, exhausted, err})
+		r.tell(ctx, it, f, a, outcome{failed, whyNot(err), err})
 	default:
 		it.tries++
 		r.logger.Warn("a repair did not work; it is tried again", "finding", f.ID, "quest", f.Quest, "rule", f.Violation.Rule.String(),
 			"err", err, "in", pause(it.tries).String())
 		r.again(it, pause(it.tries))
 	}
+}
+
+// whyNot is the word for an error of the store.
+func whyNot(err error) string {
+	var from interface{ SQLState() string }
+	if errors.As(err, &from) && from.SQLState() == "55P03" { // lock_not_available
+		return locked
+	}
+	return refused
 }
 
 // pause is how long to wait after so many tries.

@@ -13,8 +13,7 @@ type Limits struct {
 	// Opened is how many findings may open within a minute, Percent how many in a hundred
 	// quests; 0 is no limit. Only findings of warning and above count, and those that
 	// a baseline shows do not.
-	Opened  int
-	Percent float64
+	Opened, Percent int
 }
 
 // atLeast is what the limit by percent never goes below: in a handful of quests
@@ -80,7 +79,7 @@ func (b *breaker) forget(before change.Millis) {
 func (b *breaker) limit() (n int, why string) {
 	n, why = b.limits.Opened, "which is the limit"
 	if b.limits.Percent > 0 && b.quests > 0 {
-		share := max(atLeast, int(b.limits.Percent*float64(b.quests)/100))
+		share := max(atLeast, b.limits.Percent*b.quests/100)
 		if n == 0 || share < n {
 			return share, fmt.Sprintf("which is the limit for %d quests", b.quests)
 		}

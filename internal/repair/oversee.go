@@ -110,7 +110,7 @@ func (r *Repairer) trip() {
 	}
 	r.halting = &halt{why: b.tripped, Halt: event.Halt{
 		Reason: tooMany, Severity: event.Critical, Since: change.MillisOf(time.Now()),
-		Opened: len(b.opened), LimitOpened: b.limits.Opened, Quests: b.quests, LimitPercent: int64(b.limits.Percent),
+		Opened: len(b.opened), LimitOpened: b.limits.Opened, Quests: b.quests, LimitPercent: b.limits.Percent,
 	}}
 	signal(r.trips)
 }
