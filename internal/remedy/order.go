@@ -3,6 +3,7 @@ package remedy
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/quest"
@@ -63,6 +64,18 @@ type Brake struct {
 	// Actor and Reason are who stopped it and why.
 	Actor, Reason string
 	Since         Micros
+}
+
+func (b *Brake) String() string {
+	verb := "paused"
+	if b.Halted {
+		verb = "halted"
+	}
+	text := fmt.Sprintf("%s by %s since %s", verb, b.Actor, time.UnixMicro(int64(b.Since)).UTC().Format("2006-01-02 15:04:05 MST"))
+	if b.Reason != "" {
+		text += ": " + b.Reason
+	}
+	return text
 }
 
 // What keeps an order from being carried out, or taken back.
