@@ -85,7 +85,7 @@ func root() *cobra.Command {
 	}
 	cmd.SetVersionTemplate("{{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{err, c.CommandPath()} })
-	cmd.AddCommand(runCommand(), auditCommand(), verifyCommand(), demoCommand(), showCommand(), versionCommand())
+	cmd.AddCommand(runCommand(), auditCommand(), verifyCommand(), demoCommand(), showCommand(), repairCommand(), versionCommand())
 	nameUsage(cmd)
 	return cmd
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/quest"
 	"github.com/peerquest/questwatch/internal/remedy"
+	"github.com/peerquest/questwatch/internal/terminal"
 )
 
 // Item is an open finding with what is to be done about it. Its JSON form is part of
@@ -118,7 +119,7 @@ func (it *Item) Line() string {
 			what += ", on request: " + it.Waits
 		}
 	}
-	return fmt.Sprintf("%s  %-8s %s %s  quest %d%s  %s", it.Finding.Finding, it.Severity, it.Rule, it.Cause, it.QuestID, who, what)
+	return terminal.Clean(fmt.Sprintf("%s  %-8s %s %s  quest %d%s  %s", it.Finding.Finding, it.Severity, it.Rule, it.Cause, it.QuestID, who, what))
 }
 
 func (it *Item) user() string {
@@ -130,7 +131,7 @@ func (it *Item) Text() string {
 	var b strings.Builder
 	line := func(head, text string) {
 		if text != "" {
-			fmt.Fprintf(&b, "%-12s %s\n", head, text)
+			fmt.Fprintf(&b, "%-12s %s\n", head, terminal.Clean(text))
 		}
 	}
 	line("finding", it.Finding.Finding)
@@ -148,7 +149,9 @@ func (it *Item) Text() string {
 		return b.String()
 	}
 	line("repair", string(it.Plan.Action))
-	b.WriteString(it.Plan.Text(strings.Repeat(" ", 13)))
+	for text := range strings.Lines(it.Plan.Text(strings.Repeat(" ", 13))) {
+		b.WriteString(terminal.Clean(strings.TrimSuffix(text, "\n")) + "\n")
+	}
 	if it.Automatic {
 		line("automatic", "yes")
 	} else {
@@ -156,8 +159,10 @@ func (it *Item) Text() string {
 	}
 	line("state", it.State)
 	if it.SQL != "" {
-		line("by hand", "")
-		fmt.Fprintf(&b, "\n%s\n", strings.TrimSpace(it.SQL))
+		b.WriteString("by hand\n")
+		for text := range strings.Lines(it.SQL) {
+			b.WriteString("    " + terminal.Clean(strings.TrimSuffix(text, "\n")) + "\n")
+		}
 	}
 	return b.String()
 }
