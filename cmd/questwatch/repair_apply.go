@@ -126,7 +126,7 @@ func (s *settings) applyRepairs(cmd *cobra.Command, req *repair.Request, asJSON 
 	default:
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%d applied, %d planned, %d healed, %d left alone, %d failed\n",
 			all.Applied, all.Planned, all.Healed, all.LeftAlone, all.Failed)
-		printing = cmp.Or(printing, err)
+		printing = errors.Join(printing, err)
 	}
 	if printing != nil {
 		return printing
