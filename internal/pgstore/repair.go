@@ -40,7 +40,7 @@ var (
 // quest's own people.
 //
 // Where the database has a journal each part is an entry of it, by the words of the
-// order, whose finding is made up here: a snapshot has none.
+// order, whose finding is made up here: a snapshot knows of none.
 func (s *Store) Repair(
 	ctx context.Context, order *remedy.Order, decide func(*remedy.Case) ([]remedy.Part, error),
 ) (receipt remedy.Receipt, err error) {
@@ -56,10 +56,8 @@ func (s *Store) Repair(
 		if err != nil {
 			return err
 		}
-		for i := range parts {
-			if err := r.mend(ctx, order, &parts[i]); err != nil {
-				return err
-			}
+		if err := r.mend(ctx, order, parts); err != nil {
+			return err
 		}
 		receipt = r.receipt
 		return nil
@@ -70,20 +68,31 @@ func (s *Store) Repair(
 	return receipt, nil
 }
 
-// mend makes a part's writes and writes them down.
-func (r *repair) mend(ctx context.Context, order *remedy.Order, part *remedy.Part) error {
-	if len(part.Writes) == 0 {
-		return nil
-	}
-	rows, err := r.write(ctx, part.Writes)
-	if err != nil || !r.journal {
+// mend makes the parts' writes: one after the other where each is written down, else
+// all at once, so that the quest's row is written once.
+func (r *repair) mend(ctx context.Context, order *remedy.Order, parts []remedy.Part) error {
+	if !r.journal {
+		var all []remedy.Write
+		for i := range parts {
+			all = append(all, parts[i].Writes...)
+		}
+		_, err := r.write(ctx, all)
 		return err
 	}
-	o := *order
-	o.Rule, o.Cause, o.Action, o.User = part.Rule, part.Cause, part.Action, r.user(part.User)
-	o.Finding = "audit-" + strings.ToLower(rand.Text())
-	_, err = r.record(ctx, &o, 0, rows)
-	return err
+	for i := range parts {
+		p := &parts[i]
+		rows, err := r.write(ctx, p.Writes)
+		if err != nil {
+			return err
+		}
+		o := *order
+		o.Finding = "audit-" + strings.ToLower(rand.Text())
+		o.Rule, o.Cause, o.Action, o.User = p.Rule, p.Cause, p.Action, r.user(p.User)
+		if _, err := r.record(ctx, &o, 0, rows); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // inRepair calls fn in a transaction about a quest and commits it. Conflicts with

@@ -32,7 +32,7 @@ func (s *Store) Script(
 			body += guarded(s.scriptReactivate(questID, w, person(w.User)), "the participant is not as expected")
 		case remedy.SetAssignee:
 			set = append(set, quoteName(q.AssignedTo)+" = "+quoteNullable(person(w.Assign)))
-			guard = append(guard, quoteName(q.AssignedTo)+" IS NOT DISTINCT FROM "+quoteNullable(person(w.WasAssigned)))
+			guard = append(guard, is(q.AssignedTo, person(w.WasAssigned)))
 		case remedy.SetStatus:
 			set = append(set, quoteName(q.Status)+" = "+quoteText(s.words.inProgress))
 			guard = append(guard, oneOf(q.Status, s.cfg.Statuses.Quest, w.WasStatus))

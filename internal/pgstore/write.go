@@ -132,8 +132,8 @@ func (r *repair) update(ctx context.Context, assigned quest.User, role quest.Sta
 	write := func(column, before, now string) {
 		name := quoteName(column)
 		row.Before[column], wanted[column] = nullable(before), nullable(now)
-		set, guard = append(set, name+" = "+quoteNullable(now)), append(guard, name+" IS NOT DISTINCT FROM "+quoteNullable(before))
-		back, backGuard = append(back, name+" = "+quoteNullable(before)), append(backGuard, name+" IS NOT DISTINCT FROM "+quoteNullable(now))
+		set, guard = append(set, name+" = "+quoteNullable(now)), append(guard, is(column, before))
+		back, backGuard = append(back, name+" = "+quoteNullable(before)), append(backGuard, is(column, now))
 	}
 	if assigned != was.assigned {
 		write(q.AssignedTo, r.user(was.assigned), r.user(assigned))
@@ -157,6 +157,14 @@ func (r *repair) update(ctx context.Context, assigned quest.User, role quest.Sta
 	}
 	r.row = questRow{assigned: assigned, role: role, status: text(row.After[q.Status], was.status), updated: text(row.After[q.UpdatedAt], "")}
 	return row, nil
+}
+
+// is compares a column with a text, "" for null.
+func is(column, value string) string {
+	if value == "" {
+		return quoteName(column) + " IS NULL"
+	}
+	return quoteName(column) + " = " + quoteText(value)
 }
 
 // execOne executes what must change one row, which it does not where that is not as
