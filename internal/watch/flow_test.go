@@ -129,7 +129,7 @@ func (m *memory) Usernames(_ context.Context, ids []string) (map[string]string, 
 // run runs a flow over the memory until nothing is left to do.
 func (m *memory) run(t *testing.T, logs *bytes.Buffer) (flow *watch.Flow, err error) {
 	t.Helper()
-	return m.runFlow(t, watch.New(testRules(), m, m, m, m, slog.New(slog.NewTextHandler(logs, nil))))
+	return m.runFlow(t, watch.New(quietRules(), m, m, m, m, slog.New(slog.NewTextHandler(logs, nil))))
 }
 
 func (m *memory) runFlow(t *testing.T, flow *watch.Flow) (_ *watch.Flow, err error) {
