@@ -21,7 +21,8 @@ import (
 // fast as in a catastrophe: the brakes would stop it, and rightly.
 func repairAutomatically(c *config.Repair) {
 	c.Mode = string(remedy.ModeAuto)
-	c.PerMinute, c.PerRule, c.Breaker = 0, 0, config.Breaker{}
+	c.PerMinute, c.PerRule = 100_000, 100_000
+	c.Breaker = config.Breaker{Opened: 100_000, Percent: 100}
 }
 
 // Repairs is what the demo proved of repairs.

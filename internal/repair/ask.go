@@ -248,7 +248,7 @@ func (r *Repairer) apply(ctx context.Context, req *Request, it Item) (a Answer, 
 		return a, cmp.Or(ctx.Err(), err)
 	case errors.Is(err, remedy.ErrHealed), errors.Is(err, ErrEnded), errors.Is(err, remedy.ErrRepaired):
 		a.Outcome, a.Error = Healed, err.Error()
-	case errors.As(err, new(remedy.Refused)):
+	case errors.As(err, new(remedy.LeftAlone)):
 		a.Outcome, a.Error = LeftAlone, err.Error()
 	default:
 		a.Outcome, a.Error = Failed, err.Error()
@@ -268,7 +268,7 @@ func (r *Repairer) patiently(ctx context.Context, req *Request, id string) (*rem
 		case err != nil:
 			return nil, err
 		case p.LeftAlone != "":
-			return nil, remedy.Refused(p.LeftAlone)
+			return nil, remedy.LeftAlone(p.LeftAlone)
 		}
 		order := remedy.OrderFor(&f, p.Action)
 		order.Actor, order.Reason = req.Actor, req.Reason

@@ -78,7 +78,7 @@ func (r *Repairer) settle(ctx context.Context, it *item, f *drift.Finding, a rem
 		r.again(it, pause(min(it.tries, 3))) // the stream's delay is no fault of the finding's
 	case errors.Is(err, remedy.ErrHealed), errors.Is(err, ErrEnded):
 		r.tell(ctx, it, f, a, outcome{skipped, healed, nil})
-	case errors.As(err, new(remedy.Refused)):
+	case errors.As(err, new(remedy.LeftAlone)):
 		r.tell(ctx, it, f, a, outcome{skipped, leftAlone, err})
 	case errors.Is(err, remedy.ErrRepeated):
 		r.tell(ctx, it, f, a, outcome{failed, repeated, err})
