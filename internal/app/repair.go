@@ -156,7 +156,6 @@ func (p repairEvents) last(ctx context.Context, subject string) (*toldEvent, err
 	return &e, nil
 }
 
-
 // RepairStatus is how automatic repairs stand.
 func (a *App) RepairStatus() repair.Status { return a.repairer.Status() }
 
