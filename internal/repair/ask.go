@@ -241,8 +241,6 @@ func (r *Repairer) apply(ctx context.Context, req *Request, it Item) (a Answer, 
 	entry, err := r.patiently(ctx, req, it.Finding.Finding)
 	switch {
 	case err == nil:
-		r.logger.Info("repaired", "finding", it.Finding.Finding, "quest", it.QuestID, "rule", it.Rule.String(), "cause", string(it.Cause),
-			"action", string(entry.Action), "entry", entry.ID, "xid", entry.XID, "actor", req.Actor)
 		a.Outcome, a.Entry, a.XID = Applied, entry.ID, entry.XID
 	case ctx.Err() != nil, errors.Is(err, remedy.ErrNoJournal), errors.Is(err, ErrUnfit):
 		return a, cmp.Or(ctx.Err(), err)

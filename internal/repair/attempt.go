@@ -111,7 +111,7 @@ func pause(tries int) time.Duration {
 // carried keeps an item until the stream shows that its finding has ended.
 func (r *Repairer) carried(it *item, f *drift.Finding, entry *remedy.Entry) {
 	if entry != nil {
-		r.logger.Info("repaired", "finding", f.ID, "quest", f.Quest, "rule", f.Violation.Rule.String(), "cause", string(f.Violation.Cause),
+		r.logger.Debug("repaired", "finding", f.ID, "quest", f.Quest, "rule", f.Violation.Rule.String(), "cause", string(f.Violation.Cause),
 			"action", string(entry.Action), "entry", entry.ID, "xid", entry.XID)
 	}
 	r.mu.Lock()
@@ -185,7 +185,7 @@ func (r *Repairer) tell(ctx context.Context, it *item, f *drift.Finding, a remed
 	}
 	e, log := event.OfSkipped(r.config.Namespace, data), r.logger.Info
 	if o.what == failed {
-		e, log = event.OfFailed(r.config.Namespace, data), r.logger.Error
+		e, log = event.OfFailed(r.config.Namespace, data), r.logger.Warn
 	}
 	if err := r.events.Tell(ctx, e); err != nil {
 		if ctx.Err() == nil {

@@ -36,6 +36,9 @@ type world struct {
 	deaf    error // of who hears of events
 }
 
+// quests is how many quests the world has.
+const quests = 100
+
 func newWorld() *world {
 	w := &world{open: map[string]drift.Finding{}, tries: map[string]int{}, outcome: func(*remedy.Order, int) error { return nil }}
 	w.view = View{
@@ -48,7 +51,22 @@ func newWorld() *world {
 			return all
 		},
 	}
+	for id := range int64(quests) {
+		w.add(id + 1)
+	}
 	return w
+}
+
+// add makes an open quest with a participant.
+func (w *world) add(id int64) {
+	rows := []change.Change{
+		{Op: change.Create, Entity: change.Quest, After: change.Row(fmt.Sprintf(`{"id":%d,"title":"t","status":"open","assigned_to_id":"u"}`, id))},
+		{Op: change.Create, Entity: change.Participant, After: change.Row(fmt.Sprintf(`{"id":%d,"quest_id":%d,"user_id":"u","status":"joined"}`, id, id))},
+	}
+	s := change.Step{QuestID: id, Transaction: change.Transaction{CommitLSN: change.LSN(id), Messages: 1, Message: 1}, Changes: rows}
+	if _, err := w.view.State.Apply(&s); err != nil {
+		panic(err)
+	}
 }
 
 func (w *world) Look(fn func(*View) error) error {
