@@ -30,6 +30,7 @@ type memory struct {
 	mu      sync.Mutex
 	records []change.Record
 	offset  int // the first message that is still there
+	late    int // of the messages, those that come when reading has begun
 	events  []watch.Outgoing
 	kept    map[string][]byte
 
@@ -46,7 +47,7 @@ type memory struct {
 }
 
 func (m *memory) Bounds(context.Context) (first, last change.Seq, err error) {
-	return change.Seq(m.offset + 1), change.Seq(len(m.records)), nil
+	return change.Seq(m.offset + 1), change.Seq(len(m.records) - m.late), nil
 }
 
 func (m *memory) Consume(ctx context.Context, from change.Seq, fn func(change.Record) error) error {
