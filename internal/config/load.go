@@ -140,6 +140,7 @@ func (c *Config) Finish() error {
 		value, file *string
 	}{
 		{"postgres.dsn", &c.Postgres.DSN, &c.Postgres.DSNFile},
+		{"repair.dsn", &c.Repair.DSN, &c.Repair.DSNFile},
 		{"nats.password", &c.NATS.Password, &c.NATS.PasswordFile},
 	} {
 		if *secret.file == "" {
@@ -197,7 +198,7 @@ func (c *Config) check() error {
 	}
 	_, err := c.Rules.List()
 	return errors.Join(
-		err, c.Statuses.check(), c.WaysBack.check(),
+		err, c.Repair.checkAccess(), c.Statuses.check(), c.WaysBack.check(),
 		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		oneOf("log.format", c.Log.Format, "text", "json"),
 		oneOf("postgres.columns", c.Postgres.Columns, "listed", AllColumns),

@@ -1,9 +1,19 @@
 package config
 
-import "github.com/peerquest/questwatch/internal/remedy"
+import (
+	"errors"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/remedy"
+)
 
 // Repair is what is done about findings.
 type Repair struct {
+	// DSN is the database for who repairs, with a role that may; "" is Postgres.DSN.
+	DSN     string `yaml:"dsn"`
+	DSNFile string `yaml:"dsn_file"`
+	// LockTimeout is how long a repair waits for a quest that somebody else has locked.
+	LockTimeout time.Duration `yaml:"lock_timeout"`
 	// Mode is that of every cause which has none of its own, as far as it allows it:
 	// off, plan, auto.
 	Mode string `yaml:"mode"`
@@ -25,3 +35,11 @@ type Breaker struct {
 
 // Modes are the configured modes of all causes. After Finish there is no error.
 func (c *Config) Modes() (remedy.Modes, error) { panic("coming") }
+
+// checkAccess looks at how the database is reached and how patiently.
+func (r *Repair) checkAccess() error {
+	if r.LockTimeout < time.Millisecond {
+		return &Error{Where: "repair.lock_timeout", Err: errors.New("must be 1ms or more")}
+	}
+	return nil
+}
