@@ -24,10 +24,14 @@ With repair.mode auto the instance repairs by itself what a failure left behind,
 nothing else.`,
 		Example: `  questwatch repair list
   questwatch repair show b47c15
-  questwatch repair apply b47c15 --reason "ticket 4711"`,
+  questwatch repair apply b47c15 --reason "ticket 4711"
+  questwatch repair log --since 24h
+  questwatch repair undo 12
+  questwatch repair pause --reason "maintenance"`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(repairListCommand(), repairShowCommand(), repairApplyCommand())
+	cmd.AddCommand(repairListCommand(), repairShowCommand(), repairApplyCommand(),
+		repairLogCommand(), repairUndoCommand(), repairPauseCommand(), repairResumeCommand())
 	return cmd
 }
 

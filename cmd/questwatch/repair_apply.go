@@ -54,9 +54,7 @@ usage, or no open finding has such an id, 3 some failed, nobody answers, or anot
 	ruleFlag(cmd, &req.Rule)
 	cmd.Flags().IntVar(&req.Limit, "limit", 0, "repair this `NUMBER` at most; 0 is all")
 	cmd.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, say what would be done")
-	cmd.Flags().StringVar(&req.Actor, "actor", whoami(), "`WHO` asks for it, for the journal")
-	cmd.Flags().Lookup("actor").DefValue = "the user of this system"
-	cmd.Flags().StringVar(&req.Reason, "reason", "", "why, in `WORDS`, for the journal")
+	actorFlags(cmd, &req.Actor, &req.Reason)
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -138,7 +139,7 @@ func (a *App) openPostgres(ctx context.Context) (setup pgsource.Setup, err error
 	if _, setup, err = a.source.Check(ctx); err != nil {
 		return nil, err
 	}
-	a.store, err = openStore(ctx, &a.config, true)
+	a.store, err = openStore(ctx, &a.config, p.DSN, true)
 	if err != nil {
 		return nil, err
 	}
@@ -168,15 +169,26 @@ func (a *App) closeStore(s *pgstore.Store) error {
 
 // OpenStore opens the database for ordinary reading and writing.
 func OpenStore(ctx context.Context, c *config.Config) (*pgstore.Store, error) {
-	return openStore(ctx, c, false)
+	return openStore(ctx, c, c.Postgres.DSN, false)
+}
+
+// OpenForRepair opens the database with the role that repairs.
+func OpenForRepair(ctx context.Context, c *config.Config) (*pgstore.Store, error) {
+	return openStore(ctx, c, cmp.Or(c.Repair.DSN, c.Postgres.DSN), false)
+}
+
+// SetupSQL is the script that makes the journal of repairs.
+func SetupSQL(c *config.Config) string {
+	schema := Schema(&c.Tables)
+	return pgstore.SetupSQL(&schema)
 }
 
 // openStore can do without people's names, which only log lines need.
-func openStore(ctx context.Context, c *config.Config, namesOptional bool) (*pgstore.Store, error) {
+func openStore(ctx context.Context, c *config.Config, dsn string, namesOptional bool) (*pgstore.Store, error) {
 	sc := pgstore.Default()
 	sc.Schema, sc.Statuses = Schema(&c.Tables), Statuses(&c.Statuses)
-	sc.NamesOptional = namesOptional
-	return pgstore.Open(ctx, c.Postgres.DSN, sc)
+	sc.NamesOptional, sc.LockTimeout = namesOptional, c.Repair.LockTimeout
+	return pgstore.Open(ctx, dsn, sc)
 }
 
 // build makes the flows; nothing runs yet.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,7 +24,7 @@ func (a *App) openRepairs(ctx context.Context) (err error) {
 	if !a.config.Watch.Enabled {
 		return nil
 	}
-	a.repairs, err = openStore(ctx, &a.config, true)
+	a.repairs, err = openStore(ctx, &a.config, cmp.Or(a.config.Repair.DSN, a.config.Postgres.DSN), true)
 	if err != nil {
 		return err
 	}
