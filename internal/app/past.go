@@ -79,7 +79,7 @@ func openNames(ctx context.Context, c *config.Config, wanted bool, logger *slog.
 	}
 	ctx, cancel := context.WithTimeout(ctx, namesTimeout)
 	defer cancel()
-	store, err := openStore(ctx, c, true)
+	store, err := openStore(ctx, c, c.Postgres.DSN, true)
 	if err != nil {
 		logger.Warn("people are shown by their ids: the database cannot be read", "err", err)
 		return nil, func() {}

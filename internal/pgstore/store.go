@@ -59,9 +59,8 @@ type Store struct {
 	side *pgxpool.Conn
 
 	// insertMu lets one repair find out about the participant table for all.
-	insertMu    sync.Mutex
-	insertKnown bool
-	insertTexts []string
+	insertMu      sync.Mutex
+	insertColumns *participantColumns
 }
 
 // Open connects and checks that all tables and columns are there and may be
