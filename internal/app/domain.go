@@ -68,6 +68,7 @@ func Rules(c *config.Config) watch.Rules {
 		},
 	}
 	settings, _ := c.Rules.List() // Finish has looked for errors
+	r.Repair, _ = c.Modes()
 	for _, s := range settings {
 		r.Drift.Graces[s.Rule] = s.Grace
 		if !s.Enabled {

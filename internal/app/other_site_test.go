@@ -41,7 +41,7 @@ func otherSite(t *testing.T, dsn string) config.Config {
 	return c
 }
 
-// otherEvents lists the drift and approval events with what each is about.
+// otherEvents lists the drift, approval and repair events with what each is about.
 func otherEvents(t *testing.T, r *running) (all []string) {
 	t.Helper()
 	err := r.Bus().ConsumeEvents(t.Context(), nil, 0, func(m bus.Message) error {
@@ -107,6 +107,7 @@ func TestAnotherSiteByConfigurationAlone(t *testing.T) {
 		"drift.opened 2 7 assignee_not_participant assignee_left info",
 		"drift.opened 4 8 orphan_participant direct_join critical",
 		"drift.opened 77 nobody dangling_reference quest_missing warning",
+		"repair.planned 1 8",
 	}
 	testkit.Eventually(t, 30*time.Second, func() error {
 		if got := otherEvents(t, r); !slices.Equal(got, want) {

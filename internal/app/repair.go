@@ -156,3 +156,21 @@ func (p repairEvents) last(ctx context.Context, subject string) (*toldEvent, err
 	}
 	return &e, nil
 }
+
+// RepairStatus is how automatic repairs stand.
+func (a *App) RepairStatus() repair.Status { return a.repairer.Status() }
+
+// OpenRepairs lists the open findings with what is to be done about them.
+func (a *App) OpenRepairs(ctx context.Context) (items []repair.Item, err error) {
+	err = a.repairer.List(ctx, repair.Wish{}, func(it repair.Item) error {
+		items = append(items, it)
+		return nil
+	})
+	return items, err
+}
+
+// Journalled counts the repairs that the journal has.
+func (a *App) Journalled(ctx context.Context) (int, error) {
+	entries, err := a.repairs.Journal(ctx, remedy.Filter{Namespace: a.config.Namespace})
+	return len(entries), err
+}

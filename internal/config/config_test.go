@@ -113,6 +113,9 @@ func TestUnusableSettings(t *testing.T) {
 		"watch.checkpoint_every":          func(c *Config) { c.Watch.CheckpointEvery = -1 },
 		"repair.lock_timeout":             func(c *Config) { c.Repair.LockTimeout = 0 },
 		"alarm":                           func(c *Config) { c.Alarm.SafePercent = 101 },
+		"repair.mode":                     func(c *Config) { c.Repair.Mode = "maybe" },
+		"repair: per_minute":              func(c *Config) { c.Repair.PerRule = 0 },
+		"repair.breaker":                  func(c *Config) { c.Repair.Breaker.Percent = 101 },
 	} {
 		c := Default()
 		spoil(&c)
@@ -295,7 +298,7 @@ func TestREADMEShowsTheDefaults(t *testing.T) {
 	if want := Default(); c != want {
 		t.Errorf("README shows\n%+v\nand the defaults are\n%+v", c, want)
 	}
-	for _, section := range []any{Config{}, Postgres{}, NATS{}, Stream{}, Watch{}, Alarm{}, Statuses{}, WaysBack{}} {
+	for _, section := range []any{Config{}, Postgres{}, NATS{}, Stream{}, Watch{}, Alarm{}, Statuses{}, WaysBack{}, Repair{}, Breaker{}} {
 		for name := range strings.SplitSeq(keys(reflect.TypeOf(section)), ", ") {
 			if !strings.Contains(block, name) {
 				t.Errorf("README lacks %s", name)

@@ -196,9 +196,9 @@ func (c *Config) check() error {
 			return &Error{Where: d.key, Err: errors.New("must not be negative")}
 		}
 	}
-	_, err := c.Rules.List()
+	_, err := c.Modes() // of all rules
 	return errors.Join(
-		err, c.Repair.checkAccess(), c.Statuses.check(), c.WaysBack.check(),
+		err, c.Statuses.check(), c.WaysBack.check(), c.Repair.check(), c.Repair.checkAccess(),
 		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		oneOf("log.format", c.Log.Format, "text", "json"),
 		oneOf("postgres.columns", c.Postgres.Columns, "listed", AllColumns),

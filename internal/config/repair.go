@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/remedy"
@@ -14,8 +15,8 @@ type Repair struct {
 	DSNFile string `yaml:"dsn_file"`
 	// LockTimeout is how long a repair waits for a quest that somebody else has locked.
 	LockTimeout time.Duration `yaml:"lock_timeout"`
-	// Mode is that of every cause which has none of its own, as far as it allows it:
-	// off, plan, auto.
+	// Mode is that of every cause which has none of its own, as far as the cause allows
+	// it: off, plan, auto.
 	Mode string `yaml:"mode"`
 	// Reactivate brings approved people back who dropped out.
 	Reactivate bool `yaml:"reactivate"`
@@ -33,8 +34,38 @@ type Breaker struct {
 	Percent int `yaml:"percent"`
 }
 
-// Modes are the configured modes of all causes. After Finish there is no error.
-func (c *Config) Modes() (remedy.Modes, error) { panic("coming") }
+var errWantMode = errors.New("want off, plan or auto")
+
+// Modes are the modes of all causes. After Finish there is no error.
+func (c *Config) Modes() (remedy.Modes, error) {
+	general, err := remedy.ParseMode(c.Repair.Mode)
+	if err != nil {
+		return remedy.Modes{}, &Error{Where: "repair.mode", Err: errWantMode}
+	}
+	modes := remedy.NewModes(general, c.Repair.Reactivate)
+	rules, err := c.Rules.List()
+	if err != nil {
+		return remedy.Modes{}, err
+	}
+	for _, s := range rules {
+		for cause, mode := range s.Repair {
+			if err := modes.Set(s.Rule, cause, mode); err != nil {
+				return remedy.Modes{}, &Error{Where: fmt.Sprintf("rules.%s.repair.%s", s.Rule, cause), Err: err}
+			}
+		}
+	}
+	return modes, nil
+}
+
+func (r *Repair) check() error {
+	switch {
+	case r.PerMinute < 1 || r.PerRule < 1:
+		return &Error{Where: "repair", Err: errors.New("per_minute and per_rule must be above 0: mode plan is for no automatic repairs at all")}
+	case r.Breaker.Opened < 1 || r.Breaker.Percent < 1 || r.Breaker.Percent > 100:
+		return &Error{Where: "repair.breaker", Err: errors.New("opened and percent must be above 0, and percent at most 100")}
+	}
+	return nil
+}
 
 // checkAccess looks at how the database is reached and how patiently.
 func (r *Repair) checkAccess() error {

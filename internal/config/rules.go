@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/peerquest/questwatch/internal/remedy"
 	"github.com/peerquest/questwatch/internal/rule"
 )
 
@@ -59,6 +60,8 @@ type Rule[Causes any] struct {
 	Grace   time.Duration `yaml:"grace"`
 	// Severity has info, warning or critical for each cause.
 	Severity Causes `yaml:"severity"`
+	// Repair has off, plan or auto for each cause, or "" for repair.mode.
+	Repair Causes `yaml:"repair"`
 }
 
 // RuleSettings are one rule's settings in a form that is the same for all.
@@ -67,26 +70,41 @@ type RuleSettings struct {
 	Enabled  bool
 	Grace    time.Duration
 	Severity map[rule.Cause]rule.Severity
+	// Repair has the causes that have a mode of their own.
+	Repair map[rule.Cause]remedy.Mode
 }
 
 // List lists all rules' settings in order.
 func (r *Rules) List() ([]RuleSettings, error) {
 	all := make([]RuleSettings, 0, len(rule.All))
-	err := r.each(func(name string, enabled *bool, grace *time.Duration, causes map[string]*string) error {
+	err := r.each(func(name string, fields ruleFields) error {
 		which, err := rule.Parse(name)
 		if err != nil {
 			return err
 		}
-		s := RuleSettings{Rule: which, Enabled: *enabled, Grace: *grace, Severity: map[rule.Cause]rule.Severity{}}
+		s := RuleSettings{
+			Rule: which, Enabled: *fields.enabled, Grace: *fields.grace,
+			Severity: map[rule.Cause]rule.Severity{}, Repair: map[rule.Cause]remedy.Mode{},
+		}
 		if s.Grace < 0 {
 			return &Error{Where: "rules." + name + ".grace", Err: errors.New("must not be negative")}
 		}
-		for cause, text := range causes {
+		for cause, text := range fields.severity {
 			severity, err := rule.ParseSeverity(*text)
 			if err != nil {
 				return &Error{Where: "rules." + name + ".severity." + cause, Err: errors.New("want info, warning or critical")}
 			}
 			s.Severity[rule.Cause(cause)] = severity
+		}
+		for cause, text := range fields.repair {
+			if *text == "" {
+				continue
+			}
+			mode, err := remedy.ParseMode(*text)
+			if err != nil {
+				return &Error{Where: "rules." + name + ".repair." + cause, Err: errWantMode}
+			}
+			s.Repair[rule.Cause(cause)] = mode
 		}
 		all = append(all, s)
 		return nil
@@ -94,17 +112,30 @@ func (r *Rules) List() ([]RuleSettings, error) {
 	return all, err
 }
 
-// each calls fn with every rule's settings, by their keys.
-func (r *Rules) each(fn func(name string, enabled *bool, grace *time.Duration, causes map[string]*string) error) error {
+// ruleFields are one rule's fields, those of its causes by their keys.
+type ruleFields struct {
+	enabled          *bool
+	grace            *time.Duration
+	severity, repair map[string]*string
+}
+
+// each calls fn with every rule's fields, by the rules' keys.
+func (r *Rules) each(fn func(name string, fields ruleFields) error) error {
 	v := reflect.ValueOf(r).Elem()
 	for i := range v.NumField() {
-		settings, causes := v.Field(i), map[string]*string{}
-		severity := settings.FieldByName("Severity")
-		for j := range severity.NumField() {
-			causes[severity.Type().Field(j).Tag.Get("yaml")] = severity.Field(j).Addr().Interface().(*string)
+		settings := v.Field(i)
+		causes := func(name string) map[string]*string {
+			fields, byKey := settings.FieldByName(name), map[string]*string{}
+			for j := range fields.NumField() {
+				byKey[fields.Type().Field(j).Tag.Get("yaml")] = fields.Field(j).Addr().Interface().(*string)
+			}
+			return byKey
 		}
-		err := fn(v.Type().Field(i).Tag.Get("yaml"), settings.FieldByName("Enabled").Addr().Interface().(*bool),
-			settings.FieldByName("Grace").Addr().Interface().(*time.Duration), causes)
+		err := fn(v.Type().Field(i).Tag.Get("yaml"), ruleFields{
+			enabled:  settings.FieldByName("Enabled").Addr().Interface().(*bool),
+			grace:    settings.FieldByName("Grace").Addr().Interface().(*time.Duration),
+			severity: causes("Severity"), repair: causes("Repair"),
+		})
 		if err != nil {
 			return err
 		}
@@ -113,10 +144,10 @@ func (r *Rules) each(fn func(name string, enabled *bool, grace *time.Duration, c
 }
 
 func defaultRules() (r Rules) {
-	_ = r.each(func(name string, enabled *bool, grace *time.Duration, causes map[string]*string) error {
+	_ = r.each(func(name string, fields ruleFields) error {
 		which, err := rule.Parse(name)
-		*enabled, *grace = true, rule.DefaultGrace
-		for cause, severity := range causes {
+		*fields.enabled, *fields.grace = true, rule.DefaultGrace
+		for cause, severity := range fields.severity {
 			*severity = rule.SeverityOf(which, rule.Cause(cause)).String()
 		}
 		return err
@@ -171,8 +202,8 @@ func (w *WaysBack) check() error {
 
 // SetGrace gives all rules the same grace.
 func (r *Rules) SetGrace(d time.Duration) {
-	_ = r.each(func(_ string, _ *bool, grace *time.Duration, _ map[string]*string) error {
-		*grace = d
+	_ = r.each(func(_ string, fields ruleFields) error {
+		*fields.grace = d
 		return nil
 	})
 }

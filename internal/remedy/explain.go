@@ -93,7 +93,7 @@ func (w *Write) effect(name func(quest.User) string) string {
 	case DeleteParticipant:
 		return "delete participant " + name(w.User)
 	case ReactivateParticipant:
-		return fmt.Sprintf("set participant %s from %s to %s", name(w.User), stateWord(w.WasState), stateWord(w.State))
+		return fmt.Sprintf("set participant %d of %s from %s to %s", w.Participant, name(w.User), stateWord(w.WasState), stateWord(w.State))
 	case SetAssignee:
 		switch {
 		case w.Assign == 0:

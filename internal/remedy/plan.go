@@ -1,6 +1,8 @@
 package remedy
 
 import (
+	"slices"
+
 	"github.com/peerquest/questwatch/internal/quest"
 	"github.com/peerquest/questwatch/internal/rule"
 )
@@ -131,17 +133,24 @@ func For(q *quest.Quest, v *rule.Violation, p Policy) (plan Plan, leftAlone stri
 	return Plan{}, noAction
 }
 
+// Can reports whether an action is the repair of a rule, and the rule has the cause; ""
+// is the cause of whoever looks for none.
+func Can(r rule.Rule, c rule.Cause, a Action) bool {
+	known := func(o rule.Outcome) bool { return o.Rule == r && (o.Cause == c || c == "") }
+	return actions[r] == a && a != "" && slices.ContainsFunc(rule.Outcomes[:], known)
+}
+
+var actions = map[rule.Rule]Action{
+	rule.MissingParticipant: CreateParticipant, rule.OpenWithParticipants: SetInProgress,
+	rule.Unassigned: AssignEarliest, rule.ApprovedButDropped: Reactivate,
+}
+
 // repairable reports whether a rule's violations say which row is wrong.
 func (p Policy) repairable(r rule.Rule) bool {
-	switch r {
-	case rule.MissingParticipant, rule.OpenWithParticipants, rule.Unassigned:
-		return true
-	case rule.ApprovedButDropped:
+	if r == rule.ApprovedButDropped {
 		return p.Reactivate && !p.Original
-	case rule.OrphanParticipant, rule.DuplicateParticipant, rule.AssigneeNotParticipant, rule.IdleInProgress,
-		rule.ActiveAfterCompletion, rule.DanglingReference:
 	}
-	return false
+	return actions[r] != ""
 }
 
 func (p Policy) refuses(q *quest.Quest, v *rule.Violation) string {

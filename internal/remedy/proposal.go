@@ -64,7 +64,7 @@ func OrderFor(f *drift.Finding, a Action) Order {
 
 // Decide makes the writes of an order of what a locked quest shows now: the same rule
 // is judged anew, for the same person. Rows alone know no history, so that the cause is
-// the order's. ErrHealed says that nothing is violated any more; a Refused that it must
+// the order's. ErrHealed says that nothing is violated any more; a LeftAlone that it must
 // be left alone as it is now.
 func Decide(c *Case, o *Order, judged *rule.Policy, p Policy) (Action, []Write, error) {
 	for _, v := range judged.Judge(nil, &c.Quest) {
@@ -74,15 +74,15 @@ func Decide(c *Case, o *Order, judged *rule.Policy, p Policy) (Action, []Write, 
 		v.Cause = o.Cause
 		plan, leftAlone := For(&c.Quest, &v, p)
 		if leftAlone != "" {
-			return "", nil, Refused(leftAlone)
+			return "", nil, LeftAlone(leftAlone)
 		}
 		return plan.Action, plan.Writes, nil
 	}
 	return "", nil, ErrHealed
 }
 
-// Refused says why a violation is left alone by whoever asks for its repair, or by
+// LeftAlone says why a violation is left alone by whoever asks for its repair, or by
 // those that nobody asks for.
-type Refused string
+type LeftAlone string
 
-func (r Refused) Error() string { return string(r) }
+func (l LeftAlone) Error() string { return string(l) }

@@ -42,18 +42,22 @@ func copyOf(q *quest.Quest) *quest.Quest {
 	return &c
 }
 
-// TestPlansMend: a plan carried out ends its violation, makes no new one of
-// another rule than those that follow from a new participant, and its inverse
-// brings the quest back.
+// TestPlansMend: a plan carried out ends its violation and, unless it does what the
+// original did, begins no other: only who joins a completed quest is found at work on
+// it. Its inverse brings the quest back.
 func TestPlansMend(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		q := anyQuest(t)
-		p := Policy{Original: rapid.Bool().Draw(t, "original"), IncludeUnknown: true}
+		p := Policy{
+			Original: rapid.Bool().Draw(t, "original"), IncludeUnknown: true,
+			IncludeCompleted: rapid.Bool().Draw(t, "completed"), Reactivate: rapid.Bool().Draw(t, "reactivate"),
+		}
 		judge := rule.Judge
 		if p.Original {
 			judge = rule.Original
 		}
-		for _, v := range judge(nil, q) {
+		before := judge(nil, q)
+		for _, v := range before {
 			plan, leftAlone := For(q, &v, p)
 			if (len(plan.Writes) == 0) != (leftAlone != "") {
 				t.Fatalf("%s: writes %v, left alone %q", v.Rule, plan.Writes, leftAlone)
@@ -65,6 +69,10 @@ func TestPlansMend(t *testing.T) {
 			for _, left := range judge(nil, after) {
 				if leftAlone == "" && left.Rule == v.Rule && left.User == v.User {
 					t.Fatalf("%s of %d is still violated after %v", v.Rule, v.User, plan.Writes)
+				}
+				if was := func(b rule.Violation) bool { return b.Rule == left.Rule && b.User == left.User }; !p.Original &&
+					!slices.ContainsFunc(before, was) && (left.Rule != rule.ActiveAfterCompletion || !p.IncludeCompleted) {
+					t.Fatalf("%s of %d begins with %v", left.Rule, left.User, plan.Writes)
 				}
 			}
 			if err := Apply(Inverse(plan.Writes), after); err != nil {
@@ -105,6 +113,7 @@ func TestCreateParticipant(t *testing.T) {
 		{"completed", quest.Quest{Status: quest.Completed}, true, []Kind{InsertParticipant, SetAssignee}},
 		{"assigned to another", quest.Quest{Status: quest.InProgress, Assigned: 2}, true, []Kind{InsertParticipant, SetAssignee}},
 		{"assigned to them", quest.Quest{Status: quest.InProgress, Assigned: 1}, true, []Kind{InsertParticipant}},
+		{"native, open with a dropped one", quest.Quest{Status: quest.Open, Participants: []quest.Participant{{ID: 1, User: 2, Status: quest.Dropped}}}, false, []Kind{InsertParticipant, SetAssignee, SetStatus}},
 		{"native, assignee active", quest.Quest{Assigned: 2, Participants: []quest.Participant{{ID: 1, User: 2, Status: quest.Joined}}}, false, []Kind{InsertParticipant}},
 		{"native, assignee dropped", quest.Quest{Assigned: 2, Participants: []quest.Participant{{ID: 1, User: 2, Status: quest.Dropped}}}, false, []Kind{InsertParticipant, SetAssignee}},
 		{"native, assignee approved too", quest.Quest{Assigned: 2, Applications: []quest.Application{{ID: 1, User: 2, Status: quest.Approved}}}, false, []Kind{InsertParticipant}},
@@ -122,7 +131,7 @@ func TestCreateParticipant(t *testing.T) {
 }
 
 func TestLeftAlone(t *testing.T) {
-	q := &quest.Quest{Status: quest.Open, Participants: []quest.Participant{{ID: 1, User: 1, Status: quest.Joined}}}
+	q := &quest.Quest{Status: quest.Open, Participants: []quest.Participant{{ID: 1, User: 1, Status: quest.Joined}, {ID: 2, User: 2, Status: quest.Dropped}}}
 	for _, c := range []struct {
 		rule   rule.Rule
 		cause  rule.Cause
@@ -137,6 +146,9 @@ func TestLeftAlone(t *testing.T) {
 		{rule.OpenWithParticipants, rule.StatusLost, Policy{}, true},
 		{rule.Unassigned, rule.Released, Policy{}, false},
 		{rule.Unassigned, rule.Released, Policy{IncludeReleased: true}, true},
+		{rule.ApprovedButDropped, rule.DroppedOut, Policy{}, false},
+		{rule.ApprovedButDropped, rule.DroppedOut, Policy{Reactivate: true}, true},
+		{rule.ApprovedButDropped, rule.DroppedOut, Policy{Reactivate: true, Original: true}, false},
 		{rule.OrphanParticipant, rule.Unknown, Policy{Original: true, IncludeUnknown: true}, false},
 		{rule.DuplicateParticipant, rule.Duplicated, Policy{Original: true}, false},
 	} {
@@ -168,6 +180,9 @@ func TestPreconditions(t *testing.T) {
 		{Kind: InsertParticipant, Participant: 5, User: 3},
 		{Kind: DeleteParticipant, Participant: 5, User: 2},
 		{Kind: DeleteParticipant, Participant: 6, User: 1},
+		{Kind: ReactivateParticipant, Participant: 5, User: 2, State: quest.Joined},
+		{Kind: ReactivateParticipant, Participant: 6, User: 1, State: quest.Joined},
+		{Kind: ReactivateParticipant, Participant: 5, User: 1, WasState: quest.Dropped, State: quest.Joined},
 		{Kind: SetAssignee, WasAssigned: 1, Assign: 2},
 		{Kind: SetStatus, WasStatus: quest.Completed, Status: quest.Open},
 	} {

@@ -241,14 +241,12 @@ func (r *Repairer) apply(ctx context.Context, req *Request, it Item) (a Answer, 
 	entry, err := r.patiently(ctx, req, it.Finding.Finding)
 	switch {
 	case err == nil:
-		r.logger.Info("repaired", "finding", it.Finding.Finding, "quest", it.QuestID, "rule", it.Rule.String(), "cause", string(it.Cause),
-			"action", string(entry.Action), "entry", entry.ID, "xid", entry.XID, "actor", req.Actor)
 		a.Outcome, a.Entry, a.XID = Applied, entry.ID, entry.XID
 	case ctx.Err() != nil, errors.Is(err, remedy.ErrNoJournal), errors.Is(err, ErrUnfit):
 		return a, cmp.Or(ctx.Err(), err)
 	case errors.Is(err, remedy.ErrHealed), errors.Is(err, ErrEnded), errors.Is(err, remedy.ErrRepaired):
 		a.Outcome, a.Error = Healed, err.Error()
-	case errors.As(err, new(remedy.Refused)):
+	case errors.As(err, new(remedy.LeftAlone)):
 		a.Outcome, a.Error = LeftAlone, err.Error()
 	default:
 		a.Outcome, a.Error = Failed, err.Error()
@@ -268,7 +266,7 @@ func (r *Repairer) patiently(ctx context.Context, req *Request, id string) (*rem
 		case err != nil:
 			return nil, err
 		case p.LeftAlone != "":
-			return nil, remedy.Refused(p.LeftAlone)
+			return nil, remedy.LeftAlone(p.LeftAlone)
 		}
 		order := remedy.OrderFor(&f, p.Action)
 		order.Actor, order.Reason = req.Actor, req.Reason

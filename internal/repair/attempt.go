@@ -78,7 +78,7 @@ func (r *Repairer) settle(ctx context.Context, it *item, f *drift.Finding, a rem
 		r.again(it, pause(min(it.tries, 3))) // the stream's delay is no fault of the finding's
 	case errors.Is(err, remedy.ErrHealed), errors.Is(err, ErrEnded):
 		r.tell(ctx, it, f, a, outcome{skipped, healed, nil})
-	case errors.As(err, new(remedy.Refused)):
+	case errors.As(err, new(remedy.LeftAlone)):
 		r.tell(ctx, it, f, a, outcome{skipped, leftAlone, err})
 	case errors.Is(err, remedy.ErrRepeated):
 		r.tell(ctx, it, f, a, outcome{failed, repeated, err})
@@ -111,7 +111,7 @@ func pause(tries int) time.Duration {
 // carried keeps an item until the stream shows that its finding has ended.
 func (r *Repairer) carried(it *item, f *drift.Finding, entry *remedy.Entry) {
 	if entry != nil {
-		r.logger.Info("repaired", "finding", f.ID, "quest", f.Quest, "rule", f.Violation.Rule.String(), "cause", string(f.Violation.Cause),
+		r.logger.Debug("repaired", "finding", f.ID, "quest", f.Quest, "rule", f.Violation.Rule.String(), "cause", string(f.Violation.Cause),
 			"action", string(entry.Action), "entry", entry.ID, "xid", entry.XID)
 	}
 	r.mu.Lock()
@@ -185,7 +185,7 @@ func (r *Repairer) tell(ctx context.Context, it *item, f *drift.Finding, a remed
 	}
 	e, log := event.OfSkipped(r.config.Namespace, data), r.logger.Info
 	if o.what == failed {
-		e, log = event.OfFailed(r.config.Namespace, data), r.logger.Error
+		e, log = event.OfFailed(r.config.Namespace, data), r.logger.Warn
 	}
 	if err := r.events.Tell(ctx, e); err != nil {
 		if ctx.Err() == nil {

@@ -54,7 +54,7 @@ type Checker struct {
 	recent quest.Recent
 	// large is the transaction that is being streamed as it comes.
 	large large
-	// refused counts the application's reports that were not believed.
+	// refused counts the logical messages that were not believed.
 	refused Refused
 
 	violations  []rule.Violation
@@ -123,6 +123,7 @@ func (c *Checker) Take(r change.Record) ([]Found, error) {
 		}
 		return nil, err
 	}
+	c.plan(r.Seq)
 	return c.found, nil
 }
 
@@ -257,7 +258,7 @@ func (c *Checker) control(seq change.Seq, r *change.Control) error {
 	case change.Epoch:
 		c.writer = Writer{Epoch: r.Source.Epoch, Instance: r.Instance}
 	case change.Message:
-		c.reported(seq, r)
+		c.heard(seq, r)
 	}
 	return nil
 }

@@ -198,7 +198,11 @@ func (d *driver) large() {
 	for range rapid.IntRange(1, 4).Draw(d.T, "operations") {
 		writes = append(writes, genOperation(d.T, d.story)...)
 	}
-	d.commitLarge(writes, nil)
+	says := ""
+	if rapid.Bool().Draw(d.T, "a repair") {
+		says = repairOf(rapid.Int64Range(1, 3).Draw(d.T, "of"), int64(d.xid)+1)
+	}
+	d.commitNoted(writes, nil, says)
 	d.feed()
 	d.judgedAfter(writes)
 }

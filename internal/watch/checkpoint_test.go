@@ -231,7 +231,7 @@ func TestDepends(t *testing.T) {
 			}
 		}
 	}
-	checkFields(t, watch.Rules{}, "Schema Statuses Drift Policy Ways")
+	checkFields(t, watch.Rules{}, "Schema Statuses Drift Policy Ways Repair") // Repair shapes no state
 	checkFields(t, rule.Policy{}, "Deleted off severities")
 }
 

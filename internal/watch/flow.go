@@ -52,7 +52,7 @@ type Status struct {
 	Now change.Millis
 	// Open counts the open findings.
 	Open map[rule.Rule]int
-	// Refused counts the application's reports that were not believed.
+	// Refused counts the logical messages that were not believed.
 	Refused Refused
 	// Checkpoint is the newest one.
 	Checkpoint CheckpointStatus
@@ -64,7 +64,7 @@ type Status struct {
 func New(rules Rules, cdc CDC, events Events, findings Findings, names Names, logger *slog.Logger) *Flow {
 	return &Flow{
 		rules: rules, cdc: cdc, events: events, findings: findings, logger: logger,
-		teller: newTeller(names, rules.Schema, logger), keeping: Keeping{Baseline: func(change.Seq) {}},
+		teller: newTeller(names, rules.Schema, logger), keeping: Keeping{Baseline: func(change.Seq) {}}, follow: func(News) {},
 	}
 }
 
@@ -206,7 +206,10 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 		if err := f.publish(ctx, found, &published); err != nil {
 			return err
 		}
-		if !caughtUp && r.Seq >= last {
+		switch {
+		case caughtUp:
+			f.followed(found)
+		case r.Seq >= last && !wait.holds():
 			caughtUp = true
 			if err := f.arrive(ctx, r.Seq); err != nil {
 				return err
@@ -218,6 +221,7 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 		}
 		return nil
 	})
+	f.follow(News{Anew: true})
 	keep.end(ctx.Err() != nil)
 	return err
 }
@@ -249,6 +253,7 @@ func (f *Flow) arrive(ctx context.Context, seq change.Seq) error {
 		return err
 	}
 	f.teller.caughtUp(seq, f.checker.Known(), f.Status().Open)
+	f.followAnew()
 	return nil
 }
 

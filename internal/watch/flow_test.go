@@ -30,6 +30,7 @@ type memory struct {
 	mu      sync.Mutex
 	records []change.Record
 	offset  int // the first message that is still there
+	late    int // of the messages, those that come when reading has begun
 	events  []watch.Outgoing
 	kept    map[string][]byte
 
@@ -46,7 +47,7 @@ type memory struct {
 }
 
 func (m *memory) Bounds(context.Context) (first, last change.Seq, err error) {
-	return change.Seq(m.offset + 1), change.Seq(len(m.records)), nil
+	return change.Seq(m.offset + 1), change.Seq(len(m.records) - m.late), nil
 }
 
 func (m *memory) Consume(ctx context.Context, from change.Seq, fn func(change.Record) error) error {
@@ -129,7 +130,7 @@ func (m *memory) Usernames(_ context.Context, ids []string) (map[string]string, 
 // run runs a flow over the memory until nothing is left to do.
 func (m *memory) run(t *testing.T, logs *bytes.Buffer) (flow *watch.Flow, err error) {
 	t.Helper()
-	return m.runFlow(t, watch.New(testRules(), m, m, m, m, slog.New(slog.NewTextHandler(logs, nil))))
+	return m.runFlow(t, watch.New(quietRules(), m, m, m, m, slog.New(slog.NewTextHandler(logs, nil))))
 }
 
 func (m *memory) runFlow(t *testing.T, flow *watch.Flow) (_ *watch.Flow, err error) {

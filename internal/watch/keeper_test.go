@@ -28,6 +28,7 @@ type vault struct {
 	*memory
 	saved map[change.Seq][]byte
 	keep  int // the most that are kept; 0 for all
+	rules watch.Rules
 
 	failList, failSave error
 	hold               chan struct{} // what Save waits for
@@ -47,7 +48,7 @@ var made = time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
 
 func newVault(m *memory) *vault {
 	m.patience = time.Minute
-	return &vault{memory: m, saved: map[change.Seq][]byte{}, made: made, eventsMade: made}
+	return &vault{memory: m, saved: map[change.Seq][]byte{}, made: made, eventsMade: made, rules: quietRules()}
 }
 
 // call reports whether the process is killed in this call, and whether it was before.
@@ -185,7 +186,7 @@ func (v *vault) flow(rules watch.Rules, messages int, logs io.Writer) *watch.Flo
 func (v *vault) run(t *testing.T, messages int, logs io.Writer) (*watch.Flow, error) {
 	t.Helper()
 	v.dead, v.baselines, v.loaded = false, nil, nil
-	return v.runFlow(t, v.flow(testRules(), messages, logs))
+	return v.runFlow(t, v.flow(v.rules, messages, logs))
 }
 
 // A flow goes on from its newest checkpoint, reads nothing again, finds nothing
@@ -223,6 +224,7 @@ func TestKilledAnywhereWithCheckpoints(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		d := genStory(rt)
 		v := newVault(newMemory(d.story))
+		v.rules = testRules()
 		v.keep = rapid.IntRange(1, 3).Draw(rt, "keep")
 		v.lag = time.Duration(rapid.IntRange(0, 1).Draw(rt, "lag"))
 		all, messages := v.records, rapid.IntRange(1, 9).Draw(rt, "messages")
@@ -310,7 +312,7 @@ func TestRefusedCheckpoints(t *testing.T) {
 		{name: "other namespace", rules: func(r *watch.Rules) { r.Drift.Namespace = "other" }, reason: `of the namespace \"test\", and not of \"other\"`, from: 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			v, rules, logs := filled(t), testRules(), &bytes.Buffer{}
+			v, rules, logs := filled(t), quietRules(), &bytes.Buffer{}
 			if c.change != nil {
 				c.change(v)
 			}
@@ -356,7 +358,7 @@ func TestStoresOfCheckpointsFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		err := v.flow(testRules(), 1, logs).Run(ctx, watch.Writer{Epoch: 2, Instance: "us"})
+		err := v.flow(quietRules(), 1, logs).Run(ctx, watch.Writer{Epoch: 2, Instance: "us"})
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Run returned %v", err)
 		}
@@ -372,7 +374,7 @@ func TestSlowStoreOfCheckpoints(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		v.hold = make(chan struct{})
-		flow := v.flow(testRules(), 1, io.Discard)
+		flow := v.flow(quietRules(), 1, io.Discard)
 		ended := make(chan error, 1)
 		go func() { ended <- flow.Run(ctx, watch.Writer{Epoch: 2, Instance: "us"}) }()
 		synctest.Wait()
@@ -411,7 +413,7 @@ func TestWhenCheckpointsAreTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
 		defer cancel()
-		flow := watch.New(testRules(), v, v, v, v, slog.New(slog.DiscardHandler))
+		flow := watch.New(quietRules(), v, v, v, v, slog.New(slog.DiscardHandler))
 		flow.Keep(watch.Keeping{Store: v, Stream: v, Every: 5 * time.Minute, Messages: 90})
 		_ = flow.Run(ctx, watch.Writer{Epoch: 2, Instance: "us"})
 	})
@@ -438,7 +440,7 @@ func TestSuccessorsCheckpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		_ = v.flow(testRules(), 1, io.Discard).Run(ctx, watch.Writer{Epoch: 3, Instance: "another"})
+		_ = v.flow(quietRules(), 1, io.Discard).Run(ctx, watch.Writer{Epoch: 3, Instance: "another"})
 	})
 	v.from = 0
 	calls := v.memory.published

@@ -40,6 +40,12 @@ func (l *large) touch(id int64, t *quest.Turns) {
 	}
 }
 
+// has reports whether the transaction has touched a quest.
+func (l *large) has(id int64) bool {
+	_, touched := l.touched[id]
+	return touched
+}
+
 // quests lists the quests in the order in which the transaction touched them.
 func (l *large) quests() []int64 {
 	ids := make([]int64, len(l.touched))

@@ -59,6 +59,12 @@ func TestWhatTheStateHolds(t *testing.T) {
 	emptied := at(520, 1300, 1, 0)
 	s.control(change.Control{Kind: change.Truncate, Transaction: &emptied, Entities: []string{"participant"}})
 	want("a truncate", state{1250, touched, 521, 1})
+	alone := at(0, 1350, 1, 1)
+	s.control(change.Control{Kind: change.Message, Transaction: &alone, Prefix: "questwatch.anybody"})
+	want("a message alone", state{1350, touched, 521, 1})
+	says := at(530, 1400, 1, 0)
+	s.control(change.Control{Kind: change.Message, Transaction: &says, Prefix: "questwatch.anybody"})
+	want("a message in a transaction", state{1400, touched, 521, 1})
 	// After a gap the log may be another one, and the transactions' ids too.
 	s.control(change.Control{Kind: change.Gap, Time: 3, Reason: "other_system"})
 	s.control(change.Control{Kind: change.BaselineBegin, LSN: 70, Time: 3})

@@ -28,7 +28,7 @@ func TestPausedWriterLooksAheadFirst(t *testing.T) {
 			m.asleepAt = at
 			synctest.Test(t, func(t *testing.T) {
 				var logs bytes.Buffer
-				flow := watch.New(testRules(), m, m, m, m, slog.New(slog.NewTextHandler(&logs, nil)))
+				flow := watch.New(quietRules(), m, m, m, m, slog.New(slog.NewTextHandler(&logs, nil)))
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				if err := flow.Run(ctx, watch.Writer{Epoch: 2, Instance: self}); !errors.Is(err, want) {

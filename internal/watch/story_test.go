@@ -12,6 +12,7 @@ import (
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/drift"
 	"github.com/peerquest/questwatch/internal/quest"
+	"github.com/peerquest/questwatch/internal/remedy"
 	"github.com/peerquest/questwatch/internal/rule"
 	"github.com/peerquest/questwatch/internal/watch"
 )
@@ -22,7 +23,15 @@ func testRules() watch.Rules {
 		Drift: drift.Config{Namespace: "test", Graces: map[rule.Rule]time.Duration{
 			rule.DuplicateParticipant: 0, rule.Unassigned: 2 * time.Second,
 		}},
+		Repair: remedy.NewModes(remedy.ModeAuto, true),
 	}
+}
+
+// quietRules are the same, where nothing is planned.
+func quietRules() watch.Rules {
+	r := testRules()
+	r.Repair = remedy.Modes{}
+	return r
 }
 
 func testGrace(r rule.Rule) change.Millis {
@@ -112,7 +121,10 @@ func (s *story) commit(writes ...write) {
 }
 
 // commitLarge publishes writes as they come, and an end.
-func (s *story) commitLarge(writes []write, emptied []string) {
+func (s *story) commitLarge(writes []write, emptied []string) { s.commitNoted(writes, emptied, "") }
+
+// commitNoted has what the transaction says of itself before its end.
+func (s *story) commitNoted(writes []write, emptied []string, says string) {
 	tx := s.transaction()
 	end := tx.EndLSN
 	tx.EndLSN = 0
@@ -124,6 +136,11 @@ func (s *story) commitLarge(writes []write, emptied []string) {
 		tx.Message++
 		now := tx
 		s.control(change.Control{Kind: change.Truncate, Transaction: &now, Entities: emptied})
+	}
+	if says != "" {
+		tx.Message++
+		now := tx
+		s.control(change.Control{Kind: change.Message, Transaction: &now, Prefix: change.RepairPrefix, Content: says})
 	}
 	tx.Message, tx.EndLSN = tx.Message+1, end
 	s.control(change.Control{Kind: change.TxEnd, Transaction: &tx})

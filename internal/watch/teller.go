@@ -55,6 +55,8 @@ func (t *teller) tell(ctx context.Context, f *Found, open map[rule.Rule]int) {
 		t.continuity(ctx, f.Event.What, &data)
 	case event.Approval:
 		t.approval(ctx, f.Event.What, &data)
+	case event.Repaired:
+		t.repaired(ctx, f.Event.What, &data)
 	case event.Regression:
 		t.logger.LogAttrs(ctx, levelOf(data.Severity), "status regressed", slog.Int64("quest", data.QuestID), slog.String("title", data.QuestTitle),
 			slog.String("from", data.From), slog.String("to", data.To), slog.Uint64("xid", data.Transaction.ID),
@@ -79,14 +81,32 @@ func (t *teller) approval(ctx context.Context, what string, a *event.Approval) {
 	t.logger.LogAttrs(ctx, levelOf(a.Severity), "approval "+what, attrs...)
 }
 
-// refused tells that reports were not believed, now and then. What they said is
+// repaired tells of a repair that was applied, or undone. What it repaired has its own
+// lines.
+func (t *teller) repaired(ctx context.Context, what string, r *event.Repaired) {
+	attrs := []slog.Attr{
+		slog.String("rule", r.Rule.String()), slog.String("cause", string(r.Cause)), slog.String("action", r.Action), slog.Int64("quest", r.QuestID),
+	}
+	if r.UserID != nil {
+		attrs = append(attrs, slog.String("user", t.name(ctx, *r.UserID)))
+	}
+	attrs = append(attrs, slog.Int64("entry", r.Entry), slog.String("actor", r.Actor), slog.Bool("automatic", r.Automatic))
+	if r.AfterCommitMS != nil {
+		attrs = append(attrs, slog.String("after_commit", (time.Duration(*r.AfterCommitMS)*time.Millisecond).String()))
+	}
+	attrs = append(attrs, slog.String("finding", r.Finding), slog.Uint64("xid", r.Transaction.ID), slog.String("lsn", r.Transaction.CommitLSN.String()),
+		slog.String("committed", event.Stamp(r.Transaction.Time)))
+	t.logger.LogAttrs(ctx, slog.LevelInfo, "repair "+what, attrs...)
+}
+
+// refused tells that messages were not believed, now and then. What they said is
 // not repeated.
 func (t *teller) refused(r Refused) {
 	if time.Since(t.refusal) < refusalEvery {
 		return
 	}
 	t.refusal = time.Now()
-	t.logger.Warn("a message that reports a failed approval was not believed", "why", r.Why, "lsn", r.LSN.String(), "refused", r.Reports)
+	t.logger.Warn("a logical message was not believed", "why", r.Why, "lsn", r.LSN.String(), "refused", r.Reports)
 }
 
 // caughtUp says what is open at a start: what was found before is not told again.
