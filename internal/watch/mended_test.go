@@ -65,9 +65,10 @@ func (s *site) control(c change.Control) []watch.Found {
 	return s.take(change.Record{Seq: s.seq + 1, Subject: controlSubject, Data: data})
 }
 
-// settle lets the longest grace pass.
+// settle lets the longest grace pass, also of what was committed when the stream lagged
+// far behind.
 func (s *site) settle() {
-	s.tx.Time += 60_000
+	s.tx.Time += 3_600_000
 	s.control(change.Control{Kind: change.Progress, LSN: s.tx.CommitLSN + 50, Time: s.tx.Time})
 }
 
