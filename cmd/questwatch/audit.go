@@ -33,8 +33,9 @@ func auditCommand() *cobra.Command {
 and reports what does not hold. It needs no NATS.
 
 With --fix it repairs, one transaction a quest, and prints the SQL that takes the repairs
-back. A snapshot has no history: an approved applicant without a participant may be a
-failed approval or a person who left, so these are left alone without --include-unknown.
+back; where there is a journal (questwatch setup) they are written down there too. A
+snapshot has no history: an approved applicant without a participant may be a failed
+approval or a person who left, so these are left alone without --include-unknown.
 --compat django audits and repairs exactly as PeerQuest's own audit command did: it knows
 five of the rules, and none of their settings.
 
@@ -58,6 +59,7 @@ configuration, 3 a failure, such as a quest that could not be repaired.`,
 	flags.StringVar(&f.output, "output", "", "`FORMAT`: text, json or html (default: by the name of --report, else text)")
 	flags.StringVar(&f.report, "report", "", "write the report to this `FILE` (.txt, .html, .json), and a summary to standard output")
 	flags.StringVar(&f.failOn, "fail-on", "warning", "lowest `SEVERITY` that makes the exit status 1: info, warning, critical or never")
+	actorFlags(cmd, &f.cfg.Actor, &f.cfg.Reason)
 	complete(cmd, "compat", "django")
 	complete(cmd, "output", "text", "json", "html")
 	complete(cmd, "fail-on", "info", "warning", "critical", "never")
@@ -70,13 +72,16 @@ func (f *auditFlags) run(cmd *cobra.Command) (err error) {
 		return usageError{error: err}
 	}
 	out.Stdout, out.Stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
-	if _, err := f.load(cmd); err != nil {
+	open := app.OpenStore
+	if f.cfg.Fix && !f.cfg.DryRun {
+		open, err = app.OpenForRepair, f.loadRepair(cmd)
+	} else if _, err = f.load(cmd); err == nil {
+		err = f.wantsDSN()
+	}
+	if err != nil {
 		return err
 	}
-	if err := f.wantsDSN(); err != nil {
-		return err
-	}
-	f.cfg.Rules = app.Rules(&f.config).Policy
+	f.cfg.Rules, f.cfg.Namespace = app.Rules(&f.config).Policy, f.config.Namespace
 	if f.report != "" {
 		if out.File, err = audit.OpenDestination(f.report); err != nil {
 			return err
@@ -87,7 +92,7 @@ func (f *auditFlags) run(cmd *cobra.Command) (err error) {
 		// A reader that goes away must not end us before we said how to undo.
 		signal.Ignore(syscall.SIGPIPE)
 	}
-	db, err := app.OpenStore(cmd.Context(), &f.config)
+	db, err := open(cmd.Context(), &f.config)
 	if err != nil {
 		return err
 	}

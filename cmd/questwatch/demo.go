@@ -17,7 +17,7 @@ import (
 
 func demoCommand() *cobra.Command {
 	var o demo.Options
-	var output string
+	var output, repair string
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show it at work on a private Postgres, and prove the result",
@@ -29,6 +29,7 @@ is compared with what the simulator knows.
 Exit status: 0 all was found and nothing else, 1 not so, 3 the demo failed.`,
 		Example: `  questwatch demo --for 30s
   questwatch demo --for 1m --keep /tmp/quests
+  questwatch demo --for 30s --repair auto
   questwatch demo --for 30s --output json | tail -n 1 | jq .detect_after_commit_ms`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {
@@ -40,6 +41,10 @@ Exit status: 0 all was found and nothing else, 1 not so, 3 the demo failed.`,
 			if !(o.Rate > 0) || math.IsInf(o.Rate, 1) { // not a number is not above 0
 				return usageError{error: errors.New("--rate must be a number above 0")}
 			}
+			if repair != "plan" && repair != "auto" {
+				return usageError{error: fmt.Errorf("--repair is %q: want plan or auto", repair)}
+			}
+			o.Repair = repair == "auto"
 			return runDemo(cmd, o, output == "json")
 		},
 	}
@@ -48,6 +53,8 @@ Exit status: 0 all was found and nothing else, 1 not so, 3 the demo failed.`,
 	cmd.Flags().Float64Var(&o.Rate, "rate", 100, "transactions a second")
 	cmd.Flags().Uint64Var(&o.Seed, "seed", uint64(time.Now().UnixNano()), "seed of the traffic; the same one makes the same decisions")
 	cmd.Flags().Lookup("seed").DefValue = "by the clock"
+	cmd.Flags().StringVar(&repair, "repair", "plan", "`MODE` of repairs: plan, or auto, which repairs what is found")
+	complete(cmd, "repair", "plan", "auto")
 	cmd.Flags().StringVar(&output, "output", "text", "text, or json: one last line")
 	complete(cmd, "output", "text", "json")
 	return cmd

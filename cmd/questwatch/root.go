@@ -85,7 +85,7 @@ func root() *cobra.Command {
 	}
 	cmd.SetVersionTemplate("{{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{err, c.CommandPath()} })
-	cmd.AddCommand(runCommand(), auditCommand(), verifyCommand(), demoCommand(), showCommand(), versionCommand())
+	cmd.AddCommand(runCommand(), auditCommand(), verifyCommand(), demoCommand(), showCommand(), setupCommand(), repairCommand(), versionCommand())
 	nameUsage(cmd)
 	return cmd
 }
@@ -214,6 +214,21 @@ func (s *settings) server(cmd *cobra.Command) {
 // namesDSN reports whether a database is named.
 func (s *settings) namesDSN() bool {
 	return s.config.Postgres.DSN != "" || os.Getenv("PGHOST") != "" || os.Getenv("PGSERVICE") != "" || os.Getenv("PGDATABASE") != ""
+}
+
+// loadRepair reads the settings of a command that writes with the role that repairs.
+// A database on the command line is meant for that too.
+func (s *settings) loadRepair(cmd *cobra.Command) error {
+	if _, err := s.load(cmd); err != nil {
+		return err
+	}
+	if cmd.Flags().Changed("dsn") {
+		s.config.Repair.DSN = ""
+	}
+	if s.config.Repair.DSN != "" {
+		return nil
+	}
+	return s.wantsDSN()
 }
 
 // wantsDSN refuses to guess a database: libpq's defaults would be somebody's.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -19,6 +20,7 @@ import (
 	"github.com/peerquest/questwatch/internal/hint"
 	"github.com/peerquest/questwatch/internal/pgsource"
 	"github.com/peerquest/questwatch/internal/pgstore"
+	"github.com/peerquest/questwatch/internal/repair"
 	"github.com/peerquest/questwatch/internal/stream"
 	"github.com/peerquest/questwatch/internal/watch"
 	"github.com/peerquest/questwatch/internal/web"
@@ -42,6 +44,8 @@ type App struct {
 	guard    *stream.Guard
 	watch    *watch.Flow                 // nil when it is switched off
 	verifier *verify.Verifier            // as watch
+	repairs  *pgstore.Store              // as watch
+	repairer *repair.Repairer            // as watch
 	wrap     func(watchPorts) watchPorts // in tests, what comes between the checker and its ports
 }
 
@@ -135,12 +139,12 @@ func (a *App) openPostgres(ctx context.Context) (setup pgsource.Setup, err error
 	if _, setup, err = a.source.Check(ctx); err != nil {
 		return nil, err
 	}
-	a.store, err = openStore(ctx, &a.config, true)
+	a.store, err = openStore(ctx, &a.config, p.DSN, true)
 	if err != nil {
 		return nil, err
 	}
-	a.onClose("database connections", a.closeStore)
-	return setup, nil
+	a.onClose("database connections", func() error { return a.closeStore(a.store) })
+	return setup, a.openRepairs(ctx)
 }
 
 // storePatience bounds the end of the database's connections. A pool waits for
@@ -149,11 +153,11 @@ const storePatience = 3 * time.Second
 
 // closeStore leaves connections that cannot be ended in good order to the end of
 // the process.
-func (a *App) closeStore() error {
+func (a *App) closeStore(s *pgstore.Store) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		a.store.Close()
+		s.Close()
 	}()
 	select {
 	case <-done:
@@ -165,15 +169,26 @@ func (a *App) closeStore() error {
 
 // OpenStore opens the database for ordinary reading and writing.
 func OpenStore(ctx context.Context, c *config.Config) (*pgstore.Store, error) {
-	return openStore(ctx, c, false)
+	return openStore(ctx, c, c.Postgres.DSN, false)
+}
+
+// OpenForRepair opens the database with the role that repairs.
+func OpenForRepair(ctx context.Context, c *config.Config) (*pgstore.Store, error) {
+	return openStore(ctx, c, cmp.Or(c.Repair.DSN, c.Postgres.DSN), false)
+}
+
+// SetupSQL is the script that makes the journal of repairs.
+func SetupSQL(c *config.Config) string {
+	schema := Schema(&c.Tables)
+	return pgstore.SetupSQL(&schema)
 }
 
 // openStore can do without people's names, which only log lines need.
-func openStore(ctx context.Context, c *config.Config, namesOptional bool) (*pgstore.Store, error) {
+func openStore(ctx context.Context, c *config.Config, dsn string, namesOptional bool) (*pgstore.Store, error) {
 	sc := pgstore.Default()
 	sc.Schema, sc.Statuses = Schema(&c.Tables), Statuses(&c.Statuses)
-	sc.NamesOptional = namesOptional
-	return pgstore.Open(ctx, c.Postgres.DSN, sc)
+	sc.NamesOptional, sc.LockTimeout = namesOptional, c.Repair.LockTimeout
+	return pgstore.Open(ctx, dsn, sc)
 }
 
 // build makes the flows; nothing runs yet.
@@ -206,6 +221,7 @@ func (a *App) build() {
 		Bytes: max(a.config.Stream.KeepBytes, 0) / 4,
 	})
 	a.verifier = a.newVerifier(&rules)
+	a.repairer = a.newRepairer(&rules)
 	a.guard = a.newGuard()
 }
 
@@ -245,7 +261,7 @@ func (a *App) watchWhileActive(ctx context.Context, epochs <-chan uint64) error 
 		case <-ctx.Done():
 			return ctx.Err()
 		case epoch := <-epochs:
-			err := a.watchAndVerify(ctx, watch.Writer{Epoch: epoch, Instance: a.instance})
+			err := a.watchAndRepair(ctx, watch.Writer{Epoch: epoch, Instance: a.instance})
 			if !errors.Is(err, watch.ErrDeposed) {
 				return err
 			}
@@ -254,12 +270,14 @@ func (a *App) watchWhileActive(ctx context.Context, epochs <-chan uint64) error 
 	}
 }
 
-// watchAndVerify ends when watching does: the state is kept up to date until then.
-func (a *App) watchAndVerify(ctx context.Context, self watch.Writer) error {
+// watchAndRepair ends when watching does: the state is kept up to date until then.
+func (a *App) watchAndRepair(ctx context.Context, self watch.Writer) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.watch.Run(ctx, self) })
 	group.Go(func() error { return a.verifier.Run(ctx) })
+	group.Go(func() error { return a.repairAutomatically(ctx) })
 	group.Go(func() error { return a.answer(ctx) })
+	group.Go(func() error { return a.answerRepairs(ctx) })
 	return group.Wait()
 }
 

@@ -84,7 +84,7 @@ func openNames(ctx context.Context, c *config.Config) (interface {
 ) {
 	ctx, cancel := context.WithTimeout(ctx, namesTimeout)
 	defer cancel()
-	return openStore(ctx, c, true)
+	return openStore(ctx, c, c.Postgres.DSN, true)
 }
 
 // The ports to the past, like those in ports.go.

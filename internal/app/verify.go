@@ -36,14 +36,19 @@ const verifyService = "verify"
 // serviceVersion is that of the form of requests and answers.
 const serviceVersion = "1.0.0"
 
-// answer answers requests of other processes until ctx ends. A server that does not
-// let us do so is no reason to stop watching.
+// answer answers requests of other processes until ctx ends.
 func (a *App) answer(ctx context.Context) error {
-	err := a.bus.Serve(ctx, bus.Service{
+	return a.serve(ctx, bus.Service{
 		Name: verifyService, Version: serviceVersion, About: "Compare the checker's state with the database", Handle: a.answerVerify,
 	})
+}
+
+// serve answers requests. A server that does not let us do so is no reason to stop
+// watching.
+func (a *App) serve(ctx context.Context, s bus.Service) error {
+	err := a.bus.Serve(ctx, s)
 	if ctx.Err() == nil && err != nil {
-		a.logger.Warn("requests are not answered; questwatch verify will find nobody", "err", err, "advice", hint.Of(err))
+		a.logger.Warn("requests are not answered; questwatch "+s.Name+" will find nobody", "err", err, "advice", hint.Of(err))
 		<-ctx.Done()
 	}
 	return ctx.Err()
@@ -93,7 +98,7 @@ func (a *App) answerVerify(ctx context.Context, r *bus.Request) []byte {
 	return encode(verified{Result: result})
 }
 
-func encode(v verified) []byte {
+func encode(v any) []byte {
 	data, err := json.Marshal(v)
 	if err != nil { // there is nothing in it that cannot be encoded
 		panic(err)

@@ -20,6 +20,9 @@ type Config struct {
 	IncludeUnknown bool
 	// Compat reproduces the original audit.
 	Compat bool
+	// Namespace, Actor and Reason are what the journal says of repairs, where the
+	// database has one.
+	Namespace, Actor, Reason string
 	// Rules say what is judged, and how much it matters. With Compat they do not
 	// count.
 	Rules rule.Policy
@@ -80,8 +83,9 @@ type Database interface {
 	Survey(ctx context.Context, of remedy.Scope, begin func(remedy.Census) error, each func(*remedy.Case) error) error
 	// Writable says why repairs cannot work, before the first one.
 	Writable(ctx context.Context) error
-	// Repair locks a quest, reads it again and makes the writes decided on.
-	Repair(ctx context.Context, questID int64, decide func(*remedy.Case) ([]remedy.Write, error)) (remedy.Receipt, error)
+	// Repair locks the order's quest, reads it again and makes the writes of the parts
+	// decided on.
+	Repair(ctx context.Context, o *remedy.Order, decide func(*remedy.Case) ([]remedy.Part, error)) (remedy.Receipt, error)
 }
 
 // Progress hears how many quests are done, of about how many.

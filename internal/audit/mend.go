@@ -21,14 +21,15 @@ func (a *auditor) mend(ctx context.Context, c *remedy.Case) error {
 		return a.found(c, seen, nil, false, "")
 	}
 	var now []record
-	receipt, err := a.db.Repair(ctx, c.Quest.ID, func(locked *remedy.Case) ([]remedy.Write, error) {
+	order := remedy.Order{Namespace: a.cfg.Namespace, Instance: "audit", Quest: c.Quest.ID, Actor: a.cfg.Actor, Reason: a.cfg.Reason}
+	receipt, err := a.db.Repair(ctx, &order, func(locked *remedy.Case) ([]remedy.Part, error) {
 		translateRanks(locked, c)
-		steps, writes, err := a.phases.run(locked, true)
+		steps, _, err := a.phases.run(locked, true)
 		now = now[:0]
 		for i := range steps {
 			now = append(now, a.recordOf(locked, &steps[i]))
 		}
-		return writes, err
+		return partsOf(steps), err
 	})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -49,6 +50,19 @@ func (a *auditor) mend(ctx context.Context, c *remedy.Case) error {
 		a.result.QuestsAffected++
 	}
 	return a.healed(c, seen, now)
+}
+
+// partsOf are the repairs among the steps.
+func partsOf(steps []step) []remedy.Part {
+	var parts []remedy.Part
+	for i := range steps {
+		s := &steps[i]
+		if s.planned() {
+			v := &s.violation
+			parts = append(parts, remedy.Part{Rule: v.Rule, Cause: v.Cause, Action: s.plan.Action, User: v.User, Writes: s.plan.Writes})
+		}
+	}
+	return parts
 }
 
 // mended keeps what a repair wrote.

@@ -23,10 +23,10 @@ type interrupted struct {
 }
 
 func (d *interrupted) Repair(
-	ctx context.Context, id int64, decide func(*remedy.Case) ([]remedy.Write, error),
+	ctx context.Context, o *remedy.Order, decide func(*remedy.Case) ([]remedy.Part, error),
 ) (remedy.Receipt, error) {
-	d.before(id)
-	return d.Store.Repair(ctx, id, decide)
+	d.before(o.Quest)
+	return d.Store.Repair(ctx, o, decide)
 }
 
 func TestHealedMeanwhile(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,10 +25,18 @@ const atOnce = 8
 const partHeader = "Questwatch-More"
 
 // Request is what somebody asks of this instance.
-type Request struct{ request micro.Request }
+type Request struct {
+	request micro.Request
+	mu      sync.Mutex // signs of life are given while parts of the answer are
+}
+
+// Data is what is asked.
+func (r *Request) Data() []byte { return r.request.Data() }
 
 // Tell sends a part of the answer, or a sign of life.
 func (r *Request) Tell(data []byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	return r.request.Respond(data, micro.WithHeaders(micro.Headers{partHeader: {"true"}}))
 }
 
@@ -48,7 +57,7 @@ func (c *Conn) Serve(ctx context.Context, s Service) error {
 		Name: c.cfg.Namespace + "-" + s.Name, Version: s.Version, Description: s.About,
 		Endpoint: &micro.EndpointConfig{Subject: c.ControlRequests(s.Name), Handler: micro.HandlerFunc(func(r micro.Request) {
 			select {
-			case requests <- &Request{r}:
+			case requests <- &Request{request: r}:
 			case <-ctx.Done():
 			}
 		})},

@@ -224,6 +224,6 @@ func Default() Config {
 		},
 		WaysBack: WaysBack{InProgressToOpen: "released", CompletedToInProgress: "never", CompletedToOpen: "never"},
 		Rules:    defaultRules(),
-		Repair:   Repair{Mode: string(remedy.ModePlan), PerMinute: 60, PerRule: 30, Breaker: Breaker{Opened: 50, Percent: 1}},
+		Repair:   Repair{LockTimeout: 2 * time.Second, Mode: string(remedy.ModePlan), PerMinute: 60, PerRule: 30, Breaker: Breaker{Opened: 50, Percent: 1}},
 	}
 }

@@ -111,6 +111,7 @@ func TestUnusableSettings(t *testing.T) {
 		"rules.dangling_reference.grace":  func(c *Config) { c.Rules.DanglingReference.Grace = -1 },
 		"stream":                          func(c *Config) { c.Stream.MaxRows = 0 },
 		"watch.checkpoint_every":          func(c *Config) { c.Watch.CheckpointEvery = -1 },
+		"repair.lock_timeout":             func(c *Config) { c.Repair.LockTimeout = 0 },
 		"alarm":                           func(c *Config) { c.Alarm.SafePercent = 101 },
 		"repair.mode":                     func(c *Config) { c.Repair.Mode = "maybe" },
 		"repair: per_minute":              func(c *Config) { c.Repair.PerRule = 0 },

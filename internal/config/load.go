@@ -140,6 +140,7 @@ func (c *Config) Finish() error {
 		value, file *string
 	}{
 		{"postgres.dsn", &c.Postgres.DSN, &c.Postgres.DSNFile},
+		{"repair.dsn", &c.Repair.DSN, &c.Repair.DSNFile},
 		{"nats.password", &c.NATS.Password, &c.NATS.PasswordFile},
 	} {
 		if *secret.file == "" {
@@ -197,7 +198,7 @@ func (c *Config) check() error {
 	}
 	_, err := c.Modes() // of all rules
 	return errors.Join(
-		err, c.Statuses.check(), c.WaysBack.check(), c.Repair.check(),
+		err, c.Statuses.check(), c.WaysBack.check(), c.Repair.check(), c.Repair.checkAccess(),
 		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		oneOf("log.format", c.Log.Format, "text", "json"),
 		oneOf("postgres.columns", c.Postgres.Columns, "listed", AllColumns),

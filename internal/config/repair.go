@@ -3,12 +3,18 @@ package config
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/peerquest/questwatch/internal/remedy"
 )
 
 // Repair is what is done about findings.
 type Repair struct {
+	// DSN is the database for who repairs, with a role that may; "" is Postgres.DSN.
+	DSN     string `yaml:"dsn"`
+	DSNFile string `yaml:"dsn_file"`
+	// LockTimeout is how long a repair waits for a quest that somebody else has locked.
+	LockTimeout time.Duration `yaml:"lock_timeout"`
 	// Mode is that of every cause which has none of its own, as far as the cause allows
 	// it: off, plan, auto.
 	Mode string `yaml:"mode"`
@@ -57,6 +63,14 @@ func (r *Repair) check() error {
 		return &Error{Where: "repair", Err: errors.New("per_minute and per_rule must be above 0: mode plan is for no automatic repairs at all")}
 	case r.Breaker.Opened < 1 || r.Breaker.Percent < 1 || r.Breaker.Percent > 100:
 		return &Error{Where: "repair.breaker", Err: errors.New("opened and percent must be above 0, and percent at most 100")}
+	}
+	return nil
+}
+
+// checkAccess looks at how the database is reached and how patiently.
+func (r *Repair) checkAccess() error {
+	if r.LockTimeout < time.Millisecond {
+		return &Error{Where: "repair.lock_timeout", Err: errors.New("must be 1ms or more")}
 	}
 	return nil
 }

@@ -26,6 +26,8 @@ type Result struct {
 	Explained map[string]int `json:"explained"`
 	// Untrue counts what was reported as info and is not so: nobody was called for it.
 	Untrue int `json:"untrue"`
+	// Repairs is nil where nothing was repaired automatically.
+	*Repairs
 
 	// MissedWhat, FalseWhat, UntrueWhat and Differences say what went wrong, if
 	// anything did.
@@ -45,7 +47,7 @@ type Latency struct {
 
 // Good reports whether all was found, nothing else was, and the state is right.
 func (r *Result) Good() bool {
-	return r.Missed == 0 && r.FalseAlarms == 0 && r.Untrue == 0 && r.StateMatches
+	return r.Missed == 0 && r.FalseAlarms == 0 && r.Untrue == 0 && r.StateMatches && r.good()
 }
 
 // compare holds what was found against what is true.

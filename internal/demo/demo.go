@@ -30,6 +30,8 @@ type Options struct {
 	// Rate is how many transactions a second to write.
 	Rate float64
 	Seed uint64
+	// Repair has the program repair what it finds.
+	Repair bool
 	// Out is where the demo is shown; Live says that it is a terminal, Color that
 	// colours are welcome there.
 	Out         io.Writer
@@ -63,6 +65,7 @@ type demo struct {
 	app      *app.App
 	sim      *peerquest.Simulator
 	seen     *seen
+	repaired *repaired
 	dataPath string
 	// finishing says that the traffic has ended; the view tells.
 	finishing atomic.Bool
@@ -109,6 +112,9 @@ func (d *demo) open(ctx context.Context) error {
 	d.config = config.Default()
 	d.config.Data, d.config.Postgres.DSN = d.dataPath, dsn
 	d.config.NATS.Listen, d.config.HTTP.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	if d.options.Repair {
+		repairAutomatically(&d.config.Repair)
+	}
 	d.say("starting questwatch…")
 	if d.app, err = app.New(lasting, d.config, logger); err != nil {
 		return err
@@ -116,7 +122,7 @@ func (d *demo) open(ctx context.Context) error {
 	d.onClose(d.app.Close)
 	d.sim = peerquest.New(peerquest.Config{
 		DSN: dsn, Seed: d.options.Seed, Rate: d.options.Rate, Workers: workers,
-		AutocommitShare: autocommitShare, InjectShare: injectShare, Grace: d.grace(),
+		AutocommitShare: autocommitShare, InjectShare: injectShare, Grace: d.grace(), Journal: d.options.Repair,
 	})
 	return nil
 }
@@ -166,7 +172,7 @@ func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.options.Out, form
 // run lets traffic flow and compares. The program, the reader of its events and
 // the view run beside it.
 func (d *demo) run(ctx context.Context) (*Result, error) {
-	d.seen = newSeen()
+	d.seen, d.repaired = newSeen(), &repaired{given: map[string]string{}}
 	beside, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, gctx := errgroup.WithContext(beside)
@@ -175,6 +181,10 @@ func (d *demo) run(ctx context.Context) (*Result, error) {
 		return d.app.Bus().ConsumeEvents(gctx, []string{d.app.Bus().EventSubject("drift.>")}, 0,
 			func(m bus.Message) error { return d.seen.take(m.Seq, m.Data, time.Now()) })
 	})
+	group.Go(func() error {
+		return d.app.Bus().ConsumeEvents(gctx, []string{d.app.Bus().EventSubject("repair.>")}, 0,
+			func(m bus.Message) error { return d.repaired.take(m.Seq, m.Data) })
+	})
 	view := newView(d)
 	group.Go(func() error { return view.run(gctx) })
 
@@ -182,8 +192,12 @@ func (d *demo) run(ctx context.Context) (*Result, error) {
 	err := d.traffic(ctx, gctx)
 	took := time.Since(start)
 	var differences []string
+	var repairs *Repairs
 	if err == nil {
 		list, verified := d.differences(gctx)
+		if verified == nil && d.options.Repair {
+			repairs, verified = d.proveRepairs(gctx)
+		}
 		if gctx.Err() == nil { // else the program's own error says why
 			differences, err = list, verified
 		}
@@ -199,7 +213,7 @@ func (d *demo) run(ctx context.Context) (*Result, error) {
 	result := compare(d.sim.Truth(), d.seen.all())
 	result.Duration = took.Seconds()
 	result.Transactions, result.Changes = d.sim.Transactions(), d.sim.Changes()
-	result.Differences, result.StateMatches = differences, len(differences) == 0
+	result.Differences, result.StateMatches, result.Repairs = differences, len(differences) == 0, repairs
 	return result, nil
 }
 
@@ -221,6 +235,14 @@ func (d *demo) traffic(ctx, running context.Context) error {
 	if err := d.sim.Run(limited); err != nil && !endedBy(limited, err) {
 		return err
 	}
+	if err := d.judged(running); err != nil || !d.options.Repair {
+		return err
+	}
+	return d.mended(running)
+}
+
+// judged waits until all that was written so far has been judged.
+func (d *demo) judged(running context.Context) error {
 	due := time.Now().Add(d.grace() + time.Second)
 	return d.until(running, "the program did not catch up", func() bool { return d.app.StreamTime().After(due) && d.caughtUp(running) })
 }
@@ -237,8 +259,13 @@ func (d *demo) caughtUp(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	last, err := d.app.Bus().LastEvent(ctx, d.app.Bus().EventSubject("drift.>"))
-	return errors.Is(err, bus.ErrNoMessage) || err == nil && last.Seq <= state.Last && d.seen.upTo() >= last.Seq
+	for group, upTo := range map[string]func() bus.Seq{"drift.>": d.seen.upTo, "repair.>": d.repaired.upTo} {
+		last, err := d.app.Bus().LastEvent(ctx, d.app.Bus().EventSubject(group))
+		if !errors.Is(err, bus.ErrNoMessage) && (err != nil || last.Seq > state.Last || upTo() < last.Seq) {
+			return false
+		}
+	}
+	return true
 }
 
 const patience = time.Minute

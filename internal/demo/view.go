@@ -185,6 +185,9 @@ func (r *Result) Report(paint func(good bool, text string) string) string {
 	verdict(r.Untrue == 0, fmt.Sprintf("%d explanations that are not so", r.Untrue))
 	verdict(r.StateMatches, "the checker's state equals the database")
 	fmt.Fprintf(&b, "  a subscriber held the event after the commit: p50 %d ms, p99 %d ms, max %d ms (the grace of 3 s included)\n", r.Detect.P50, r.Detect.P99, r.Detect.Max)
+	if r.Repairs != nil {
+		r.report(verdict, func(text string) { fmt.Fprintf(&b, "  %s\n", text) })
+	}
 	for _, e := range r.MissedWhat {
 		fmt.Fprintf(&b, "  missed: %s quest %d user %s cause %s (%s), committed %s, xid %d\n", e.Rule, e.QuestID, e.UserID, e.Cause, e.Kind, e.CommittedAt.UTC().Format(time.RFC3339Nano), e.XID)
 	}

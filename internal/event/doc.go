@@ -19,12 +19,12 @@
 // applied has the time from commit to commit. The finding is resolved by what came
 // with it. The others have no Position:
 //
-//	skipped  an order had nothing to repair any more. The reason is healed, or repaired:
-//	         somebody else has repaired it
+//	skipped  an order had nothing to repair any more. The reason is healed, or left_alone:
+//	         as the rows are now, a person has to ask
 //	failed   an order could not be carried out and is given up. The reason is repeated (the
 //	         same was repaired before, and that was undone or did not last), locked (others
-//	         held the quest's rows for too long), behind (the stream was too far behind to
-//	         know), refused (by the database: error has its words), or undone by a trigger
+//	         held the quest's rows for too long), refused (by the database: error has its
+//	         words), or no_effect (it was repaired, and is violated still)
 //	halted   automatic repairs have stopped by themselves until somebody lets them go on.
 //	         The third token is the reason: breaker, more findings were opened than can be
 //	         right

@@ -2,14 +2,18 @@ package pgstore
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/pgjson"
 	"github.com/peerquest/questwatch/internal/quest"
 	"github.com/peerquest/questwatch/internal/remedy"
 )
@@ -18,6 +22,10 @@ import (
 // another one. It is less than deadlock_timeout's default of one second: in a
 // deadlock with the application we give way before Postgres picks a victim.
 const writePatience = 400 * time.Millisecond
+
+// idlePatience is after how long the database ends a repair that says nothing more: a
+// process that hangs, or a network that is cut, must not keep a quest locked.
+const idlePatience = 10 * time.Second
 
 var (
 	errBusy    = errors.New("somebody else holds a lock on the quest")
@@ -30,29 +38,83 @@ var (
 // A conflict with somebody else is tried again a few times, with a new call of
 // decide each. The case is valid during the call; ranks in it are among the
 // quest's own people.
+//
+// Where the database has a journal each part is an entry of it, by the words of the
+// order, whose finding is made up here: a snapshot knows of none.
 func (s *Store) Repair(
-	ctx context.Context, questID int64, decide func(*remedy.Case) ([]remedy.Write, error),
+	ctx context.Context, order *remedy.Order, decide func(*remedy.Case) ([]remedy.Part, error),
 ) (receipt remedy.Receipt, err error) {
+	err = s.inRepair(ctx, order.Quest, func(r *repair) error {
+		var err error
+		if r.journal, err = s.hasJournal(ctx, r.pgx); err != nil {
+			return err
+		}
+		if err := r.lock(ctx); err != nil {
+			return err
+		}
+		parts, err := decide(&r.builder.c)
+		if err != nil {
+			return err
+		}
+		if err := r.mend(ctx, order, parts); err != nil {
+			return err
+		}
+		receipt = r.receipt
+		return nil
+	})
+	if err != nil {
+		return remedy.Receipt{}, fmt.Errorf("repair quest %d: %w", order.Quest, err)
+	}
+	return receipt, nil
+}
+
+// mend makes the parts' writes: one after the other where each is written down, else
+// all at once, so that the quest's row is written once.
+func (r *repair) mend(ctx context.Context, order *remedy.Order, parts []remedy.Part) error {
+	if !r.journal {
+		var all []remedy.Write
+		for i := range parts {
+			all = append(all, parts[i].Writes...)
+		}
+		_, err := r.write(ctx, all)
+		return err
+	}
+	for i := range parts {
+		p := &parts[i]
+		rows, err := r.write(ctx, p.Writes)
+		if err != nil {
+			return err
+		}
+		o := *order
+		o.Finding = "audit-" + strings.ToLower(rand.Text())
+		o.Rule, o.Cause, o.Action, o.User = p.Rule, p.Cause, p.Action, r.user(p.User)
+		if _, err := r.record(ctx, &o, 0, rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inRepair calls fn in a transaction about a quest and commits it. Conflicts with
+// somebody else are tried again a few times.
+func (s *Store) inRepair(ctx context.Context, questID int64, fn func(*repair) error) error {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval = 50 * time.Millisecond
-	receipt, err = backoff.Retry(ctx, func() (remedy.Receipt, error) {
-		r, err := s.repairOnce(ctx, questID, decide)
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := s.repairOnce(ctx, questID, fn)
 		if err != nil && !passing(err) {
 			err = backoff.Permanent(err)
 		}
-		return r, err
+		return struct{}{}, err
 	}, backoff.WithBackOff(wait), backoff.WithMaxTries(max(s.cfg.Attempts, 1)))
 	var permanent *backoff.PermanentError
 	if errors.As(err, &permanent) {
 		err = permanent.Unwrap()
 	}
-	switch {
-	case err == nil:
-		return receipt, nil
-	case sqlState(err) == lockTimeout:
+	if sqlState(err) == lockTimeout {
 		err = problem{op: "lock quest", err: errors.Join(errBusy, err), hint: "run it again when that transaction has ended"}.wrap()
 	}
-	return remedy.Receipt{}, fmt.Errorf("repair quest %d: %w", questID, err)
+	return err
 }
 
 // passing reports whether the same may well work a moment later.
@@ -64,15 +126,13 @@ func passing(err error) bool {
 	return errors.Is(err, errChanged)
 }
 
-func (s *Store) repairOnce(
-	ctx context.Context, questID int64, decide func(*remedy.Case) ([]remedy.Write, error),
-) (receipt remedy.Receipt, err error) {
+func (s *Store) repairOnce(ctx context.Context, questID int64, fn func(*repair) error) (err error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
-		return receipt, connectError(&s.pool.Config().ConnConfig.Config, err)
+		return connectError(&s.pool.Config().ConnConfig.Config, err)
 	}
 	defer conn.Release()
-	r := &repair{store: s, conn: conn.Conn().PgConn(), quest: questID, builder: newCaseBuilder(s.cfg.Statuses)}
+	r := &repair{store: s, pgx: conn.Conn(), conn: conn.Conn().PgConn(), quest: questID, builder: newCaseBuilder(s.cfg.Statuses)}
 	defer func() {
 		if err != nil {
 			end, cancel := detached(ctx)
@@ -81,60 +141,78 @@ func (s *Store) repairOnce(
 			_ = run(end, r.conn, "ROLLBACK")
 		}
 	}()
-	if err = r.lock(ctx); err != nil {
-		return receipt, err
+	begin := fmt.Sprintf(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL row_security = off;
+		SET LOCAL lock_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d;`+pgjson.SetLocal(),
+		max(s.cfg.LockTimeout.Milliseconds(), 1), s.idle.Milliseconds())
+	if err = run(ctx, r.conn, begin); err != nil {
+		return readError("begin repair", err)
 	}
-	writes, err := decide(&r.builder.c)
-	if err != nil {
-		return receipt, err
-	}
-	if err = r.write(ctx, writes); err != nil {
-		return receipt, err
+	if err = fn(r); err != nil {
+		return err
 	}
 	if err = run(ctx, r.conn, "COMMIT"); err != nil {
 		if sqlState(err) == "" {
-			err = fmt.Errorf("commit, outcome unknown, the next audit will show it: %w", err)
+			err = fmt.Errorf("commit, outcome unknown, the journal or the next audit will show it: %w", err)
 		}
-		return receipt, readError("commit", err)
+		return readError("commit", err)
 	}
-	return r.receipt, nil
+	return nil
 }
 
-// repair is one try at one quest.
+// repair is one try at one quest, on one connection.
 type repair struct {
 	store   *Store
+	pgx     *pgx.Conn
 	conn    *pgconn.PgConn
 	quest   int64
 	builder *caseBuilder
-	updated string // updated_at before
+	// journal says that there is one.
+	journal bool
+	// row is the quest's row as it is now.
+	row     questRow
 	receipt remedy.Receipt
 }
 
-// lock begins, locks the quest and reads it. READ COMMITTED lets the reads after
-// the lock see what its former holder committed.
+// questRow is what repairs write of a quest's row; status and updated in the
+// database's words, "" for null.
+type questRow struct {
+	assigned        quest.User
+	role            quest.Status
+	status, updated string
+}
+
+// lock locks the quest and reads it. READ COMMITTED lets the reads after the lock see
+// what its former holder committed.
 func (r *repair) lock(ctx context.Context) error {
 	s := r.store
-	begin := fmt.Sprintf(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = %d;
-		SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL row_security = off`, max(s.cfg.LockTimeout.Milliseconds(), 1))
-	if err := run(ctx, r.conn, begin); err != nil {
-		return readError("begin repair", err)
-	}
 	r.builder.reset(r.quest)
 	id := fmt.Sprint(r.quest)
 	q := &s.cfg.Schema.Quest
 	sql := s.questColumns("NULL::text", "NULL::bigint") + fmt.Sprintf(", %s FROM %s q WHERE q.%s = $1 FOR UPDATE",
 		column("q", q.UpdatedAt, "text"), s.tables.quest, quoteName(q.ID))
 	err := each(ctx, r.conn, sql, questFormats, []string{id}, func(v [][]byte) error {
-		r.updated = string(v[questUpdated])
+		r.row.updated = string(v[questUpdated])
 		return r.builder.add(change.Quest, v)
 	})
 	if err != nil {
 		return readError("lock quest", err)
 	}
-	if err := r.readChildren(ctx, id); err != nil {
+	r.row.assigned, r.row.role, r.row.status = r.builder.c.Quest.Assigned, r.builder.c.Quest.Status, r.builder.status
+	if err := r.hold(ctx); err != nil {
 		return err
 	}
-	return run(ctx, r.conn, fmt.Sprintf("SET LOCAL lock_timeout = %d", min(writePatience, s.cfg.LockTimeout).Milliseconds()))
+	return r.readChildren(ctx, id)
+}
+
+// hold locks the applications and participants too, where there is the function for
+// it. From here on we wait for a short while only: the application, which locks in
+// another order, may be waiting for the quest.
+func (r *repair) hold(ctx context.Context) error {
+	patience := fmt.Sprintf("SET LOCAL lock_timeout = %d", max(min(writePatience, r.store.cfg.LockTimeout).Milliseconds(), 1))
+	if err := run(ctx, r.conn, patience); err != nil || !r.journal {
+		return err
+	}
+	return readError("lock the quest's rows", run(ctx, r.conn, fmt.Sprintf("SELECT questwatch.hold(%d)", r.quest)))
 }
 
 func (r *repair) readChildren(ctx context.Context, id string) error {
@@ -145,6 +223,9 @@ func (r *repair) readChildren(ctx context.Context, id string) error {
 		if err := each(ctx, r.conn, sql, childFormats, []string{id}, func(v [][]byte) error { return r.builder.add(e, v) }); err != nil {
 			return readError(fmt.Sprintf("read %s rows of the locked quest", e), err)
 		}
+	}
+	if s.userIDType == "" { // the user table could not be read at the start, and need not
+		return nil
 	}
 	a, p, u := &s.cfg.Schema.Application, &s.cfg.Schema.Participant, &s.cfg.Schema.User
 	sql := fmt.Sprintf(`SELECT %s::text, %s::text, row_number() OVER (ORDER BY %[2]s, %[1]s) FROM %[3]s
@@ -177,5 +258,5 @@ func each(ctx context.Context, conn *pgconn.PgConn, sql string, formats []int16,
 	return errors.Join(failed, err)
 }
 
-// user is a person's id as the database writes it.
+// user is a person's id as the database writes it, "" for nobody.
 func (r *repair) user(u quest.User) string { return r.builder.c.People[u].ID }

@@ -2,204 +2,250 @@ package pgstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
+	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/quest"
 	"github.com/peerquest/questwatch/internal/remedy"
 )
 
-// write carries out the writes and keeps the SQL that takes them back, last
-// first. The quest's row is written once, as the application's save does.
-func (r *repair) write(ctx context.Context, writes []remedy.Write) error {
-	assigned, status := r.builder.c.Quest.Assigned, r.builder.c.Quest.Status
+// write carries out the writes, and returns the rows that it changed. It keeps the SQL
+// that takes them back, last first. The quest's row is written once, as the
+// application's save does.
+func (r *repair) write(ctx context.Context, writes []remedy.Write) ([]remedy.Image, error) {
+	var rows []remedy.Image
+	assigned, role := r.row.assigned, r.row.role
 	for i := range writes {
 		w := &writes[i]
+		var row remedy.Image
+		var err error
 		switch w.Kind {
 		case remedy.InsertParticipant:
-			if err := r.insert(ctx, w); err != nil {
-				return err
-			}
+			row, err = r.insert(ctx, w)
+		case remedy.ReactivateParticipant:
+			row, err = r.reactivate(ctx, w)
 		case remedy.SetAssignee:
 			if w.WasAssigned != assigned {
-				return errChanged
+				return nil, errChanged
 			}
 			assigned = w.Assign
+			continue
 		case remedy.SetStatus:
-			if w.WasStatus != status || w.Status != quest.InProgress {
-				return errChanged
+			if w.WasStatus != role || w.Status != quest.InProgress {
+				return nil, errChanged
 			}
-			status = w.Status
+			role = w.Status
+			continue
 		default:
-			return fmt.Errorf("write %d: kind %d is not for repairs", i+1, w.Kind)
+			return nil, fmt.Errorf("write %d: kind %d is not for repairs", i+1, w.Kind)
 		}
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
 	}
-	return r.update(ctx, assigned, status)
+	if assigned == r.row.assigned && role == r.row.role {
+		return rows, nil
+	}
+	row, err := r.update(ctx, assigned, role)
+	return append(rows, row), err
 }
 
 // insert adds a participant who joined now. The unique constraint, where there
 // is one, makes a race with the application an error that is tried again.
-func (r *repair) insert(ctx context.Context, w *remedy.Write) error {
+func (r *repair) insert(ctx context.Context, w *remedy.Write) (row remedy.Image, err error) {
 	s, p := r.store, &r.store.cfg.Schema.Participant
-	names := []string{quoteName(p.QuestID), quoteName(p.User), quoteName(p.Status)}
-	exprs := []string{"$1", "$2", "$3"}
-	if p.JoinedAt != "" {
-		names, exprs = append(names, quoteName(p.JoinedAt)), append(exprs, "clock_timestamp()")
-	}
-	extra, err := s.requiredTexts(ctx)
+	columns, err := s.participantColumns(ctx)
 	if err != nil {
-		return err
+		return row, err
 	}
-	for _, name := range extra {
-		names, exprs = append(names, quoteName(name)), append(exprs, "''")
-	}
+	names, exprs := s.insertion("$1", "$2", "$3", columns)
 	sql := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s) RETURNING %s::bigint",
-		s.tables.participant, strings.Join(names, ", "), strings.Join(exprs, ", "), quoteName(p.ID))
+		s.tables.participant, names, exprs, quoteName(p.ID))
 	args := []string{fmt.Sprint(r.quest), r.user(w.User), s.words.joined}
-	var id int64
+	row.Entity = change.Participant.String()
 	if err := each(ctx, r.conn, sql, []int16{1}, args, func(v [][]byte) error {
-		id = bigint(v[0])
+		row.ID = bigint(v[0])
 		return nil
 	}); err != nil {
-		return readError("insert participant", err)
+		return row, readError("insert participant", err)
 	}
-	r.receipt.Inserted = append(r.receipt.Inserted, id)
+	r.receipt.Inserted = append(r.receipt.Inserted, row.ID)
 	r.undo(fmt.Sprintf("DELETE FROM %s WHERE %s = %d AND %s = %d AND %s = %s AND %s = %s;", s.tables.participant,
-		quoteName(p.ID), id, quoteName(p.QuestID), r.quest, quoteName(p.User), quoteText(args[1]), quoteName(p.Status), quoteText(args[2])))
-	return nil
+		quoteName(p.ID), row.ID, quoteName(p.QuestID), r.quest, quoteName(p.User), quoteText(args[1]), quoteName(p.Status), quoteText(args[2])))
+	return row, r.settle(ctx, &row, columns.readable, map[string]*string{p.QuestID: &args[0], p.User: &args[1], p.Status: &args[2]})
+}
+
+// insertion is what a participant's insert names and gives.
+func (s *Store) insertion(questID, user, status string, columns *participantColumns) (names, exprs string) {
+	p := &s.cfg.Schema.Participant
+	n, e := []string{quoteName(p.QuestID), quoteName(p.User), quoteName(p.Status)}, []string{questID, user, status}
+	if p.JoinedAt != "" {
+		n, e = append(n, quoteName(p.JoinedAt)), append(e, "clock_timestamp()")
+	}
+	for _, name := range columns.required {
+		n, e = append(n, quoteName(name)), append(e, "''")
+	}
+	return strings.Join(n, ", "), strings.Join(e, ", ")
+}
+
+// reactivate brings a participant back. The row is locked here too: without a journal
+// nobody has yet.
+func (r *repair) reactivate(ctx context.Context, w *remedy.Write) (row remedy.Image, err error) {
+	s, p := r.store, &r.store.cfg.Schema.Participant
+	if w.State != quest.Joined {
+		return row, fmt.Errorf("reactivate participant %d: only to the status of who joined", w.Participant)
+	}
+	row = remedy.Image{Entity: change.Participant.String(), ID: w.Participant, Before: map[string]*string{}}
+	key := fmt.Sprintf("%s = %d AND %s = %d AND %s = %s", quoteName(p.ID), w.Participant, quoteName(p.QuestID), r.quest, quoteName(p.User), quoteText(r.user(w.User)))
+	sql := fmt.Sprintf("SELECT %s::text FROM %s WHERE %s FOR UPDATE", quoteName(p.Status), s.tables.participant, key)
+	if err := each(ctx, r.conn, sql, nil, nil, func(v [][]byte) error {
+		if status := string(v[0]); v[0] != nil && s.cfg.Statuses.Participant[status] == w.WasState {
+			row.Before[p.Status] = &status
+		}
+		return nil
+	}); err != nil {
+		return row, readError("lock participant", err)
+	}
+	before := row.Before[p.Status]
+	if before == nil {
+		return row, errChanged
+	}
+	name := quoteName(p.Status)
+	if err := r.execOne(ctx, "reactivate participant", fmt.Sprintf("UPDATE %s SET %s = %s WHERE %s", s.tables.participant, name, quoteText(s.words.joined), key)); err != nil {
+		return row, err
+	}
+	r.undo(fmt.Sprintf("UPDATE %s SET %s = %s WHERE %s AND %[2]s = %[5]s;", s.tables.participant, name, quoteText(*before), key, quoteText(s.words.joined)))
+	return row, r.settle(ctx, &row, []string{p.Status}, map[string]*string{p.Status: &s.words.joined})
 }
 
 // update writes the quest's row. It fails with errChanged when the row is not as
 // it was read, which the lock prevents unless a trigger has a hand in it.
-func (r *repair) update(ctx context.Context, assigned quest.User, status quest.Status) error {
-	s, q, was := r.store, &r.store.cfg.Schema.Quest, &r.builder.c.Quest
+func (r *repair) update(ctx context.Context, assigned quest.User, role quest.Status) (remedy.Image, error) {
+	s, q, was := r.store, &r.store.cfg.Schema.Quest, r.row
+	row := remedy.Image{Entity: change.Quest.String(), ID: r.quest, Before: map[string]*string{}}
+	wanted := map[string]*string{}
 	var set, guard, back, backGuard []string
-	if assigned != was.Assigned {
-		name, now, before := quoteName(q.AssignedTo), quoteText(r.user(assigned)), quoteNullable(r.user(was.Assigned))
-		set, guard = append(set, name+" = "+now), append(guard, name+" IS NOT DISTINCT FROM "+before)
-		back, backGuard = append(back, name+" = "+before), append(backGuard, name+" = "+now)
+	write := func(column, before, now string) {
+		name := quoteName(column)
+		row.Before[column], wanted[column] = nullable(before), nullable(now)
+		set, guard = append(set, name+" = "+quoteNullable(now)), append(guard, is(column, before))
+		back, backGuard = append(back, name+" = "+quoteNullable(before)), append(backGuard, is(column, now))
 	}
-	if status != was.Status {
-		name, now, before := quoteName(q.Status), quoteText(s.words.inProgress), quoteText(r.builder.status)
-		set, guard = append(set, name+" = "+now), append(guard, name+" = "+before)
-		back, backGuard = append(back, name+" = "+before), append(backGuard, name+" = "+now)
+	if assigned != was.assigned {
+		write(q.AssignedTo, r.user(was.assigned), r.user(assigned))
 	}
-	if len(set) == 0 {
-		return nil
+	if role != was.role {
+		write(q.Status, was.status, s.words.inProgress)
 	}
 	if q.UpdatedAt != "" {
+		row.Before[q.UpdatedAt] = nullable(was.updated)
 		set = append(set, quoteName(q.UpdatedAt)+" = clock_timestamp()")
-		back = append(back, quoteName(q.UpdatedAt)+" = "+quoteNullable(r.updated))
+		back = append(back, quoteName(q.UpdatedAt)+" = "+quoteNullable(was.updated))
 	}
 	key := fmt.Sprintf("%s = %d", quoteName(q.ID), r.quest)
 	sql := fmt.Sprintf("UPDATE %s SET %s WHERE %s AND %s", s.tables.quest, strings.Join(set, ", "), key, strings.Join(guard, " AND "))
-	result := r.conn.ExecParams(ctx, sql, nil, nil, nil, nil)
-	tag, err := result.Close()
+	if err := r.execOne(ctx, "update quest", sql); err != nil {
+		return row, err
+	}
+	r.undo(fmt.Sprintf("UPDATE %s SET %s WHERE %s AND %s;", s.tables.quest, strings.Join(back, ", "), key, strings.Join(backGuard, " AND ")))
+	if err := r.settle(ctx, &row, slices.Sorted(maps.Keys(row.Before)), wanted); err != nil {
+		return row, err
+	}
+	r.row = questRow{assigned: assigned, role: role, status: text(row.After[q.Status], was.status), updated: text(row.After[q.UpdatedAt], "")}
+	return row, nil
+}
+
+// is compares a column with a text, "" for null.
+func is(column, value string) string {
+	if value == "" {
+		return quoteName(column) + " IS NULL"
+	}
+	return quoteName(column) + " = " + quoteText(value)
+}
+
+// execOne executes what must change one row, which it does not where that is not as
+// it was read.
+func (r *repair) execOne(ctx context.Context, op, sql string) error {
+	tag, err := r.conn.ExecParams(ctx, sql, nil, nil, nil, nil).Close()
 	if err != nil {
-		return readError("update quest", err)
+		return readError(op, err)
 	}
 	if tag.RowsAffected() != 1 {
 		return errChanged
 	}
-	r.undo(fmt.Sprintf("UPDATE %s SET %s WHERE %s AND %s;", s.tables.quest, strings.Join(back, ", "), key, strings.Join(backGuard, " AND ")))
 	return nil
+}
+
+// settle reads what a row has become, and finds out whether a trigger decided otherwise.
+func (r *repair) settle(ctx context.Context, row *remedy.Image, columns []string, wanted map[string]*string) (err error) {
+	if row.After, err = r.read(ctx, row.Entity, row.ID, columns); err != nil {
+		return err
+	}
+	for _, column := range slices.Sorted(maps.Keys(wanted)) {
+		if row.After == nil || !same(row.After[column], wanted[column]) {
+			return fmt.Errorf("%w: a trigger, perhaps, is about column %s of %s, row %d", remedy.ErrIneffective, column, r.store.tableOf(row.Entity), row.ID)
+		}
+	}
+	return nil
+}
+
+// read is a row's columns as texts, nil where there is no such row.
+func (r *repair) read(ctx context.Context, entity string, id int64, columns []string) (map[string]*string, error) {
+	var exprs []string
+	for _, name := range columns {
+		exprs = append(exprs, quoteName(name)+"::text")
+	}
+	var row map[string]*string
+	sql := fmt.Sprintf("SELECT %s FROM %s WHERE %s = %d", strings.Join(exprs, ", "), quoteTable(r.store.tableOf(entity)), quoteName(r.store.keyOf(entity)), id)
+	err := each(ctx, r.conn, sql, nil, nil, func(values [][]byte) error {
+		row = make(map[string]*string, len(columns))
+		for i, v := range values {
+			row[columns[i]] = nil
+			if v != nil {
+				row[columns[i]] = new(string(v))
+			}
+		}
+		return nil
+	})
+	return row, readError("read "+entity+" as written", err)
 }
 
 func (r *repair) undo(sql string) {
 	r.receipt.Undo = slices.Insert(r.receipt.Undo, 0, sql)
 }
 
-// requiredTexts lists the participant columns, other than ours, that an INSERT
-// must give a value because they take no null and have no default. Frameworks
-// keep defaults to themselves; for a text it is the empty one.
-func (s *Store) requiredTexts(ctx context.Context) ([]string, error) {
-	s.insertMu.Lock()
-	defer s.insertMu.Unlock()
-	if s.insertKnown {
-		return s.insertTexts, nil
+// tableOf and keyOf name the table of an image's entity and its id.
+func (s *Store) tableOf(entity string) string {
+	if entity == change.Quest.String() {
+		return s.cfg.Schema.Quest.Table
 	}
-	p := &s.cfg.Schema.Participant
-	rows, err := s.pool.Query(ctx, `SELECT a.attname::text, t.typcategory::text, format_type(a.atttypid, a.atttypmod)
-		FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-		WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped
-		AND (a.attnotnull OR t.typnotnull) AND NOT a.atthasdef AND t.typdefault IS NULL AND a.attidentity = '' AND a.attgenerated = ''
-		AND NOT a.attname = ANY($2) ORDER BY a.attnum`, s.tables.participant, []string{p.QuestID, p.User, p.Status, p.JoinedAt})
-	if err != nil {
-		return nil, readError("read participant columns", err)
-	}
-	defer rows.Close()
-	var texts []string
-	for rows.Next() {
-		var name, category, kind string
-		if err := rows.Scan(&name, &category, &kind); err != nil {
-			return nil, readError("read participant columns", err)
-		}
-		if category != "S" {
-			return nil, problem{
-				op: "prepare insert of participants", setup: true,
-				err:  fmt.Errorf("column %s of %s takes no null, has no default and is of type %s", name, p.Table, kind),
-				hint: "give the column a default: nobody but the application knows a value for it",
-			}.wrap()
-		}
-		texts = append(texts, name)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, readError("read participant columns", err)
-	}
-	s.insertTexts, s.insertKnown = texts, true
-	return texts, nil
+	return s.cfg.Schema.Participant.Table
 }
 
-// Writable refuses a role or a server that cannot repair, before the first
-// write, and says what to grant.
-func (s *Store) Writable(ctx context.Context) error {
-	const op = "check the right to repair"
-	var role, readOnlyNow string
-	var standby bool
-	err := s.pool.QueryRow(ctx, "SELECT current_user::text, current_setting('transaction_read_only'), pg_is_in_recovery()").
-		Scan(&role, &readOnlyNow, &standby)
-	if err != nil {
-		return readError(op, err)
+func (s *Store) keyOf(entity string) string {
+	if entity == change.Quest.String() {
+		return s.cfg.Schema.Quest.ID
 	}
-	if standby {
-		return problem{op: op, err: errors.New("this server is a standby"), setup: true, hint: "connect to the primary"}.wrap()
-	}
-	var missing []string
-	for _, n := range s.rights() {
-		for _, name := range n.columns {
-			var may bool
-			err := s.pool.QueryRow(ctx, "SELECT has_column_privilege($1::text::regclass, $2::text, $3::text)", quoteTable(n.table), name, n.what).Scan(&may)
-			if err != nil {
-				return readError(op, err)
-			}
-			if !may {
-				missing = append(missing, fmt.Sprintf("GRANT %s ON %s TO %s", n.what, quoteTable(n.table), quoteName(role)))
-				break
-			}
-		}
-	}
-	if len(missing) > 0 {
-		return problem{op: op, err: fmt.Errorf("role %s may not write what repairs write", role), setup: true, hint: "run: " + strings.Join(missing, "; ")}.wrap()
-	}
-	if readOnlyNow == "on" {
-		return problem{op: op, err: errors.New("the session is read-only"), setup: true, hint: "default_transaction_read_only is on for this role or database"}.wrap()
-	}
-	_, err = s.requiredTexts(ctx)
-	return err
+	return s.cfg.Schema.Participant.ID
 }
 
-// rights are the privileges that repairs need; what is the privilege.
-func (s *Store) rights() []need {
-	q, p := &s.cfg.Schema.Quest, &s.cfg.Schema.Participant
-	update := []string{q.Status, q.AssignedTo}
-	if q.UpdatedAt != "" {
-		update = append(update, q.UpdatedAt)
+func same(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }
+
+// nullable and text turn "" into null and back.
+func nullable(text string) *string {
+	if text == "" {
+		return nil
 	}
-	insert := []string{p.QuestID, p.User, p.Status}
-	if p.JoinedAt != "" {
-		insert = append(insert, p.JoinedAt)
+	return &text
+}
+
+func text(value *string, otherwise string) string {
+	if value == nil {
+		return otherwise
 	}
-	return []need{{"UPDATE", q.Table, update}, {"INSERT", p.Table, insert}}
+	return *value
 }

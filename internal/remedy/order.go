@@ -2,8 +2,11 @@ package remedy
 
 import (
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/quest"
 	"github.com/peerquest/questwatch/internal/rule"
 )
 
@@ -63,7 +66,19 @@ type Brake struct {
 	Since         Micros
 }
 
-// What keeps an order from being carried out.
+func (b *Brake) String() string {
+	verb := "paused"
+	if b.Halted {
+		verb = "halted"
+	}
+	text := fmt.Sprintf("%s by %s since %s", verb, b.Actor, time.UnixMicro(int64(b.Since)).UTC().Format("2006-01-02 15:04:05 MST"))
+	if b.Reason != "" {
+		text += ": " + b.Reason
+	}
+	return text
+}
+
+// What keeps an order from being carried out, or taken back.
 var (
 	// ErrHealed: under the lock, the rule is not violated any more.
 	ErrHealed = errors.New("it has healed")
@@ -78,4 +93,44 @@ var (
 	ErrNoJournal = errors.New("the database has no journal of repairs")
 	// ErrBehind: the checker has not read in time what was committed before the lock.
 	ErrBehind = errors.New("the stream is behind the database")
+	// ErrIneffective: the database did not keep what was written, as a trigger may decide.
+	ErrIneffective = errors.New("the database does not keep what is written")
+	// ErrNoEntry: the journal has no entry of that number.
+	ErrNoEntry = errors.New("the journal has no such entry")
+	// ErrUndone: the entry has been undone already, or is itself the undoing of another.
+	ErrUndone = errors.New("it has been undone already")
 )
+
+// Part is one repair of several that are made of a quest in one transaction.
+type Part struct {
+	Rule   rule.Rule
+	Cause  rule.Cause
+	Action Action
+	User   quest.User
+	Writes []Write
+}
+
+// Filter says which entries of the journal are wanted; what is not set does not count.
+type Filter struct {
+	Namespace string
+	Quest     int64
+	Rule      rule.Rule
+	Since     Micros
+	// Limit is how many at most, the newest; 0 is all of them.
+	Limit int
+}
+
+// ChangedError says why a repair is not undone: somebody has written what it wrote.
+type ChangedError struct {
+	Table string
+	ID    int64
+	// Column is the first that is not as the repair left it, "" where the row is gone.
+	Column string
+}
+
+func (e *ChangedError) Error() string {
+	if e.Column == "" {
+		return fmt.Sprintf("row %d of %s is gone", e.ID, e.Table)
+	}
+	return fmt.Sprintf("column %s of row %d of %s has been changed since", e.Column, e.ID, e.Table)
+}

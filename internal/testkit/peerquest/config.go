@@ -15,6 +15,9 @@ type Config struct {
 	InjectShare     float64       // of the operations, those that go wrong where something can
 	PauseScale      float64       // stretches the pauses between the statements of an operation; 1 when 0, none when negative
 	Grace           time.Duration // of the checker that is to judge; 3 s when 0
+	// Journal says that somebody repairs what they find, and writes it down in questwatch.repair. What was found once it
+	// had lasted as long as the grace has to be found, however soon it was repaired then.
+	Journal bool
 }
 
 const (

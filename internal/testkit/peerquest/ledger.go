@@ -18,6 +18,7 @@ type violation struct {
 	end     span // zero while it stands
 	settled bool // the operation that began it is over
 	blurred bool // nobody knows whether it was there at all
+	mended  bool // somebody repaired it, who must have found it for that
 }
 
 // ledger keeps the violations of all quests that may have to be found. Each is written by the worker that owns its
@@ -36,12 +37,12 @@ func (l *ledger) begin(v *violation) {
 }
 
 // finish ends a violation, and forgets one that was too short to be seen.
-func (l *ledger) finish(v *violation, end span) {
+func (l *ledger) finish(v *violation, end span, mended bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	v.end = end
+	v.end, v.mended = end, mended
 	// Everybody ages from the commit, so anything below the grace would do; a tenth is for the clocks.
-	if end.hi.Sub(v.start.lo) <= l.grace*9/10 && !v.blurred {
+	if end.hi.Sub(v.start.lo) <= l.grace*9/10 && !v.blurred && !v.mended {
 		// The newest are at the end, and it is they that end soon.
 		if i := lastIndex(l.all, v); i >= 0 {
 			l.all = slices.Delete(l.all, i, i+1)
@@ -81,7 +82,7 @@ func (l *ledger) expectations() []Expectation {
 			CommittedAt: v.start.hi, EndedAt: v.end.hi, EndedAfter: v.end.lo, XID: v.xid,
 		}
 		switch {
-		case v.blurred || !stands && v.end.lo.Sub(v.start.hi) < l.grace+settle*8/10:
+		case v.blurred || !stands && !v.mended && v.end.lo.Sub(v.start.hi) < l.grace+settle*8/10:
 			e.Kind = Uncertain
 		case e.Severity == "info":
 			e.Kind = Legit

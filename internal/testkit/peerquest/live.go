@@ -21,13 +21,16 @@ const (
 )
 
 // live is a quest that a worker is at work on. One worker owns it: nobody else writes to its rows, except the two
-// sides of a concurrent approval, which the owner starts and waits for.
+// sides of a concurrent approval, which the owner starts and waits for, and who repairs it while it is left alone.
 type live struct {
 	worker   *worker
 	rows     *state // as committed
 	history  *history
 	standing map[Key]*violation
 
+	entry     int64     // of the journal of repairs, the last that was taken in
+	wrote     time.Time // when our last commit returned
+	repairing *Key      // what is observed is somebody's repair of this
 	steps     int
 	heal      bool // somebody is going to repair the fault by hand
 	retired   bool
@@ -101,7 +104,8 @@ func (q *live) commit(ctx context.Context, writes []write) error {
 	q.worker.spent++
 	after = q.rows.clone()
 	done.applyTo(after)
-	q.observe(after, span{lo, time.Now()}, done.xid)
+	q.wrote = time.Now()
+	q.observe(after, span{lo, q.wrote}, done.xid)
 	return nil
 }
 
@@ -136,7 +140,7 @@ func (q *live) observe(after *state, when span, xid int64) {
 	found := judge(after, q.history)
 	for key, v := range q.standing {
 		if _, ok := found[key]; !ok {
-			q.worker.sim.ledger.finish(v, when)
+			q.worker.sim.ledger.finish(v, when, q.repairing != nil && *q.repairing == key)
 			delete(q.standing, key)
 		}
 	}
@@ -180,7 +184,8 @@ func (q *live) readBack(ctx context.Context, lo time.Time) error {
 	if err != nil {
 		return fmt.Errorf("read quest %d back: %w", q.rows.quest.id, err)
 	}
-	q.observe(after, span{lo, time.Now()}, 0)
+	q.wrote = time.Now()
+	q.observe(after, span{lo, q.wrote}, 0)
 	return nil
 }
 
@@ -250,6 +255,6 @@ func (q *live) blur(when span) {
 		}
 		v := &violation{key: key, start: when, blurred: true}
 		q.worker.sim.ledger.begin(v)
-		q.worker.sim.ledger.finish(v, when)
+		q.worker.sim.ledger.finish(v, when, false)
 	}
 }

@@ -25,6 +25,7 @@ type Simulator struct {
 	operations, transactions, changes atomic.Int64
 
 	// Set by Run before the workers start.
+	workers    []*worker
 	pool       *pgxpool.Pool
 	users      []string
 	category   int64
@@ -88,6 +89,7 @@ func (s *Simulator) Run(ctx context.Context) error {
 	group, stop := errgroup.WithContext(ctx)
 	for i := range s.cfg.Workers {
 		w := &worker{sim: s, number: i, rng: rand.New(rand.NewPCG(s.cfg.Seed, uint64(i)+1)), faults: map[int]int{}}
+		s.workers = append(s.workers, w)
 		group.Go(func() error { return w.run(stop, work) })
 	}
 	if err := group.Wait(); err != nil {

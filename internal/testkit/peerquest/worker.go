@@ -13,6 +13,7 @@ type worker struct {
 	number  int
 	rng     *rand.Rand
 	quests  []*live
+	retired []*live // kept where somebody repairs them still
 	created int
 	spent   int         // transactions since the throttle was last asked
 	faults  map[int]int // how often each went wrong
@@ -57,6 +58,9 @@ func (w *worker) step(stop, work context.Context) error {
 		}
 		return err
 	}
+	if young, err := w.catchUp(work, q); young || err != nil {
+		return err
+	}
 	w.sim.operations.Add(1)
 	op := w.choose(q)
 	if op == nil {
@@ -67,6 +71,31 @@ func (w *worker) step(stop, work context.Context) error {
 	}
 	w.rest(q)
 	return nil
+}
+
+// catchUp takes in what was repaired of a quest, and leaves it alone for longer when something came of that which is
+// to be found and repaired in its turn.
+func (w *worker) catchUp(ctx context.Context, q *live) (young bool, err error) {
+	if !w.sim.cfg.Journal {
+		return false, nil
+	}
+	if err := q.catchUp(ctx); err != nil {
+		return false, err
+	}
+	return w.wait(q) && time.Until(q.notBefore) > 0, nil
+}
+
+// wait leaves a quest alone until what is wrong with it has lasted long enough to be found, and reports whether
+// anything is at warning or above.
+func (w *worker) wait(q *live) (fault bool) {
+	for _, v := range q.standing {
+		old := v.start.hi.Add(w.sim.cfg.Grace + settle)
+		if old.After(q.notBefore) {
+			q.notBefore = old
+		}
+		fault = fault || severityOf(v.cause) != "info"
+	}
+	return fault
 }
 
 // ready picks a quest that may be worked on, or says how long the first one takes.
@@ -91,15 +120,9 @@ func (w *worker) ready() (*live, time.Duration) {
 func (w *worker) rest(q *live) {
 	w.sim.ledger.settle(q.standing)
 	q.steps++
-	fault := false
-	for _, v := range q.standing {
-		old := v.start.hi.Add(w.sim.cfg.Grace + settle)
-		if old.After(q.notBefore) {
-			q.notBefore = old
-		}
-		fault = fault || severityOf(v.cause) != "info"
-	}
+	fault := w.wait(q)
 	switch {
+	case fault && w.sim.cfg.Journal && q.steps < maxSteps && w.rng.IntN(2) == 0: // it goes on when it has been repaired
 	case fault && w.rng.Float64() < healShare:
 		q.heal = true
 	case fault, len(q.standing) > 0 && w.rng.IntN(2) == 0, q.steps >= maxSteps:
@@ -109,6 +132,9 @@ func (w *worker) rest(q *live) {
 		q.retired = true
 	}
 	if q.retired {
+		if w.sim.cfg.Journal {
+			w.retired = append(w.retired, q)
+		}
 		for i := range w.quests {
 			if w.quests[i] == q {
 				w.quests = append(w.quests[:i], w.quests[i+1:]...)

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/peerquest/questwatch/internal/app"
+	"github.com/peerquest/questwatch/internal/remedy"
+)
+
+func repairUndoCommand() *cobra.Command {
+	var s settings
+	var actor, reason string
+	cmd := &cobra.Command{
+		Use:   "undo ENTRY",
+		Short: "Take a repair back",
+		Long: `Undo restores what the rows were before a repair, in one transaction, and writes that
+down in the journal. It refuses where somebody has changed one of those rows since, and
+says which column. ENTRY is its number in questwatch repair log. No instance need run.
+
+What was undone is never repaired automatically again.
+
+Exit status: 0 undone, 2 wrong usage or configuration, or no such entry, 3 it was refused,
+or another failure.`,
+		Example: `  questwatch repair undo 12 --reason "was right as it was"`,
+		Args:    cobra.ExactArgs(1),
+	}
+	asJSON := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		wantJSON, err := asJSON()
+		if err != nil {
+			return err
+		}
+		entry, err := strconv.ParseInt(args[0], 10, 64)
+		if err != nil || entry < 1 {
+			return usageError{error: fmt.Errorf("%q is no entry's number: see questwatch repair log", args[0])}
+		}
+		return s.undoRepair(cmd, entry, actor, reason, wantJSON)
+	}
+	s.common(cmd)
+	actorFlags(cmd, &actor, &reason)
+	return cmd
+}
+
+func (s *settings) undoRepair(cmd *cobra.Command, entry int64, actor, reason string, asJSON bool) error {
+	if err := s.loadRepair(cmd); err != nil {
+		return err
+	}
+	db, err := app.OpenForRepair(cmd.Context(), &s.config)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	undoing, err := db.Undo(cmd.Context(), entry, actor, reason)
+	switch {
+	case errors.Is(err, remedy.ErrNoEntry):
+		return usageError{error: err}
+	case err != nil:
+		return err
+	case asJSON:
+		return printJSON(cmd, logOf(undoing))
+	}
+	names, err := db.Usernames(cmd.Context(), peopleOf([]remedy.Entry{*undoing}))
+	if err != nil {
+		return err
+	}
+	return printed(fmt.Fprint(cmd.OutOrStdout(), entryText(undoing, names)))
+}
+
+// actorFlags declares who asks for something, and why.
+func actorFlags(cmd *cobra.Command, actor, reason *string) {
+	actorFlag(cmd, actor)
+	cmd.Flags().StringVar(reason, "reason", "", "why, in `WORDS`, for the journal")
+}
+
+func actorFlag(cmd *cobra.Command, actor *string) {
+	cmd.Flags().StringVar(actor, "actor", whoami(), "`WHO` asks for it, for the journal")
+	cmd.Flags().Lookup("actor").DefValue = "the user of this system"
+}

@@ -1,0 +1,26 @@
+package repair
+
+import (
+	"github.com/peerquest/questwatch/internal/remedy"
+)
+
+// Status is how automatic repairs stand.
+type Status struct {
+	// Waiting counts the findings in line, and those whose end the stream has yet to show.
+	Waiting int `json:"waiting"`
+	Counts
+	// Brake is what stops them, or nil.
+	Brake *remedy.Brake `json:"-"`
+}
+
+// Status is a copy of how automatic repairs stand.
+func (r *Repairer) Status() Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := Status{Waiting: len(r.queue.items), Counts: r.counts}
+	if r.seen.brake != nil {
+		b := *r.seen.brake
+		s.Brake = &b
+	}
+	return s
+}
