@@ -11,8 +11,7 @@
 // Nobody who takes part is displaced, and no row is deleted.
 //
 // Never automatic, whatever the modes say: who left, what somebody did on purpose,
-// what was there before anybody watched, and people for a completed quest. Modes cannot
-// be set so.
+// what was there before anybody watched, and people for a completed quest.
 //
 // Not promised: that a repair is wanted. Only three rules have one, and a fourth where
 // people are to be brought back: for the others a row that too much was written for
