@@ -48,6 +48,8 @@ func orderOf(r rule.Rule, quest int64, user string) *remedy.Order {
 	}
 }
 
+var everything = remedy.Policy{IncludeUnknown: true, IncludeReleased: true, Reactivate: true}
+
 // missing is the order for quest 1, automatic for quest 8's assignment.
 func missing() *remedy.Order { return orderOf(rule.MissingParticipant, 1, student2) }
 
@@ -62,7 +64,7 @@ func decide(o *remedy.Order) func(*remedy.Case) (remedy.Action, []remedy.Write, 
 	return func(c *remedy.Case) (remedy.Action, []remedy.Write, error) {
 		for _, v := range rule.Judge(nil, &c.Quest) {
 			if v.Rule == o.Rule && c.People[v.User].ID == o.User {
-				plan, why := remedy.For(&c.Quest, &v, remedy.Policy{IncludeUnknown: true, IncludeReleased: true})
+				plan, why := remedy.For(&c.Quest, &v, everything)
 				if why != "" {
 					return "", nil, errors.New(why)
 				}

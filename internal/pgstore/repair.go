@@ -143,7 +143,7 @@ func (s *Store) repairOnce(ctx context.Context, questID int64, fn func(*repair) 
 	}()
 	begin := fmt.Sprintf(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL row_security = off;
 		SET LOCAL lock_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d;`+pgjson.SetLocal(),
-		max(s.cfg.LockTimeout.Milliseconds(), 1), idlePatience.Milliseconds())
+		max(s.cfg.LockTimeout.Milliseconds(), 1), s.idle.Milliseconds())
 	if err = run(ctx, r.conn, begin); err != nil {
 		return readError("begin repair", err)
 	}

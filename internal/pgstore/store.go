@@ -52,6 +52,8 @@ type Store struct {
 	words  words
 	// userIDType is the SQL type of people's ids, "" where it is not known.
 	userIDType string
+	// idle is after how long the database ends a repair that says nothing more.
+	idle time.Duration
 
 	// mu orders the users of the side connection: the clock and the log position
 	// that it reads belong together, and to one moment.
@@ -79,7 +81,7 @@ func Open(ctx context.Context, dsn string, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, connectError(&pc.ConnConfig.Config, err)
 	}
-	s := &Store{cfg: cfg, pool: pool, tables: tablesOf(&cfg.Schema), words: words}
+	s := &Store{cfg: cfg, pool: pool, tables: tablesOf(&cfg.Schema), words: words, idle: idlePatience}
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		pool.Close()

@@ -70,7 +70,8 @@ func (g *gatherer) control(ctx context.Context, from change.Seq) (*change.Contro
 // a transaction about a quest and its end.
 const recordsSearched = 20
 
-// fillEnd finds where a transaction ended whose messages did not know yet.
+// fillEnd finds where a transaction ended whose messages did not know yet, and what it
+// said of itself before.
 func (g *gatherer) fillEnd(ctx context.Context, t *Transaction) error {
 	if t.End != nil || t.Baseline {
 		return nil
@@ -88,11 +89,28 @@ func (g *gatherer) fillEnd(ctx context.Context, t *Transaction) error {
 		if err != nil {
 			return err
 		}
-		if c.Kind == change.TxEnd && c.Transaction.ID == t.ID && c.Transaction.CommitLSN == t.Commit.LSN {
+		from = r.Seq + 1
+		if c.Transaction == nil || c.Transaction.ID != t.ID || c.Transaction.CommitLSN != t.Commit.LSN {
+			continue
+		}
+		switch c.Kind {
+		case change.TxEnd:
 			t.End = positionOf(c.Transaction.EndLSN)
 			return nil
+		case change.Message:
+			t.repairs(c, g.finding.QuestID)
 		}
-		from = r.Seq + 1
 	}
 	return nil
+}
+
+// repairs takes what a transaction says of itself, behind what it did to the quest.
+// Another quest's repair, or what is none, says nothing here.
+func (t *Transaction) repairs(c *change.Control, quest int64) {
+	if c.Prefix != change.RepairPrefix {
+		return
+	}
+	if r, err := change.ParseRepaired(c.Content); err == nil && r.QuestID == quest {
+		t.Repair = &Repair{Entry: r.Entry, Undoes: r.Undoes, Finding: r.Finding, Action: r.Action, Actor: r.Actor, Automatic: r.Automatic}
+	}
 }

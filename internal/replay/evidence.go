@@ -63,8 +63,20 @@ type Transaction struct {
 	// rows of the quest that the finding is not about.
 	More   int `json:"more_changes,omitempty"`
 	Others int `json:"other_changes,omitempty"`
+	// Repair is there when it says that it was a repair of the quest, or undid one.
+	Repair *Repair `json:"repair,omitempty"`
 
 	last change.Seq // of its messages
+}
+
+// Repair is what a transaction says of itself.
+type Repair struct {
+	Entry     int64  `json:"entry"` // of the journal
+	Undoes    int64  `json:"undoes,omitempty"`
+	Finding   string `json:"finding"`
+	Action    string `json:"action"`
+	Actor     string `json:"actor"`
+	Automatic bool   `json:"automatic"`
 }
 
 // Change is what became of a row.

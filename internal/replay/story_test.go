@@ -42,6 +42,7 @@ import (
 //	quest 42 times=500                                 changed so often
 //	truncate participant                               in a transaction
 //	takeover                                           in a large one: another writer goes on with it
+//	repair 13 quest=42 undoes=12 actor=ann             in a large one: it says that it is a repair; without an actor, automatic
 type story struct {
 	t       *testing.T
 	records []change.Record
@@ -238,6 +239,7 @@ func (s *story) transaction(at change.Millis, large bool) {
 		emptied []string
 		// takeover is no part of the transaction: it stands in between.
 		takeover bool
+		repair   string
 	}
 	var parts []part
 	order := 0
@@ -250,6 +252,9 @@ func (s *story) transaction(at change.Millis, large bool) {
 			continue
 		case "takeover":
 			parts = append(parts, part{takeover: true})
+			continue
+		case "repair":
+			parts = append(parts, part{repair: s.repair(w)})
 			continue
 		}
 		for _, c := range s.changes(w) {
@@ -274,9 +279,13 @@ func (s *story) transaction(at change.Millis, large bool) {
 			continue
 		}
 		tx.Message++
-		if p.emptied != nil {
-			now := tx
+		now := tx
+		switch {
+		case p.emptied != nil:
 			s.control(change.Control{Kind: change.Truncate, Transaction: &now, Entities: p.emptied})
+			continue
+		case p.repair != "":
+			s.control(change.Control{Kind: change.Message, Transaction: &now, Prefix: change.RepairPrefix, Content: p.repair})
 			continue
 		}
 		s.step(tx, false, p.quest, p.changes)
@@ -293,4 +302,28 @@ func (s *story) truncate(entities []string) {
 			delete(s.rows, key)
 		}
 	}
+}
+
+// repair is what a transaction says of itself.
+func (s *story) repair(w []string) string {
+	number := func(text string) int64 {
+		n, err := strconv.ParseInt(text, 10, 64)
+		s.check(err)
+		return n
+	}
+	r := change.Repaired{
+		Namespace: "test", Finding: "f", Rule: "missing_participant", Cause: "approval_failed", Action: "create_participant",
+		Entry: number(w[1]), Actor: "host", Automatic: true,
+	}
+	for _, word := range w[2:] {
+		switch name, value, _ := strings.Cut(word, "="); name {
+		case "quest":
+			r.QuestID = number(value)
+		case "undoes":
+			r.Undoes = number(value)
+		case "actor":
+			r.Actor, r.Automatic = value, false
+		}
+	}
+	return r.Encode()
 }

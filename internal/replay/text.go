@@ -159,6 +159,20 @@ func (p *printer) transaction(t *Transaction) {
 	} else if t.Others > 0 {
 		p.line("    and %s in the quest", count(t.Others, "other change", "other changes"))
 	}
+	if t.Repair != nil {
+		p.line("    %s", t.Repair)
+	}
+}
+
+func (r *Repair) String() string {
+	text := fmt.Sprintf("a repair (%s), entry %d of the journal", r.Action, r.Entry)
+	if r.Undoes != 0 {
+		text = fmt.Sprintf("undid the repair of entry %d, entry %d of the journal", r.Undoes, r.Entry)
+	}
+	if r.Automatic {
+		return text + ", automatic"
+	}
+	return text + ", for " + r.Actor
 }
 
 func lsn(p *Position) string {

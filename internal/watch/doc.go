@@ -14,6 +14,12 @@
 // an event carries the sequence it was due at, and the newest event published
 // says where to go on. The event's id guards what a crash leaves undecided.
 //
+// Repairs: a finding that is opened and has a plan is told with its plan, once. What a
+// repair says of its own transaction becomes an event if the transaction has written to
+// the quest; it changes nothing else: the finding ends as any other does. Whoever follows
+// the findings hears of each after it was published, and of all that are open whenever
+// the flow has caught up.
+//
 // Checkpoints: a Checker that was written and read goes on as the other one does, and
 // taking one holds up nothing. A Flow stores one behind a message when everything is
 // published that is due behind it, and begins with the newest one that can be used: it
