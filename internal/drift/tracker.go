@@ -2,7 +2,6 @@ package drift
 
 import (
 	"cmp"
-	"container/heap"
 	"maps"
 	"slices"
 	"time"
@@ -246,10 +245,10 @@ func (t *Tracker) end(dst []Transition, e *entry, at change.Millis, by Where, wh
 func (t *Tracker) Mark(dst []Transition, at change.Millis) []Transition {
 	t.now = max(t.now, at)
 	var look finder
-	for t.waiting.Len() > 0 && t.waiting.list[0].due <= t.now {
-		s := heap.Pop(&t.waiting).(*suspicion)
+	for len(t.waiting.list) > 0 && t.waiting.list[0].due <= t.now {
+		s := t.waiting.pop()
 		// It may have ended since, and begun again with another end of its grace.
-		if e := look.find(t, s); e != nil && e.phase == suspected && e.Due == s.due {
+		if e := look.find(t, &s); e != nil && e.phase == suspected && e.Due == s.due {
 			dst = t.open(dst, e)
 		}
 	}

@@ -2,7 +2,6 @@ package drift
 
 import (
 	"cmp"
-	"container/heap"
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/quest"
@@ -16,36 +15,51 @@ type suspicion struct {
 	about about
 }
 
-func (t *Tracker) wait(e *entry) {
-	heap.Push(&t.waiting, &suspicion{e.Due, e.Quest, e.about()})
-}
+func (t *Tracker) wait(e *entry) { t.waiting.push(suspicion{e.Due, e.Quest, e.about()}) }
 
 // waiting is a heap of suspicions, the first due first; ties by what they are
-// about, so that the order never depends on how they came in.
+// about, so that the order never depends on how they came in. Most suspicions are
+// gone before they are due: the heap holds values, and leaves the collector nothing.
 type waiting struct {
-	list  []*suspicion
+	list  []suspicion
 	users *quest.Users
 }
 
-func (w *waiting) Len() int      { return len(w.list) }
-func (w *waiting) Swap(i, j int) { w.list[i], w.list[j] = w.list[j], w.list[i] }
-func (w *waiting) Push(s any)    { w.list = append(w.list, s.(*suspicion)) }
-func (w *waiting) Less(i, j int) bool {
-	a, b := w.list[i], w.list[j]
+func (w *waiting) less(i, j int) bool {
+	a, b := &w.list[i], &w.list[j]
+	if a.due != b.due {
+		return a.due < b.due
+	}
 	return cmp.Or(
-		cmp.Compare(a.due, b.due),
 		cmp.Compare(a.quest, b.quest),
 		cmp.Compare(a.about.rule, b.about.rule),
 		cmp.Compare(w.users.Text(a.about.user), w.users.Text(b.about.user)),
 	) < 0
 }
 
-func (w *waiting) Pop() any {
-	last := len(w.list) - 1
-	s := w.list[last]
-	w.list[last] = nil
+func (w *waiting) push(s suspicion) {
+	w.list = append(w.list, s)
+	for i := len(w.list) - 1; i > 0 && w.less(i, (i-1)/2); i = (i - 1) / 2 {
+		w.list[i], w.list[(i-1)/2] = w.list[(i-1)/2], w.list[i]
+	}
+}
+
+// pop takes the first one out.
+func (w *waiting) pop() suspicion {
+	first, last := w.list[0], len(w.list)-1
+	w.list[0] = w.list[last]
 	w.list = w.list[:last]
-	return s
+	for i := 0; ; {
+		child := 2*i + 1
+		if child+1 < last && w.less(child+1, child) {
+			child++
+		}
+		if child >= last || !w.less(child, i) {
+			return first
+		}
+		w.list[i], w.list[child] = w.list[child], w.list[i]
+		i = child
+	}
 }
 
 // finder finds the entries of suspicions that end one after the other. Of a quest
