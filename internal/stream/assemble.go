@@ -221,7 +221,7 @@ func (a *assembler) commit(ctx context.Context, end change.LSN) error {
 		}
 	}
 	if a.order > 0 {
-		a.tally.transactions.Inc()
+		a.tally.transactions.Add(1)
 		a.lastStep.Store(time.Now().UnixNano())
 	}
 	if a.stream {
@@ -302,7 +302,7 @@ func (a *assembler) step(ctx context.Context, quest int64, changes []change.Chan
 	if err != nil {
 		return err
 	}
-	a.tally.rows.Add(float64(len(changes)))
+	a.tally.rows.Add(uint64(len(changes)))
 	if s.Transaction.Whole() {
 		a.recorded(seq, s.Transaction.EndLSN)
 	}

@@ -42,7 +42,7 @@ func discarding() *assembler {
 	config := DefaultConfig(Config{DB: "peerquest", Control: "control"})
 	config.Subject = func(int64) string { return "step" }
 	return &assembler{
-		config: &config, writer: &nowhere{}, tally: newTally(), recorded: func(change.Seq, change.LSN) {}, source: change.Source{DB: config.DB, Epoch: 1},
+		config: &config, writer: &nowhere{}, tally: &tally{}, recorded: func(change.Seq, change.LSN) {}, source: change.Source{DB: config.DB, Epoch: 1},
 	}
 }
 

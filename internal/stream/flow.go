@@ -52,6 +52,7 @@ type Status struct {
 	Behind, Silent time.Duration
 	// Waiting is how long a message has waited for its acknowledgement.
 	Waiting time.Duration
+	Published
 	// Cause is what Err is the text of.
 	Cause error
 }
@@ -106,7 +107,7 @@ func DefaultConfig(c Config) Config {
 func New(config Config, postgres Postgres, clock Clock, cdc CDC, notes Notes, logger *slog.Logger) *Flow {
 	return &Flow{
 		config: DefaultConfig(config), postgres: postgres, clock: clock, cdc: cdc, notes: notes, logger: logger,
-		tally: newTally(), status: Status{State: starting, Since: time.Now()},
+		tally: &tally{}, status: Status{State: starting, Since: time.Now()},
 	}
 }
 
@@ -117,7 +118,7 @@ func (f *Flow) Status() Status {
 	s, now := f.status, time.Now()
 	s.Marked, s.MarkedAt, s.Late = f.marks.last(now)
 	s.Behind, s.Silent = f.marks.behind(now), f.marks.silence(now)
-	s.Waiting = f.flight.waiting(now)
+	s.Waiting, s.Published = f.flight.waiting(now), f.tally.read()
 	return s
 }
 

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/peerquest/questwatch/internal/change"
 )
@@ -78,7 +77,7 @@ type flight struct {
 }
 
 // of begins to measure a writer.
-func (f *flight) of(w Writer, published prometheus.Counter) Writer {
+func (f *flight) of(w Writer, published *atomic.Uint64) Writer {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.writer = &measured{Writer: w, published: published}
@@ -98,7 +97,7 @@ func (f *flight) waiting(now time.Time) time.Duration {
 // measured is a Writer that knows since when it has waited for an acknowledgement.
 type measured struct {
 	Writer
-	published prometheus.Counter
+	published *atomic.Uint64
 
 	mu    sync.Mutex // the feed publishes while the ticker asks for acknowledgements
 	last  change.Seq // published
@@ -111,7 +110,7 @@ func (m *measured) Publish(ctx context.Context, subject string, data []byte) (ch
 	if err != nil {
 		return seq, err
 	}
-	m.published.Inc()
+	m.published.Add(1)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.last <= m.acked {

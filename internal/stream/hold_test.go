@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,7 +99,7 @@ func TestFlight(t *testing.T) {
 			t.Errorf("without a writer: %s", w)
 		}
 		under := &stuck{published: 100, acked: 100}
-		w := f.of(under, newTally().messages)
+		w := f.of(under, new(atomic.Uint64))
 		want := func(seconds int) {
 			t.Helper()
 			if got := f.waiting(time.Now()); got != time.Duration(seconds)*time.Second {
@@ -128,7 +129,7 @@ func TestFlight(t *testing.T) {
 		publish()
 		time.Sleep(time.Second)
 		want(1)
-		w = f.of(&stuck{}, newTally().messages)
+		w = f.of(&stuck{}, new(atomic.Uint64))
 		want(0)
 	})
 }

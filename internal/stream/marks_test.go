@@ -107,7 +107,7 @@ type clockAt Reading
 // marked later times since.
 func TestSessionTakesItsOwnReadings(t *testing.T) {
 	s := &session{
-		tally: newTally(), postgres: quiet{}, notes: quiet{}, clock: clockAt{LSN: 500}, cdc: &memory{}, marks: &marks{}, needs: &needs{}, flight: &flight{}, wanted: &atomic.Bool{},
+		tally: &tally{}, postgres: quiet{}, notes: quiet{}, clock: clockAt{LSN: 500}, cdc: &memory{}, marks: &marks{}, needs: &needs{}, flight: &flight{}, wanted: &atomic.Bool{},
 	}
 	s.marks.offer(Reading{At: 1, LSN: 100}, time.Unix(0, 0), time.Second)
 	if _, err := s.open(t.Context()); err != nil {

@@ -98,7 +98,7 @@ func pumped(t interface {
 		t.Fatalf("read the tail: %v", err)
 	}
 	s := &session{
-		tally: newTally(), config: config, cdc: m, writer: m, marks: &marks{}, needs: &needs{}, confirmer: &confirmer{lag: func() time.Duration { return 0 }}, tail: tail, epoch: epoch,
+		tally: &tally{}, config: config, cdc: m, writer: m, marks: &marks{}, needs: &needs{}, confirmer: &confirmer{lag: func() time.Duration { return 0 }}, tail: tail, epoch: epoch,
 		logger: slog.New(slog.DiscardHandler),
 	}
 	feed := &script{signals: since(signals, tail.whole)}

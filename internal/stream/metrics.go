@@ -1,22 +1,30 @@
 package stream
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // tally counts what a flow has published since the program began.
-type tally struct{ transactions, rows, messages prometheus.Counter }
+type tally struct{ transactions, rows, messages atomic.Uint64 }
 
-func newTally() *tally {
-	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: "questwatch_stream_" + name, Help: help})
-	}
-	return &tally{
-		transactions: counter("transactions_total", "Transactions with changes that were published."),
-		rows:         counter("rows_total", "Row changes that were published, those of baselines included."),
-		messages:     counter("messages_total", "Messages that were published, control records included."),
-	}
+// Published is what a flow has published since the program began: transactions with
+// changes, row changes, those of baselines included, and messages, control records
+// included.
+type Published struct{ Transactions, Rows, Messages uint64 }
+
+func (t *tally) read() Published {
+	return Published{t.transactions.Load(), t.rows.Load(), t.messages.Load()}
 }
 
 // Measure registers the flow's metrics.
 func (f *Flow) Measure(r prometheus.Registerer) {
-	r.MustRegister(f.tally.transactions, f.tally.rows, f.tally.messages)
+	counter := func(name, help string, n *atomic.Uint64) {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "questwatch_stream_" + name, Help: help},
+			func() float64 { return float64(n.Load()) }))
+	}
+	counter("transactions_total", "Transactions with changes that were published.", &f.tally.transactions)
+	counter("rows_total", "Row changes that were published, those of baselines included.", &f.tally.rows)
+	counter("messages_total", "Messages that were published, control records included.", &f.tally.messages)
 }

@@ -67,7 +67,7 @@ func TestNeeded(t *testing.T) {
 		"nobody says, none is left": {false, 0, 51, 50, 51},
 	} {
 		s := &session{
-			tally: newTally(), config: Config{Asked: c.asked}, note: Note{Baseline: 10}, tail: tail{first: c.first, last: c.last},
+			tally: &tally{}, config: Config{Asked: c.asked}, note: Note{Baseline: 10}, tail: tail{first: c.first, last: c.last},
 			needs: &needs{from: c.need},
 		}
 		if got := s.needed(); got != c.want {

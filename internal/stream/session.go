@@ -131,7 +131,7 @@ func (s *session) open(ctx context.Context) (plan, error) {
 		return plan{}, err
 	}
 	s.nextXID = reading.NextXID
-	s.writer = s.flight.of(s.cdc.Writer(s.tail.last), s.tally.messages)
+	s.writer = s.flight.of(s.cdc.Writer(s.tail.last), &s.tally.messages)
 	p := decide(&s.tail, slot, s.note, s.needed(), s.history, reading.LSN)
 	if p.gap == "" && s.wanted.Load() {
 		p.baseline = "mismatch"

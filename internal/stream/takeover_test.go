@@ -75,7 +75,7 @@ func rebased(t *testing.T, m *memory, b *bench, slot Slot, history []Switch) boo
 	wanted := &atomic.Bool{}
 	wanted.Store(true)
 	s := &session{
-		tally: newTally(), config: testConfig(Config{}), postgres: b, clock: benchClock{b}, cdc: m, notes: benchNotes{b}, writer: m, marks: &marks{}, needs: &needs{}, wanted: wanted,
+		tally: &tally{}, config: testConfig(Config{}), postgres: b, clock: benchClock{b}, cdc: m, notes: benchNotes{b}, writer: m, marks: &marks{}, needs: &needs{}, wanted: wanted,
 		confirmer: &confirmer{}, tail: tail, note: b.note, slot: slot, history: history, logger: slog.New(slog.DiscardHandler),
 	}
 	p := decide(&s.tail, slot, s.note, s.tail.first, history, 1000)

@@ -47,7 +47,7 @@ func TestWhatCannotBeReadIsNotConfirmed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := &memory{}
 			s := &session{
-				tally: newTally(), config: testConfig(Config{MaxRows: rows}), cdc: m, writer: m, marks: &marks{}, needs: &needs{}, confirmer: &confirmer{lag: func() time.Duration { return 0 }}, epoch: 1,
+				tally: &tally{}, config: testConfig(Config{MaxRows: rows}), cdc: m, writer: m, marks: &marks{}, needs: &needs{}, confirmer: &confirmer{lag: func() time.Duration { return 0 }}, epoch: 1,
 				logger: slog.New(slog.DiscardHandler),
 			}
 			feed := &unreadable{script{signals: append(simple(100, 120, 3), simple(200, 0, 3)...)}}
