@@ -80,12 +80,12 @@ func (r *running) toldOnce(t *testing.T, reason string, from, to time.Time) alar
 func (r *running) alarm(t *testing.T, reason string) {
 	t.Helper()
 	testkit.Eventually(t, 40*time.Second, func() error {
-		for _, a := range r.Status().(status).Alarms {
+		for _, a := range r.Status().(*Status).Alarms {
 			if a.Reason == reason {
 				return nil
 			}
 		}
-		return fmt.Errorf("no alarm %s; alarms %+v, reasons %q", reason, r.Status().(status).Alarms, r.Reasons())
+		return fmt.Errorf("no alarm %s; alarms %+v, reasons %q", reason, r.Status().(*Status).Alarms, r.Reasons())
 	})
 }
 

@@ -243,6 +243,7 @@ func (a *App) Run(ctx context.Context, wait bool) error {
 	}
 	group.Go(func() error { return a.guard.Run(ctx) })
 	group.Go(func() error { return a.followSync(ctx) })
+	group.Go(func() error { return a.answerStatus(ctx) })
 	if a.nats != nil {
 		group.Go(func() error { return a.nats.Keep(ctx) })
 	}

@@ -103,7 +103,7 @@ func (p *program) passed(t *testing.T, dsn string, open int, within time.Duratio
 			t.Fatalf("the program ended with %v", p.cmd.ProcessState)
 		default:
 		}
-		var s status
+		var s Status
 		if err := p.status(&s); err != nil {
 			return err
 		}
@@ -119,7 +119,7 @@ func (p *program) passed(t *testing.T, dsn string, open int, within time.Duratio
 	})
 }
 
-func (p *program) status(into *status) error {
+func (p *program) status(into *Status) error {
 	answer, err := http.Get(p.url + "/api/v1/status")
 	if err != nil {
 		return err
@@ -241,7 +241,7 @@ func TestHugeRollback(t *testing.T) {
 	p := startProgram(t, dsn)
 	p.passed(t, dsn, 0, time.Minute)
 	before := p.peak(t)
-	var last status
+	var last Status
 	if err := p.status(&last); err != nil {
 		t.Fatal(err)
 	}

@@ -1,37 +1,70 @@
 package app
 
 import (
+	"context"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/repair"
 	"github.com/peerquest/questwatch/internal/watch"
 )
 
-// status is the answer to /api/v1/status.
-type status struct {
-	State     string         `json:"state"`
-	Since     string         `json:"since"`
-	Error     string         `json:"error,omitempty"`
-	Ready     bool           `json:"ready"`
-	Reasons   []string       `json:"reasons"`
-	Database  string         `json:"database"`
-	Slot      string         `json:"slot"`
-	Marked    string         `json:"marked,omitempty"`
-	Read      uint64         `json:"read_sequence"`
-	CaughtUp  bool           `json:"caught_up"`
-	Open      map[string]int `json:"open_findings"`
+// Status is the answer to /api/v1/status, and to questwatch status.
+type Status struct {
+	Instance string         `json:"instance"`
+	State    string         `json:"state"`
+	Since    string         `json:"since"`
+	Error    string         `json:"error,omitempty"`
+	Ready    bool           `json:"ready"`
+	Reasons  []string       `json:"reasons"`
+	Database string         `json:"database"`
+	Slot     string         `json:"slot"`
+	Marked   string         `json:"marked,omitempty"`
+	Read     uint64         `json:"read_sequence"`
+	CaughtUp bool           `json:"caught_up"`
+	Open     map[string]int `json:"open_findings"`
+	// Severe counts the same findings by severity.
+	Severe    map[string]int `json:"open_by_severity"`
 	Refused   uint64         `json:"refused_reports"`
 	Namespace string         `json:"namespace"`
 	Behind    float64        `json:"behind_seconds"`
 	Kept      *int64         `json:"wal_kept_bytes,omitempty"`
 	Safe      *int64         `json:"safe_wal_bytes,omitempty"`
 	Alarms    []event.Alarm  `json:"alarms"`
+	// Unconfirmed is how much of Postgres's log the slot has not confirmed.
+	Unconfirmed *int64 `json:"unconfirmed_wal_bytes,omitempty"`
+	// Transactions and Rows were streamed since the program began.
+	Transactions uint64 `json:"transactions"`
+	Rows         uint64 `json:"rows"`
+	// Streams are the JetStream streams, as far as they can be seen now.
+	Streams []StreamSize `json:"streams"`
+	// Repair is absent where nothing is watched.
+	Repair *RepairStatus `json:"repair,omitempty"`
 	// Verified is how the last comparison of state and database ended.
-	Verified *verification `json:"verified,omitempty"`
+	Verified *Verification `json:"verified,omitempty"`
 	// Checkpoint is the newest one, if there is one.
-	Checkpoint *checkpointStatus `json:"checkpoint,omitempty"`
+	Checkpoint *CheckpointStatus `json:"checkpoint,omitempty"`
 }
 
-type checkpointStatus struct {
+// StreamSize is how much a stream holds.
+type StreamSize struct {
+	Name     string `json:"name"`
+	Messages uint64 `json:"messages"`
+	Bytes    uint64 `json:"bytes"`
+}
+
+// RepairStatus is how automatic repairs stand.
+type RepairStatus struct {
+	Mode string `json:"mode"`
+	repair.Status
+	// Stopped says who stopped them and why, "" while they go on.
+	Stopped string `json:"stopped,omitempty"`
+}
+
+// CheckpointStatus is the newest checkpoint.
+type CheckpointStatus struct {
 	Sequence uint64 `json:"sequence"`
 	Bytes    int64  `json:"bytes"`
 	Stored   string `json:"message_stored"`
@@ -40,7 +73,8 @@ type checkpointStatus struct {
 	Paused float64 `json:"paused_seconds"`
 }
 
-type verification struct {
+// Verification is how the last comparison of state and database ended.
+type Verification struct {
 	At    string `json:"at"`
 	Equal bool   `json:"equal"`
 	// Mismatched counts the quests that differed when last any did; 0 since all were
@@ -53,7 +87,7 @@ type verification struct {
 }
 
 // verification is nil before the first comparison has ended.
-func (a *App) verification() *verification {
+func (a *App) verification() *Verification {
 	if a.verifier == nil {
 		return nil
 	}
@@ -61,7 +95,7 @@ func (a *App) verification() *verification {
 	if s.At.IsZero() {
 		return nil
 	}
-	out := &verification{At: event.Stamp(change.MillisOf(s.At)), Mismatched: s.Mismatched}
+	out := &Verification{At: event.Stamp(change.MillisOf(s.At)), Mismatched: s.Mismatched}
 	if s.Err != nil {
 		out.Error = s.Err.Error()
 	}
@@ -72,7 +106,9 @@ func (a *App) verification() *verification {
 }
 
 // Status is what the program is doing now.
-func (a *App) Status() any {
+func (a *App) Status() any { return a.status(context.Background()) }
+
+func (a *App) status(ctx context.Context) *Status {
 	s, reasons := a.stream.Status(), a.Reasons()
 	var w watch.Status
 	if a.watch != nil {
@@ -81,14 +117,15 @@ func (a *App) Status() any {
 	if reasons == nil {
 		reasons = []string{}
 	}
-	out := status{
-		State: s.State, Since: event.Stamp(change.MillisOf(s.Since)), Error: s.Err, Ready: len(reasons) == 0, Reasons: reasons,
+	out := &Status{
+		Instance: a.instance, State: s.State, Since: event.Stamp(change.MillisOf(s.Since)), Error: s.Err, Ready: len(reasons) == 0, Reasons: reasons,
 		Database: a.source.Database(), Slot: a.config.Postgres.Slot, Namespace: a.config.Namespace,
-		Read: uint64(w.Read), CaughtUp: w.CaughtUp, Refused: w.Refused.Reports, Open: map[string]int{},
+		Read: uint64(w.Read), CaughtUp: w.CaughtUp, Refused: w.Refused.Reports, Open: map[string]int{}, Severe: map[string]int{},
+		Transactions: s.Published.Transactions, Rows: s.Published.Rows,
 	}
 	out.Behind, out.Alarms = s.Behind.Seconds(), append([]event.Alarm{}, a.guard.Alarms()...)
 	if u, known := a.guard.Usage(); known {
-		out.Kept = &u.Kept
+		out.Kept, out.Unconfirmed = &u.Kept, &u.Unconfirmed
 		if u.Safe >= 0 {
 			out.Safe = &u.Safe
 		}
@@ -98,7 +135,7 @@ func (a *App) Status() any {
 		out.Marked = event.Stamp(s.Marked)
 	}
 	if c := w.Checkpoint; c.Seq != 0 {
-		out.Checkpoint = &checkpointStatus{
+		out.Checkpoint = &CheckpointStatus{
 			Sequence: uint64(c.Seq), Bytes: c.Bytes, Stored: event.Stamp(change.MillisOf(c.Stored)),
 			Took: c.Took.Seconds(), Paused: c.Paused.Seconds(),
 		}
@@ -106,5 +143,40 @@ func (a *App) Status() any {
 	for r, n := range w.Open {
 		out.Open[r.String()] = n
 	}
+	for severity, n := range w.Severe {
+		out.Severe[severity.String()] = n
+	}
+	out.Streams, out.Repair = a.streamSizes(ctx), a.repairStatus()
 	return out
+}
+
+// statusPatience bounds a look at the streams: a status without their sizes is better than
+// none.
+const statusPatience = time.Second
+
+func (a *App) streamSizes(ctx context.Context) []StreamSize {
+	ctx, cancel := context.WithTimeout(ctx, statusPatience)
+	defer cancel()
+	sizes := []StreamSize{}
+	add := func(name string, state bus.StreamState, err error) {
+		if err == nil {
+			sizes = append(sizes, StreamSize{Name: name, Messages: state.Messages, Bytes: state.Bytes})
+		}
+	}
+	cdc, err := a.bus.CDCState(ctx)
+	add(a.bus.CDCStream(), cdc, err)
+	events, err := a.bus.EventsState(ctx)
+	add(a.bus.EventsStream(), events, err)
+	return sizes
+}
+
+func (a *App) repairStatus() *RepairStatus {
+	if a.repairer == nil {
+		return nil
+	}
+	s := &RepairStatus{Mode: a.config.Repair.Mode, Status: a.repairer.Status()}
+	if s.Brake != nil {
+		s.Stopped = s.Brake.String()
+	}
+	return s
 }

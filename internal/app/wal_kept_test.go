@@ -140,12 +140,12 @@ func TestLongTransactionIsNamed(t *testing.T) {
 				t.Errorf("changes flow, and it is not ready: %q", reasons)
 			}
 			testkit.Eventually(t, 30*time.Second, func() error {
-				for _, a := range r.Status().(status).Alarms {
+				for _, a := range r.Status().(*Status).Alarms {
 					if a.Reason == "wal_kept" && a.Holder != nil && a.Holder.PID == pid && a.Holder.Seconds >= 10 && a.Holder.Database == "postgres" {
 						return nil
 					}
 				}
-				return fmt.Errorf("alarms %+v, want process %d named", r.Status().(status).Alarms, pid)
+				return fmt.Errorf("alarms %+v, want process %d named", r.Status().(*Status).Alarms, pid)
 			})
 			until := time.Now()
 			end()

@@ -56,6 +56,8 @@ type Status struct {
 	Now change.Millis
 	// Open counts the open findings.
 	Open map[rule.Rule]int
+	// Severe counts them by severity.
+	Severe map[rule.Severity]int
 	// Refused counts the logical messages that were not believed.
 	Refused Refused
 	// Checkpoint is the newest one.
@@ -187,7 +189,7 @@ func (f *Flow) watch(ctx context.Context, self Writer) error {
 	caughtUp := last < from
 	f.note(func(s *Status) {
 		s.Read, s.ReadBytes, s.CaughtUp, s.Known, s.Now = from-1, 0, caughtUp, f.checker.Known(), f.checker.Now()
-		s.Open = countOpen(f.checker.Open())
+		s.Open, s.Severe = countOpen(f.checker.Open())
 	})
 	if caughtUp {
 		if err := f.arrive(ctx, last); err != nil {
@@ -328,28 +330,31 @@ func (f *Flow) count(found []Found) {
 		return
 	}
 	f.note(func(s *Status) {
-		open := map[rule.Rule]int{} // readers have the old one
-		maps.Copy(open, s.Open)
+		s.Open, s.Severe = maps.Clone(s.Open), maps.Clone(s.Severe) // readers have the old ones
 		for i := range found {
-			switch t := found[i].Transition; {
-			case t == nil:
-			case t.What == drift.Resolved:
-				open[t.Finding.Violation.Rule]--
-			default:
-				open[t.Finding.Violation.Rule]++
+			t := found[i].Transition
+			if t == nil {
+				continue
 			}
+			by := 1
+			if t.What == drift.Resolved {
+				by = -1
+			}
+			s.Open[t.Finding.Violation.Rule] += by
+			s.Severe[t.Finding.Violation.Severity] += by
 		}
-		s.Open = open
 	})
 }
 
-// countOpen counts findings by rule.
-func countOpen(findings []drift.Finding) map[rule.Rule]int {
-	open := map[rule.Rule]int{}
+// countOpen counts findings by rule and by severity.
+func countOpen(findings []drift.Finding) (byRule map[rule.Rule]int, bySeverity map[rule.Severity]int) {
+	byRule, bySeverity = map[rule.Rule]int{}, map[rule.Severity]int{}
 	for i := range findings {
-		open[findings[i].Violation.Rule]++
+		v := &findings[i].Violation
+		byRule[v.Rule]++
+		bySeverity[v.Severity]++
 	}
-	return open
+	return byRule, bySeverity
 }
 
 // keep puts an opened finding into the bucket, and takes a resolved one out.

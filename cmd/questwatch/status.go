@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/peerquest/questwatch/internal/app"
+	"github.com/peerquest/questwatch/internal/rule"
+	"github.com/peerquest/questwatch/internal/terminal"
+)
+
+func statusCommand() *cobra.Command {
+	var s settings
+	var watch bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show what a running instance is doing",
+		Long: `Status shows how far the stream is behind the database, what Postgres keeps for it, what
+is open, how repairs stand, and when the last checkpoint and comparison were.
+
+The instance is found through its data directory (--data), or its NATS server is named
+(--nats, --nats-context); of several the one that streams answers.
+
+Exit status: 0 nothing open at warning or above, 1 something is, 2 wrong usage, 3 not
+ready, no instance, or another failure.`,
+		Example: `  questwatch status
+  questwatch status --watch --data /var/lib/questwatch
+  questwatch status --output json | jq .behind_seconds`,
+	}
+	asJSON := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		json, err := asJSON()
+		if err != nil {
+			return err
+		}
+		if watch && json {
+			return usageError{error: errors.New("--watch is for people: it goes with --output text only")}
+		}
+		logger, err := s.load(cmd)
+		if err != nil {
+			return err
+		}
+		ask := func() (*app.Status, error) { return app.AskStatus(cmd.Context(), &s.config, logger) }
+		if watch {
+			return watchStatus(cmd.Context(), cmd.OutOrStdout(), ask)
+		}
+		status, err := ask()
+		switch {
+		case err != nil:
+			return err
+		case json:
+			err = printJSON(cmd, status)
+		default:
+			err = writeStatus(cmd.OutOrStdout(), status, nil, time.Now())
+		}
+		if err != nil {
+			return err
+		}
+		return standing(status)
+	}
+	s.base(cmd)
+	s.server(cmd)
+	cmd.Flags().BoolVar(&watch, "watch", false, "show it anew every two seconds, until Ctrl-C")
+	return cmd
+}
+
+// standing is the exit status that says how things stand.
+func standing(s *app.Status) error {
+	switch {
+	case !s.Ready:
+		return statusError(exitFailure)
+	case s.Severe[rule.Warning.String()]+s.Severe[rule.Critical.String()] > 0:
+		return statusError(exitFindings)
+	}
+	return nil
+}
+
+const statusEvery = 2 * time.Second
+
+// watchStatus shows the status anew, on a terminal in place of the one before.
+func watchStatus(ctx context.Context, w io.Writer, ask func() (*app.Status, error)) error {
+	out, isFile := w.(*os.File)
+	inPlace := isFile && term.IsTerminal(int(out.Fd()))
+	tick := time.NewTicker(statusEvery)
+	defer tick.Stop()
+	var last *app.Status
+	for {
+		status, err := ask()
+		if err != nil {
+			return err
+		}
+		var text strings.Builder
+		if inPlace {
+			text.WriteString("\x1b[H\x1b[J")
+		}
+		if err := writeStatus(&text, status, last, time.Now()); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(w, text.String()); err != nil {
+			return fmt.Errorf("print the status: %w", err)
+		}
+		last = status
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// writeStatus prints a status; with an earlier one, of statusEvery ago, rates too.
+func writeStatus(w io.Writer, s, before *app.Status, now time.Time) error {
+	var b strings.Builder
+	line := func(what, format string, args ...any) {
+		fmt.Fprintf(&b, "%-12s%s\n", what, terminal.Clean(fmt.Sprintf(format, args...)))
+	}
+	ready := "ready"
+	if !s.Ready {
+		ready = "not ready"
+	}
+	line("instance", "%s, %s since %s, %s", ready, s.State, when(s.Since, now), s.Instance)
+	for _, reason := range s.Reasons {
+		line("", "- %s", reason)
+	}
+	line("database", "%s, slot %s%s", s.Database, s.Slot, walOf(s))
+	rate := ""
+	if before != nil && s.Rows >= before.Rows {
+		rate = fmt.Sprintf(", %.0f a second", float64(s.Rows-before.Rows)/statusEvery.Seconds())
+	}
+	line("stream", "%.1f s behind; %d rows in %d transactions since the start%s", s.Behind, s.Rows, s.Transactions, rate)
+	for _, one := range s.Streams {
+		line("", "%s: %d messages, %s", one.Name, one.Messages, mib(int64(one.Bytes)))
+	}
+	line("findings", "%s", findingsOf(s))
+	if r := s.Repair; r != nil {
+		stopped := ""
+		if r.Stopped != "" {
+			stopped = "; stopped: " + r.Stopped
+		}
+		line("repair", "%s; %d applied, %d skipped, %d failed, %d waiting%s", r.Mode, r.Applied, r.Skipped, r.Failed, r.Waiting, stopped)
+	}
+	if c := s.Checkpoint; c != nil {
+		line("checkpoint", "at message %d, %s, %s", c.Sequence, when(c.Stored, now), mib(c.Bytes))
+	} else {
+		line("checkpoint", "none yet")
+	}
+	line("compared", "%s", compared(s.Verified, now))
+	for _, a := range s.Alarms {
+		line("alarm", "%s, %s since %s", a.Reason, a.Severity, a.Since.Time().UTC().Format(time.DateTime))
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("print the status: %w", err)
+	}
+	return nil
+}
+
+func walOf(s *app.Status) string {
+	if s.Kept == nil || s.Unconfirmed == nil {
+		return ""
+	}
+	text := fmt.Sprintf(": %s of log kept, %s not confirmed", mib(*s.Kept), mib(*s.Unconfirmed))
+	if s.Safe != nil {
+		text += fmt.Sprintf(", %s left", mib(*s.Safe))
+	}
+	return text
+}
+
+func findingsOf(s *app.Status) string {
+	total, parts := 0, []string(nil)
+	for _, name := range slices.Sorted(maps.Keys(s.Open)) {
+		if n := s.Open[name]; n != 0 {
+			total += n
+			parts = append(parts, fmt.Sprintf("%s %d", name, n))
+		}
+	}
+	if total == 0 {
+		return "none open"
+	}
+	return fmt.Sprintf("%d open (%d critical, %d warning): %s", total,
+		s.Severe[rule.Critical.String()], s.Severe[rule.Warning.String()], strings.Join(parts, ", "))
+}
+
+func compared(v *app.Verification, now time.Time) string {
+	switch {
+	case v == nil:
+		return "not yet"
+	case v.Error != "":
+		return when(v.At, now) + ": " + v.Error
+	case v.Mismatched > 0:
+		return fmt.Sprintf("%s: %d quests differ from the database", when(v.At, now), v.Mismatched)
+	}
+	return fmt.Sprintf("%s: the state of %d quests equals the database", when(v.At, now), v.Quests)
+}
+
+// when is a moment and how long ago it was.
+func when(stamp string, now time.Time) string {
+	at, err := time.Parse(time.RFC3339, stamp)
+	if err != nil {
+		return stamp
+	}
+	return fmt.Sprintf("%s (%s ago)", at.UTC().Format(time.DateTime), max(0, now.Sub(at)).Round(time.Second))
+}
+
+func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
