@@ -264,7 +264,7 @@ func TestHugeRollback(t *testing.T) {
 	}
 	exec1(t, dsn, `UPDATE quests_quest SET status = 'in-progress' WHERE id = 7`)
 	p.passed(t, dsn, 0, time.Minute)
-	var now status
+	var now Status
 	if err := p.status(&now); err != nil {
 		t.Fatal(err)
 	}
