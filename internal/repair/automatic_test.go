@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/drift"
 	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/remedy"
@@ -62,6 +63,26 @@ func TestWhatEndsIsNotRepaired(t *testing.T) {
 		after(time.Hour)
 		want(t, "carried", w.done())
 		want(t, "told", w.words(), "skipped healed f0002")
+	})
+}
+
+// A quest that somebody releases on purpose while it is being locked is left alone,
+// though its finding stays open for what it was opened for.
+func TestReleaseMeetsTheLock(t *testing.T) {
+	w := newWorld()
+	w.beats = func() {
+		s := change.Step{QuestID: 1, Transaction: change.Transaction{CommitLSN: 1000, Messages: 1, Message: 1}, Changes: []change.Change{{
+			Op: change.Update, Entity: change.Quest, After: change.Row(`{"id":1,"title":"t","status":"open","assigned_to_id":null}`),
+		}}}
+		if _, err := w.view.State.Apply(&s); err != nil {
+			panic(err)
+		}
+	}
+	in(t, w, nil, func(r *Repairer) {
+		w.opens(r, finding(1))
+		after(time.Hour)
+		want(t, "carried", w.done())
+		want(t, "told", w.words(), "skipped left_alone f0001")
 	})
 }
 

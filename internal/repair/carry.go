@@ -32,15 +32,15 @@ func (r *Repairer) carry(ctx context.Context, f *drift.Finding, o *remedy.Order)
 	o.Namespace, o.Instance = r.config.Namespace, r.config.Instance
 	policy := r.config.Modes.Policy(!o.Automatic)
 	return r.store.Carry(ctx, o,
-		func(ctx context.Context, locked change.LSN) error { return r.confirm(ctx, f, locked) },
+		func(ctx context.Context, locked change.LSN) error { return r.confirm(ctx, f, o, locked) },
 		func(c *remedy.Case) (remedy.Action, []remedy.Write, error) {
 			return remedy.Decide(c, o, &r.config.Rules, policy)
 		})
 }
 
 // confirm waits until the checker has read what committed before a lock was taken;
-// it is an error when the finding has ended by then.
-func (r *Repairer) confirm(ctx context.Context, f *drift.Finding, locked change.LSN) error {
+// it is an error when the finding has ended by then, or must not be repaired any more.
+func (r *Repairer) confirm(ctx context.Context, f *drift.Finding, o *remedy.Order, locked change.LSN) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, caughtUpWithin, remedy.ErrBehind)
 	defer cancel()
 	if err := r.pulse.Beat(ctx); err != nil {
@@ -52,7 +52,7 @@ func (r *Repairer) confirm(ctx context.Context, f *drift.Finding, locked change.
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		if passed, err := r.stands(f, locked); passed || err != nil {
+		if passed, err := r.stands(f, o, locked); passed || err != nil {
 			return err
 		}
 		select {
@@ -64,8 +64,9 @@ func (r *Repairer) confirm(ctx context.Context, f *drift.Finding, locked change.
 }
 
 // stands reports whether the checker has passed a position; it is an error when the
-// finding is not open any more for what it was opened for.
-func (r *Repairer) stands(f *drift.Finding, locked change.LSN) (passed bool, err error) {
+// finding is not open any more for what it was opened for, and when nobody asks for a
+// repair that waits for somebody by now: an open finding outlives a quest's release.
+func (r *Repairer) stands(f *drift.Finding, o *remedy.Order, locked change.LSN) (passed bool, err error) {
 	err = r.state.Look(func(v *View) error {
 		switch now, open := find(v, f.ID); {
 		case v == nil || !v.Fit:
@@ -73,7 +74,12 @@ func (r *Repairer) stands(f *drift.Finding, locked change.LSN) (passed bool, err
 		case !open || now.Violation.Cause != f.Violation.Cause:
 			return ErrEnded
 		}
-		passed = v.Passed > locked
+		if passed = v.Passed > locked; !passed || !o.Automatic {
+			return nil
+		}
+		if p := r.config.Modes.Propose(v.State.Quest(f.Quest), f); !p.Automatic {
+			return remedy.LeftAlone(p.LeftAlone + p.Waits) // one of them is empty
+		}
 		return nil
 	})
 	return passed, err

@@ -33,7 +33,8 @@ type world struct {
 	carried []string
 	stops   int
 	told    []event.Event
-	deaf    error // of who hears of events
+	deaf    error  // of who hears of events
+	beats   func() // while a quest is locked
 }
 
 // quests is how many quests the world has.
@@ -81,6 +82,9 @@ func (w *world) Beat(context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.view.Passed++
+	if w.beats != nil {
+		w.beats()
+	}
 	return nil
 }
 

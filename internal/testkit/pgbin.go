@@ -12,7 +12,7 @@ import (
 )
 
 // PostgresBinEnv names the folder of initdb and postgres when it is not one of the usual ones.
-const PostgresBinEnv = "QUESTWATCH_TEST_PG_BIN"
+const PostgresBinEnv = "TESTKIT_PG_BIN"
 
 // ErrNoPostgres means that the server's programs are not installed.
 var ErrNoPostgres = errors.New("initdb and postgres not found")

@@ -130,6 +130,32 @@ func TestNotPlanned(t *testing.T) {
 	}
 }
 
+// A quest whose status was lost is not repaired by itself any more when somebody has
+// released it on purpose since, though the finding is still the same.
+func TestReleasedSince(t *testing.T) {
+	rules := testRules()
+	s, c := newStory(), watch.NewChecker(rules)
+	s.commit(s.assign(1, "ann", "in-progress"), s.setPair(1, change.Application, "ann", "approved", true), s.setPair(1, change.Participant, "ann", "joined", true))
+	s.baseline()
+	s.commit(s.assign(1, "ann", "open"))
+	s.clock += 5000
+	s.mark(0)
+	inShort(t, c, s)
+	look := func() (string, remedy.Proposal) {
+		f := c.Open()[0]
+		return f.ID + " " + string(f.Violation.Cause), rules.Repair.Propose(c.State().Quest(1), &f)
+	}
+	before, p := look()
+	if !p.Automatic || p.Action != remedy.SetInProgress {
+		t.Errorf("proposed %+v", p)
+	}
+	s.commit(s.operate("unassign", 1, "")...)
+	inShort(t, c, s)
+	if after, p := look(); after != before || p.Automatic || p.Waits == "" || len(p.Writes) == 0 {
+		t.Errorf("%s, was %s: proposed %+v", after, before, p)
+	}
+}
+
 // What a message says of a repair is believed of the transaction that has written to
 // the quest before, and of nothing else.
 func TestRepairsAreChecked(t *testing.T) {
