@@ -147,6 +147,26 @@ func TestRoleMayNotRead(t *testing.T) {
 	says(t, err, true, "may not read it", `GRANT SELECT ON "public"."quests_questparticipant" TO "`+config.User+`"`)
 }
 
+// The streamed columns are enough; with all of them streamed all are.
+func TestRoleMayReadSomeColumns(t *testing.T) {
+	t.Parallel()
+	dsn := testkit.Database(t)
+	as := grant(t, dsn, "squints", "REPLICATION")
+	config, err := pgx.ParseConfig(as)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, dsn, `REVOKE SELECT ON quests_questparticipant FROM `+config.User+`;
+		GRANT SELECT (id, quest_id, user_id, status, joined_at) ON quests_questparticipant TO `+config.User)
+	c := settings(t, as)
+	if _, _, err = open(t, c).Check(t.Context()); err != nil && strings.Contains(err.Error(), "may not read it") {
+		t.Errorf("with the streamed columns: %v", err)
+	}
+	c.AllColumns = true
+	_, _, err = open(t, c).Check(t.Context())
+	says(t, err, true, "may not read it")
+}
+
 // Row security would leave rows out of the baseline, in silence.
 func TestRoleSeesSomeRowsOnly(t *testing.T) {
 	t.Parallel()

@@ -144,12 +144,14 @@ func (s *Source) checkTable(ctx context.Context, conn *pgx.Conn, e change.Entity
 	var readable, hidden bool
 	err = conn.QueryRow(ctx, `
 		SELECT c.oid, c.relkind::text, c.relreplident::text, pg_has_role(c.relowner, 'USAGE'),
-		       has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'),
+		       has_schema_privilege(n.oid, 'USAGE') AND NOT EXISTS (SELECT FROM pg_attribute a
+		           WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND ($3 OR a.attname = ANY ($4))
+		           AND NOT has_column_privilege(c.oid, a.attnum, 'SELECT')),
 		       row_security_active(c.oid),
 		       array(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum),
 		       array(SELECT atttypid FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum)
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE n.nspname = $1 AND c.relname = $2`, schema, name).
+		WHERE n.nspname = $1 AND c.relname = $2`, schema, name, s.names.all, s.names.columnsOf[e]).
 		Scan(&t.oid, &kind, &t.identity, &t.owned, &readable, &hidden, &names, &oids)
 	setting := "tables." + e.String()
 	switch {
