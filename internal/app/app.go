@@ -49,13 +49,14 @@ type App struct {
 	wrap     func(watchPorts) watchPorts // in tests, what comes between the checker and its ports
 }
 
-// watchPorts are what the checker reads and writes.
+// watchPorts are what the checker reads and writes, and who acts on it.
 type watchPorts struct {
 	cdc      watch.CDC
 	events   watch.Events
 	findings watch.Findings
 	messages watch.Messages
 	store    watch.Checkpoints // nil where none are kept
+	repairs  repair.Store      // of who repairs what the checker finds
 }
 
 // New checks everything, then sets up what is missing.
@@ -209,7 +210,7 @@ func (a *App) build() {
 	if !a.config.Watch.Enabled {
 		return
 	}
-	p := watchPorts{cdc, eventsPort{a.bus}, findingsPort{a.bus.Findings()}, cdc, a.checkpointStore()}
+	p := watchPorts{cdc, eventsPort{a.bus}, findingsPort{a.bus.Findings()}, cdc, a.checkpointStore(), a.repairs}
 	if a.wrap != nil {
 		p = a.wrap(p)
 	}
@@ -221,7 +222,7 @@ func (a *App) build() {
 		Bytes: max(a.config.Stream.KeepBytes, 0) / 4,
 	})
 	a.verifier = a.newVerifier(&rules)
-	a.repairer = a.newRepairer(&rules)
+	a.repairer = a.newRepairer(&rules, p.repairs)
 	a.guard = a.newGuard()
 }
 

@@ -123,6 +123,7 @@ func killer() func(watchPorts) watchPorts {
 	}
 	d := &deadly{at, left}
 	return func(p watchPorts) watchPorts {
+		p.repairs = deadlyRepairs{p.repairs, d}
 		p.cdc, p.events, p.findings, p.store = deadlyCDC{p.cdc, d}, deadlyEvents{p.events, d}, deadlyFindings{p.findings, d}, deadlyStore{p.store, d}
 		return p
 	}

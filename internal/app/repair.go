@@ -61,12 +61,12 @@ func automatic(modes *remedy.Modes) bool {
 }
 
 // newRepairer makes the flow that repairs, and has it hear of what the checker finds.
-func (a *App) newRepairer(rules *watch.Rules) *repair.Repairer {
+func (a *App) newRepairer(rules *watch.Rules, store repair.Store) *repair.Repairer {
 	c := &a.config.Repair
 	r := repair.New(repair.Config{
 		Namespace: a.config.Namespace, Instance: a.instance, Rules: rules.Policy, Modes: rules.Repair,
 		PerMinute: c.PerMinute, PerRule: c.PerRule, Breaker: repair.Limits{Opened: c.Breaker.Opened, Percent: c.Breaker.Percent},
-	}, repairState{a}, a.repairs, pulsePort{a.store}, repairEvents{toldPort{a.bus, a.config.Namespace}}, a.repairs, a.logger)
+	}, repairState{a}, store, pulsePort{a.store}, repairEvents{toldPort{a.bus, a.config.Namespace}}, a.repairs, a.logger)
 	a.watch.Follow(func(n watch.News) { r.Hear(n.Anew, n.Transitions) })
 	return r
 }

@@ -207,3 +207,13 @@ func blocked(t *testing.T, dsn string, pid uint32) {
 		return nil
 	})
 }
+
+// count counts a text in a list.
+func count(list []string, text string) (n int) {
+	for _, one := range list {
+		if one == text {
+			n++
+		}
+	}
+	return n
+}

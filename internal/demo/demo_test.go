@@ -143,3 +143,18 @@ func TestLatency(t *testing.T) {
 		t.Errorf("latency %+v", got)
 	}
 }
+
+func TestDemoRepairsWhatFailedAndNothingElse(t *testing.T) {
+	var out bytes.Buffer
+	result, err := Run(t.Context(), Options{For: 8 * time.Second, Rate: 100, Seed: 7, Repair: true, Out: &out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, n := range result.Repaired {
+		total += n
+	}
+	if !result.Good() || total == 0 || result.After.P50 < 3000 {
+		t.Errorf("%d repairs:\n%s", total, result.Report(func(_ bool, text string) string { return text }))
+	}
+}
