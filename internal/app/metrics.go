@@ -65,6 +65,13 @@ var (
 	descQuests          = desc("quests", "Quests that the last comparison of state and database saw.")
 )
 
+// What it collects of repairs.
+var (
+	descRepairs        = desc("repairs_total", "What became of automatic repairs.", "result")
+	descRepairsWaiting = desc("repairs_waiting", "Findings in line to be repaired automatically, and those whose end the stream has yet to show.")
+	descRepairsStopped = desc("repairs_stopped", "1 while automatic repairs are paused or halted.")
+)
+
 // present collects what the program is doing now.
 type present struct{ app *App }
 
@@ -123,6 +130,12 @@ func (p present) checker(out chan<- prometheus.Metric, gauge func(*prometheus.De
 		gauge(descCheckpointTime, seconds(c.Stored))
 		gauge(descCheckpointBytes, float64(c.Bytes))
 	}
+	r := p.app.repairer.Status()
+	for result, n := range map[string]int64{"applied": r.Applied, "skipped": r.Skipped, "failed": r.Failed} {
+		out <- prometheus.MustNewConstMetric(descRepairs, prometheus.CounterValue, float64(n), result)
+	}
+	gauge(descRepairsWaiting, float64(r.Waiting))
+	yes(descRepairsStopped, r.Brake != nil)
 	if v := p.app.verifier.Status(); !v.At.IsZero() {
 		gauge(descVerifyTime, seconds(v.At))
 		gauge(descVerifyWrong, float64(v.Mismatched))

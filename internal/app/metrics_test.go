@@ -79,7 +79,9 @@ func TestMetrics(t *testing.T) {
 		`questwatch_events_published_total{group="drift",what="baseline"}`: 1,
 		`questwatch_findings_opened_total{cause="approval_failed",origin="stream",rule="missing_participant",severity="critical"}`: 1,
 		`questwatch_findings_opened_total{cause="unknown",origin="baseline",rule="missing_participant",severity="warning"}`:        3,
-		`questwatch_detection_seconds_count`: 1,
+		`questwatch_repairs_total{result="applied"}`: 0,
+		`questwatch_repairs_stopped`:                 0,
+		`questwatch_detection_seconds_count`:         1,
 	})
 	exec1(t, dsn, `DELETE FROM applications_application WHERE quest_id = 10 AND status = 'approved' AND applicant_id = '22222222-2222-4222-8222-222222222222'`)
 	r.wantSeries(t, map[string]float64{
