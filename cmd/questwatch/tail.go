@@ -19,7 +19,7 @@ import (
 )
 
 // eventGroups are the groups of events.
-var eventGroups = []string{"approval", "audit", "drift", "repair", "status", "stream"}
+var eventGroups = []string{"alert", "approval", "audit", "drift", "repair", "status", "stream"}
 
 func tailCommand() *cobra.Command {
 	var s settings

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/peerquest/questwatch/internal/alert"
 	"github.com/peerquest/questwatch/internal/audit/verify"
 	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/bus/embedded"
@@ -42,6 +43,7 @@ type App struct {
 	sync     externalSync
 	stream   *stream.Flow
 	guard    *stream.Guard
+	alerts   *alert.Alerter
 	watch    *watch.Flow                 // nil when it is switched off
 	verifier *verify.Verifier            // as watch
 	repairs  *pgstore.Store              // as watch
@@ -87,7 +89,7 @@ func (a *App) open(ctx context.Context) error {
 		return err
 	}
 	a.build()
-	return nil
+	return a.openAlerts(ctx)
 }
 
 // onClose registers what takes down something that was just acquired.
@@ -245,6 +247,7 @@ func (a *App) Run(ctx context.Context, wait bool) error {
 	group.Go(func() error { return a.guard.Run(ctx) })
 	group.Go(func() error { return a.followSync(ctx) })
 	group.Go(func() error { return a.answerStatus(ctx) })
+	group.Go(func() error { return a.alertWhileActive(ctx) })
 	if a.nats != nil {
 		group.Go(func() error { return a.nats.Keep(ctx) })
 	}

@@ -19,6 +19,7 @@ func (a *App) metrics() http.Handler {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build(), present{a})
 	a.stream.Measure(r)
+	a.alerts.Measure(r)
 	if a.watch != nil {
 		a.watch.Measure(r)
 	}

@@ -142,6 +142,10 @@ func (c *Config) Finish() error {
 		{"postgres.dsn", &c.Postgres.DSN, &c.Postgres.DSNFile},
 		{"repair.dsn", &c.Repair.DSN, &c.Repair.DSNFile},
 		{"nats.password", &c.NATS.Password, &c.NATS.PasswordFile},
+		{"alert.webhook.url", &c.Alert.Webhook.URL, &c.Alert.Webhook.URLFile},
+		{"alert.webhook.secret", &c.Alert.Webhook.Secret, &c.Alert.Webhook.SecretFile},
+		{"alert.slack.url", &c.Alert.Slack.URL, &c.Alert.Slack.URLFile},
+		{"alert.discord.url", &c.Alert.Discord.URL, &c.Alert.Discord.URLFile},
 	} {
 		if *secret.file == "" {
 			continue
@@ -198,7 +202,7 @@ func (c *Config) check() error {
 	}
 	_, err := c.Modes() // of all rules
 	return errors.Join(
-		err, c.Statuses.check(), c.WaysBack.check(), c.Repair.check(), c.Repair.checkAccess(),
+		err, c.Statuses.check(), c.WaysBack.check(), c.Repair.check(), c.Repair.checkAccess(), c.Alert.check(),
 		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		oneOf("log.format", c.Log.Format, "text", "json"),
 		oneOf("postgres.columns", c.Postgres.Columns, "listed", AllColumns),

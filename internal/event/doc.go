@@ -30,6 +30,9 @@
 //	         right
 //	resumed  they go on; each has its halted, with the same reason and since_ms
 //
+// alert.undelivered says that a channel of alerts was not told of some events, after the
+// last try. It has no Position; its third token is the channel.
+//
 // stream.stalled and stream.recovered are alarms. What happened while JetStream was
 // away is told after it, with the time at which it began. Each stalled has its recovered, of the same reason and the same
 // since_ms; where the process ended in between, the next one tells that, if what it

@@ -79,6 +79,8 @@ func (e *Event) decode(data json.RawMessage) (any, error) {
 		return decodeAs[NotRepaired](data)
 	case "repair.halted", "repair.resumed":
 		return decodeAs[Halt](data)
+	case "alert.undelivered":
+		return decodeAs[Undelivered](data)
 	}
 	return data, nil
 }
@@ -120,6 +122,8 @@ func detailOf(data any) string {
 		return d.Rule.String()
 	case Halt:
 		return d.Reason
+	case Undelivered:
+		return d.Channel
 	}
 	return ""
 }

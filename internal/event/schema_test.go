@@ -55,6 +55,7 @@ var kinds = []kind{
 	{"stream.schema_changed", "Columns have changed.", event.Continuity{}, "columns", false},
 	{"stream.stalled", "An alarm: the stream is in trouble, or will be.", event.Alarm{}, "reason", false},
 	{"stream.recovered", "An alarm is over.", event.Alarm{}, "reason", false},
+	{"alert.undelivered", "A channel of alerts was not told of events, after the last try.", event.Undelivered{}, "channel", false},
 }
 
 // typeOf is the CloudEvents type of a kind: the two of audit.mismatch have one.
@@ -66,7 +67,7 @@ func (k *kind) typeOf() string {
 func (k *kind) subject() string {
 	parts := strings.Split(k.name, ".")
 	detail := "{" + k.detail + "}"
-	if k.detail != "rule" && k.detail != "reason" && k.detail != "transition" {
+	if k.detail != "rule" && k.detail != "reason" && k.detail != "channel" && k.detail != "transition" {
 		detail = k.detail
 	}
 	quest := "_"

@@ -35,6 +35,8 @@ func (e *Event) Severity() rule.Severity {
 		}
 	case Mismatch, Mismatches:
 		return rule.Critical
+	case Undelivered:
+		return rule.Warning
 	case NotRepaired:
 		return d.Severity
 	case Halt:
@@ -140,6 +142,8 @@ func (e *Event) Sentence(name func(id string) string) string {
 			return "automatic repairs go on, " + d.Actor + " says"
 		}
 		return fmt.Sprintf("automatic repairs have stopped (%s): %d findings of %d quests opened in a minute", d.Reason, d.Opened, d.Quests)
+	case Undelivered:
+		return fmt.Sprintf("%s was not told of %d events: %s", d.Channel, d.Events, d.Error)
 	}
 	return e.Group + "." + e.What
 }

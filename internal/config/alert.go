@@ -1,0 +1,129 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/rule"
+)
+
+// Alert is who is told of events, and for how long that is tried. A channel without an
+// address is off.
+type Alert struct {
+	GiveUpAfter time.Duration `yaml:"give_up_after"`
+	Webhook     AlertWebhook  `yaml:"webhook"`
+	Slack       AlertChat     `yaml:"slack"`
+	Discord     AlertChat     `yaml:"discord"`
+}
+
+// AlertWebhook is the channel to a service. Its Rules and Causes are words with commas
+// between; none are all.
+type AlertWebhook struct {
+	URL        string `yaml:"url"`
+	URLFile    string `yaml:"url_file"`
+	Secret     string `yaml:"secret"`
+	SecretFile string `yaml:"secret_file"`
+	Severity   string `yaml:"severity"`
+	Rules      string `yaml:"rules"`
+	Causes     string `yaml:"causes"`
+	Resolved   bool   `yaml:"resolved"`
+	PerMinute  int    `yaml:"per_minute"`
+}
+
+// AlertChat is a channel to people.
+type AlertChat struct {
+	URL      string        `yaml:"url"`
+	URLFile  string        `yaml:"url_file"`
+	Severity string        `yaml:"severity"`
+	Rules    string        `yaml:"rules"`
+	Causes   string        `yaml:"causes"`
+	Resolved bool          `yaml:"resolved"`
+	GroupFor time.Duration `yaml:"group_for"`
+}
+
+func defaultAlert() Alert {
+	chat := AlertChat{Severity: rule.Warning.String(), Resolved: true, GroupFor: 30 * time.Second}
+	return Alert{
+		GiveUpAfter: 24 * time.Hour,
+		Webhook:     AlertWebhook{Severity: rule.Warning.String(), Resolved: true},
+		Slack:       chat, Discord: chat,
+	}
+}
+
+// AlertRoute is which events a channel is told of.
+type AlertRoute struct {
+	Severity rule.Severity
+	Rules    []rule.Rule
+	Causes   []rule.Cause
+}
+
+// Route is what the webhook is told of.
+func (w *AlertWebhook) Route() (AlertRoute, error) {
+	return alertRoute("alert.webhook", w.Severity, w.Rules, w.Causes)
+}
+
+// Route is what a chat is told of; name is the channel's key.
+func (c *AlertChat) Route(name string) (AlertRoute, error) {
+	return alertRoute("alert."+name, c.Severity, c.Rules, c.Causes)
+}
+
+func alertRoute(key, severity, rules, causes string) (r AlertRoute, err error) {
+	if r.Severity, err = rule.ParseSeverity(severity); err != nil {
+		return r, &Error{Where: key + ".severity", Err: errors.New("want info, warning or critical")}
+	}
+	for _, word := range Words(rules) {
+		which, err := rule.Parse(word)
+		if err != nil {
+			return r, &Error{Where: key + ".rules", Err: err}
+		}
+		r.Rules = append(r.Rules, which)
+	}
+	for _, word := range Words(causes) {
+		cause := rule.Cause(word)
+		if !slices.ContainsFunc(rule.Outcomes[:], func(o rule.Outcome) bool { return o.Cause == cause }) {
+			return r, &Error{Where: key + ".causes", Err: fmt.Errorf("no rule has the cause %q", word)}
+		}
+		r.Causes = append(r.Causes, cause)
+	}
+	return r, nil
+}
+
+// check looks at the channels that are on.
+func (a *Alert) check() error {
+	if a.GiveUpAfter < time.Minute {
+		return &Error{Where: "alert.give_up_after", Err: errors.New("must be 1m or more")}
+	}
+	w := &a.Webhook
+	_, err := w.Route()
+	errs := []error{err, alertAddress("alert.webhook", w.URL)}
+	if w.PerMinute < 0 {
+		errs = append(errs, &Error{Where: "alert.webhook.per_minute", Err: errors.New("must not be negative; 0 is any number")})
+	}
+	for _, c := range []struct {
+		name string
+		chat *AlertChat
+	}{{"slack", &a.Slack}, {"discord", &a.Discord}} {
+		_, err := c.chat.Route(c.name)
+		errs = append(errs, err, alertAddress("alert."+c.name, c.chat.URL))
+		if c.chat.GroupFor < time.Second {
+			errs = append(errs, &Error{Where: "alert." + c.name + ".group_for", Err: errors.New("must be 1s or more")})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// alertAddress refuses what is no URL to post to, without repeating it: the address is
+// what lets anybody post there.
+func alertAddress(key, value string) error {
+	if value == "" {
+		return nil
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return &Error{Where: key + ".url", Err: errors.New("want a URL such as https://alerts.example/questwatch")}
+	}
+	return nil
+}
