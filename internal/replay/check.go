@@ -174,7 +174,7 @@ func (r *recheck) read(ctx context.Context) error {
 			return nil
 		}
 		for i := range found {
-			if err := r.again(&found[i].Event); err != nil {
+			if err := r.again(&found[i]); err != nil {
 				return err
 			}
 		}
@@ -186,20 +186,17 @@ func (r *recheck) read(ctx context.Context) error {
 	return r.live(ctx, r.result.Last)
 }
 
-func (r *recheck) again(e *event.Event) error {
+func (r *recheck) again(f *watch.Found) error {
 	namespace := r.checking.Rules.Drift.Namespace
-	data, err := e.Encode(namespace)
+	data, err := f.Event.Encode(namespace)
 	if err != nil {
 		return err
 	}
 	if r.older(data) {
 		return nil
 	}
-	t, err := tell(strings.TrimPrefix(e.Subject(namespace), namespace+".events."), data)
-	if err != nil {
-		return err
-	}
-	return r.differ.fromAgain(t)
+	subject := strings.TrimPrefix(f.Event.Subject(namespace), namespace+".events.")
+	return r.differ.fromAgain(told{f.Event.ID, subject, f.Position, digestOf(data)})
 }
 
 // older reports whether an event is about what began before anything was known.

@@ -51,15 +51,20 @@ func tell(subject string, data []byte) (t told, err error) {
 	if env.Data.Position == nil || env.ID == "" {
 		return t, fmt.Errorf("read event %q: it has no id or no position", env.ID)
 	}
-	t.id, t.at = env.ID, *env.Data.Position
+	t.id, t.at, t.digest = env.ID, *env.Data.Position, digestOf(data)
+	return t, nil
+}
+
+// digestOf leaves out the position.
+func digestOf(data []byte) (digest [16]byte) {
 	h := sha256.New()
 	// The quotes of a text are escaped, so this stands in none.
 	before, rest, _ := bytes.Cut(data, []byte(`"position":{`))
 	_, after, _ := bytes.Cut(rest, []byte("}"))
 	_, _ = h.Write(before) // hashes take everything
 	_, _ = h.Write(after)
-	copy(t.digest[:], h.Sum(nil))
-	return t, nil
+	copy(digest[:], h.Sum(nil))
+	return digest
 }
 
 // differ compares two sequences of events that are mostly the same. What one of them has
