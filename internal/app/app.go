@@ -207,7 +207,7 @@ func (a *App) build() {
 		ConfirmLag: a.confirmLag, TailLag: a.tailLag(), BaselineLag: a.baselineLag(),
 		MarkFor: rules.Drift.LongestGrace() + markAfterGrace,
 		Takes:   a.takes, Asked: a.config.Watch.Enabled,
-	}, postgresPort{a.source, a.store, Schema(&a.config.Tables), a.config.Postgres.Columns == config.AllColumns, &seen{}}, clockPort{a.store}, cdc, notesPort{a.bus}, a.logger)
+	}, postgresPort{a.source, a.store, a.repairs, Schema(&a.config.Tables), a.config.Postgres.Columns == config.AllColumns, &seen{}}, clockPort{a.store}, cdc, notesPort{a.bus}, a.logger)
 	a.guard = a.newGuard()
 	if !a.config.Watch.Enabled {
 		return

@@ -11,6 +11,9 @@ import (
 // waits for the answer, so it does not wait for ever as consuming does.
 const readPatience = 30 * time.Second
 
+// ErrEnough is what fn returns to end a reading early and well.
+var ErrEnough = errors.New("enough was read")
+
 var (
 	errEnd   = errors.New("end of what was asked for")
 	errStall = fmt.Errorf("nothing came for %s", readPatience)
@@ -33,6 +36,19 @@ func (c *Conn) ReadEventIDs(ctx context.Context, filters []string, from, to Seq,
 	return c.read(ctx, &feed{
 		stream: c.names.eventsStream, filters: filters, headersOnly: true, next: from, deliver: upTo(to, fn),
 	})
+}
+
+// ReadCDC delivers the messages of the CDC stream between two sequences, both included,
+// in order and without holes, and returns. A message's data is valid until fn returns.
+func (c *Conn) ReadCDC(ctx context.Context, from, to Seq, fn func(Message) error) error {
+	return c.read(ctx, &feed{stream: c.names.cdcStream, cdc: true, next: from, deliver: upTo(to, fn)})
+}
+
+// ReadEvents delivers the stored events on subjects that match any of the filters, oldest
+// first, until none is left or fn returns ErrEnough. It begins at a sequence or, where
+// that is 0, with what was stored at a time or after it.
+func (c *Conn) ReadEvents(ctx context.Context, filters []string, from Seq, since time.Time, fn func(Message) error) error {
+	return c.read(ctx, &feed{stream: c.names.eventsStream, filters: filters, next: from, since: since, deliver: fn})
 }
 
 // NextControl reads the first control record at a sequence or after it,
@@ -76,7 +92,7 @@ func (c *Conn) read(ctx context.Context, f *feed) error {
 	}
 	err := f.run(ctx, []ConsumeOption{OnCaughtUp(func(Seq) error { return errEnd })})
 	switch {
-	case errors.Is(err, errEnd):
+	case errors.Is(err, errEnd), errors.Is(err, ErrEnough):
 		return nil
 	case errors.Is(context.Cause(ctx), errStall):
 		return fmt.Errorf("read stream %q: %w", f.stream, errStall)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/peerquest/questwatch/internal/drift"
+	"github.com/peerquest/questwatch/internal/replay"
 	"github.com/peerquest/questwatch/internal/rule"
 	"github.com/peerquest/questwatch/internal/testkit/peerquest"
 )
@@ -21,6 +22,8 @@ type Result struct {
 	FalseAlarms  int            `json:"false_alarms"`
 	Detect       Latency        `json:"detect_after_commit_ms"`
 	StateMatches bool           `json:"state_matches_database"`
+	// Replay is what came of judging the whole stream anew.
+	Replay *replay.Checked `json:"replay"`
 	// Explained counts what looks like a failure in the tables and is none; it was
 	// reported as info.
 	Explained map[string]int `json:"explained"`
@@ -47,7 +50,7 @@ type Latency struct {
 
 // Good reports whether all was found, nothing else was, and the state is right.
 func (r *Result) Good() bool {
-	return r.Missed == 0 && r.FalseAlarms == 0 && r.Untrue == 0 && r.StateMatches && r.good()
+	return r.Missed == 0 && r.FalseAlarms == 0 && r.Untrue == 0 && r.StateMatches && r.Replay.Differences == 0 && r.good()
 }
 
 // compare holds what was found against what is true.

@@ -17,6 +17,7 @@ import (
 	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/config"
 	"github.com/peerquest/questwatch/internal/hint"
+	"github.com/peerquest/questwatch/internal/replay"
 	"github.com/peerquest/questwatch/internal/testkit"
 	"github.com/peerquest/questwatch/internal/testkit/peerquest"
 )
@@ -61,6 +62,7 @@ func Run(ctx context.Context, o Options) (result *Result, err error) {
 type demo struct {
 	options  Options
 	config   config.Config
+	logger   *slog.Logger
 	closers  []func() error
 	app      *app.App
 	sim      *peerquest.Simulator
@@ -105,8 +107,7 @@ func (d *demo) open(ctx context.Context) error {
 			return err
 		}
 	}
-	logger, err := d.openLog()
-	if err != nil {
+	if d.logger, err = d.openLog(); err != nil {
 		return err
 	}
 	d.config = config.Default()
@@ -116,7 +117,7 @@ func (d *demo) open(ctx context.Context) error {
 		repairAutomatically(&d.config.Repair)
 	}
 	d.say("starting questwatch…")
-	if d.app, err = app.New(lasting, d.config, logger); err != nil {
+	if d.app, err = app.New(lasting, d.config, d.logger); err != nil {
 		return err
 	}
 	d.onClose(d.app.Close)
@@ -193,10 +194,14 @@ func (d *demo) run(ctx context.Context) (*Result, error) {
 	took := time.Since(start)
 	var differences []string
 	var repairs *Repairs
+	var replayed *replay.Checked
 	if err == nil {
 		list, verified := d.differences(gctx)
 		if verified == nil && d.options.Repair {
 			repairs, verified = d.proveRepairs(gctx)
+		}
+		if verified == nil {
+			replayed, verified = d.judgedAnew(gctx)
 		}
 		if gctx.Err() == nil { // else the program's own error says why
 			differences, err = list, verified
@@ -214,6 +219,7 @@ func (d *demo) run(ctx context.Context) (*Result, error) {
 	result.Duration = took.Seconds()
 	result.Transactions, result.Changes = d.sim.Transactions(), d.sim.Changes()
 	result.Differences, result.StateMatches, result.Repairs = differences, len(differences) == 0, repairs
+	result.Replay = replayed
 	return result, nil
 }
 
@@ -301,4 +307,12 @@ func (d *demo) differences(ctx context.Context) (list []string, err error) {
 		list = append(list, fmt.Sprintf("quest %d could not be compared", id))
 	}
 	return list, nil
+}
+
+// judgedAnew has the whole stream judged by a checker of its own, as replay --check does.
+func (d *demo) judgedAnew(ctx context.Context) (*replay.Checked, error) {
+	return app.Recheck(ctx, &d.config, replay.Checking{
+		Differs:  func(replay.Difference) error { return nil },
+		Progress: func(int64, int64) {},
+	}, d.logger)
 }

@@ -78,7 +78,7 @@ func TestStopWaits(t *testing.T) {
 		}
 	}, decide(o))
 	if err != nil {
-		t.Error(err)
+		t.Fatal(err)
 	}
 	if err := <-stopped; err != nil {
 		t.Error(err)

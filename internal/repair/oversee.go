@@ -85,7 +85,7 @@ func (r *Repairer) block(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now := time.Now(); now.After(r.seen.blocked) {
-		r.seen.blocked = now.Add(blockedFor)
+		r.seen.blocked, r.seen.blockedBy = now.Add(blockedFor), err.Error()
 		r.logger.Warn("nothing is repaired automatically at present", "err", err, "for", blockedFor.String())
 	}
 }

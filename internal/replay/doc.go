@@ -1,18 +1,25 @@
-// Package replay looks into the past of the stream. What is there now explains one
-// finding: Reader.Finding reads back the transactions that led to it.
+// Package replay looks into the past of the stream. Reader.Finding explains one finding:
+// it reads back the transactions that led to it. Checker.Check judges a range anew by
+// given rules, and says what it finds otherwise than it was found live.
 //
 // Guarantees.
 //
-// The stream is the witness: what is said of a transaction is what its messages say,
-// and what the checker concluded is taken from its events and not judged again. What
+// The stream is the witness: what is said of a transaction is what its messages say. To
+// explain, what the checker concluded is taken from its events and not judged again. What
 // is no longer in the stream is said to be gone, never made up.
+//
+// A check begins where everything is known that the live checker knew: at the stream's own
+// beginning, or behind a checkpoint by the same rules. Where neither can be had it begins
+// with a baseline and says so, for then causes that lie before it are not known.
 //
 // Deterministic: the same streams give the same evidence, whoever asks and when.
 // People's names are looked up by the caller's leave and decide nothing.
 //
 // Bounded: the steps of one quest are read one after the other, and so many
 // transactions are kept as were asked for, with so many changes of each (see
-// changesShown) and so much of each value. What was left out is counted.
+// changesShown) and so much of each value. What was left out is counted. A check needs
+// what a watch.Checker does, and so many events of each side as may wait for their like
+// (see mostWaiting): one whose like comes later still is told as two differences.
 //
 // Only reads. It needs no right to write, and does not disturb who does.
 package replay

@@ -56,6 +56,8 @@ type Checker struct {
 	large large
 	// refused counts the logical messages that were not believed.
 	refused Refused
+	// changes counts the rows' changes that were applied.
+	changes uint64
 
 	violations  []rule.Violation
 	turns       []rule.Turn
@@ -100,6 +102,9 @@ func (c *Checker) Passed() change.LSN { return c.passed }
 
 // Recent says which transactions touched which quests lately.
 func (c *Checker) Recent() *quest.Recent { return &c.recent }
+
+// Changes counts the rows' changes that were taken, those of baselines too.
+func (c *Checker) Changes() uint64 { return c.changes }
 
 // Baselines counts the baselines that have replaced the state.
 func (c *Checker) Baselines() int { return c.baselines }
@@ -156,6 +161,7 @@ func (c *Checker) apply(seq change.Seq, s *change.Step) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", change.ErrMalformed, err)
 	}
+	c.changes += uint64(len(s.Changes))
 	if !s.Source.Snapshot {
 		c.passed = s.Transaction.CommitLSN
 		c.recent.Touch(s.Transaction.ID, s.QuestID)

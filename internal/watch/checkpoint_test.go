@@ -239,7 +239,7 @@ func TestDepends(t *testing.T) {
 // raises the version, or here because it need not be.
 func TestCheckpointKnowsAllFields(t *testing.T) {
 	checkFields(t, watch.Checker{}, "rules state tracker decoder step seen writer known blind reading baselines inside passed recent "+
-		"large refused violations turns transitions found")
+		"large refused changes violations turns transitions found")
 	// Reading, inside and large: not then. Rules: given. Baselines, recent and refused: since the start. The rest is
 	// scratch.
 	checkFields(t, watch.Writer{}, "Epoch Instance")

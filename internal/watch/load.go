@@ -69,10 +69,18 @@ func (f *Flow) open(ctx context.Context, s Saved, first change.Seq, published *P
 // fits finds out whether a state belongs to the stream and to the configuration as
 // they are now.
 func (f *Flow) fits(ctx context.Context, h *Header, first change.Seq, published *Published) error {
-	if ours := f.rules.Drift.Namespace; h.Namespace != ours {
+	if err := h.belongs(ctx, &f.rules, f.keeping.Stream, first); err != nil {
+		return err
+	}
+	return published.lack(&h.Events)
+}
+
+// belongs is fits without regard to what was published.
+func (h *Header) belongs(ctx context.Context, rules *Rules, stream Messages, first change.Seq) error {
+	if ours := rules.Drift.Namespace; h.Namespace != ours {
 		return refuse("it is of the namespace %q, and not of %q", h.Namespace, ours)
 	}
-	depends, err := f.rules.Depends()
+	depends, err := rules.Depends()
 	if err != nil {
 		return err
 	}
@@ -84,7 +92,7 @@ func (f *Flow) fits(ctx context.Context, h *Header, first change.Seq, published 
 	if h.Anchor.Seq+1 < first {
 		return refuse("the stream has discarded what follows message %d", h.Anchor.Seq)
 	}
-	m, err := f.keeping.Stream.Message(ctx, h.Anchor.Seq)
+	m, err := stream.Message(ctx, h.Anchor.Seq)
 	switch {
 	case errors.Is(err, ErrNoMessage):
 		return refuse("the stream has no message %d: it has lost its end, or was purged or made anew", h.Anchor.Seq)
@@ -95,7 +103,27 @@ func (f *Flow) fits(ctx context.Context, h *Header, first change.Seq, published 
 	case !anchorOf(&m).is(h.Anchor):
 		return refuse("the stream has another message %d than it stands behind", h.Anchor.Seq)
 	}
-	return published.lack(&h.Events)
+	return nil
+}
+
+// Resume makes a checker of a checkpoint, for who publishes nothing. It is ErrUnusable
+// where the checkpoint is not one of the stream, which begins at first, and of the rules.
+func Resume(ctx context.Context, rules Rules, store Checkpoints, s Saved, stream Messages, first change.Seq) (c *Checker, err error) {
+	err = store.Load(ctx, s, func(r io.Reader) error {
+		p, err := OpenCheckpoint(r)
+		if err != nil {
+			return err
+		}
+		if p.Header.Anchor.Seq != s.Seq {
+			return refuse("%w: it stands behind message %d", ErrDamaged, p.Header.Anchor.Seq)
+		}
+		if err := p.Header.belongs(ctx, &rules, stream, first); err != nil {
+			return err
+		}
+		c, err = p.Checker(rules)
+		return err
+	})
+	return c, unusable(err)
 }
 
 // lack refuses a state whose events are not all stored any more: whoever went on from

@@ -1,0 +1,93 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/bus"
+	"github.com/peerquest/questwatch/internal/bus/embedded"
+	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/config"
+	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/hint"
+	"github.com/peerquest/questwatch/internal/replay"
+	"github.com/peerquest/questwatch/internal/watch"
+)
+
+// Recheck judges a range of the stream anew, by the rules of a configuration, and
+// compares what is found with what was found live. It sets the rules itself.
+func Recheck(ctx context.Context, c *config.Config, k replay.Checking, logger *slog.Logger) (*replay.Checked, error) {
+	conn, done, err := openPast(ctx, c, logger)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	k.Rules = Rules(c)
+	past := pastStream{conn}
+	store := checkpointsPort{objects: conn.Checkpoints()}
+	return replay.NewChecker(past, pastEvents{conn}, store).Check(ctx, &k)
+}
+
+// openPast connects to the server of an instance that runs, or starts that of one that
+// does not, on its data directory.
+func openPast(ctx context.Context, c *config.Config, logger *slog.Logger) (conn *bus.Conn, done func(), err error) {
+	conn, err = ConnectBus(ctx, c, logger)
+	if err == nil {
+		return conn, conn.Close, nil
+	}
+	if external(&c.NATS) || !stored(c.Data) {
+		return nil, nil, err
+	}
+	server, stopped := embedded.Start(ctx, embedded.Config{Dir: c.Data, Listen: "127.0.0.1:0", Logger: logger})
+	if stopped != nil { // who holds the directory is there and does not answer
+		return nil, nil, hint.Wrap(errors.Join(err, stopped), "%s", hint.Of(err))
+	}
+	conn, err = bus.Connect(ctx, bus.Config{Namespace: c.Namespace, Logger: logger, URL: server.ClientURL(), Options: server.InProcess()})
+	if err != nil {
+		return nil, nil, errors.Join(err, server.Stop())
+	}
+	return conn, func() {
+		conn.Close()
+		if err := server.Stop(); err != nil {
+			logger.Warn("the NATS server did not stop", "err", err)
+		}
+	}, nil
+}
+
+// stored reports whether a directory has been an instance's.
+func stored(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "jetstream"))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func (p pastStream) Message(ctx context.Context, seq change.Seq) (watch.Message, error) {
+	return cdcPort{bus: p.bus}.Message(ctx, seq)
+}
+
+func (p pastStream) Range(ctx context.Context, from, to change.Seq, fn func(change.Record) error) error {
+	return p.bus.ReadCDC(ctx, from, to, func(m bus.Message) error { return fn(record(m)) })
+}
+
+// Told says subjects below the namespace's.
+func (p pastEvents) Told(ctx context.Context, from change.Seq, since time.Time, most int) (list []replay.Stored, err error) {
+	prefix := strings.TrimSuffix(p.bus.EventSubject(">"), ">")
+	var filters []string
+	for _, f := range event.Positioned() {
+		filters = append(filters, p.bus.EventSubject(f))
+	}
+	err = p.bus.ReadEvents(ctx, filters, from, since, func(m bus.Message) error {
+		one := replay.Stored{Ref: ref(m), Data: m.Data, At: m.Stored}
+		one.Subject = strings.TrimPrefix(m.Subject, prefix)
+		if list = append(list, one); len(list) == most {
+			return bus.ErrEnough
+		}
+		return nil
+	})
+	return list, err
+}

@@ -1,0 +1,217 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/config"
+	"github.com/peerquest/questwatch/internal/hint"
+	"github.com/peerquest/questwatch/internal/replay"
+	"github.com/peerquest/questwatch/internal/testkit"
+)
+
+// recheck judges a range anew, and returns the differences too.
+func recheck(t *testing.T, c config.Config, from, to string) (*replay.Checked, []replay.Difference, error) {
+	t.Helper()
+	var all []replay.Difference
+	k := replay.Checking{
+		Differs:  func(d replay.Difference) error { all = append(all, d); return nil },
+		Progress: func(int64, int64) {},
+	}
+	var errs [2]error
+	k.From, errs[0] = replay.ParsePoint(from, time.Now())
+	k.To, errs[1] = replay.ParsePoint(to, time.Now())
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, nil, err
+	}
+	result, err := Recheck(t.Context(), &c, k, testLogger(t))
+	if err == nil && int(result.Differences) != len(all) {
+		t.Errorf("%d differences were told, %d counted", len(all), result.Differences)
+	}
+	return result, all, err
+}
+
+// same checks that a range is found as it was live.
+func same(t *testing.T, c config.Config, from, to string) *replay.Checked {
+	t.Helper()
+	result, all, err := recheck(t, c, from, to)
+	if err != nil {
+		t.Fatalf("from %q to %q: %v", from, to, err)
+	}
+	if len(all) > 0 || !result.Exact {
+		t.Errorf("from %q to %q: %+v\n%.20v", from, to, result, all)
+	}
+	return result
+}
+
+func text(n int64) string { return strconv.FormatInt(n, 10) }
+
+// TestReplayChecks has an instance that was restarted in traffic judged anew, while it
+// runs and when it does not, as a whole and from a checkpoint on.
+func TestReplayChecks(t *testing.T) {
+	t.Parallel()
+	dsn := testkit.Database(t, testkit.LoadAudit001)
+	c := settings(t, dsn)
+	c.Watch.CheckpointEvery = 100 * time.Millisecond
+	c.Rules.SetGrace(10 * time.Millisecond)
+	load := startTraffic(t, dsn, 3)
+	var r *running
+	var between time.Time
+	for range 2 {
+		if r != nil {
+			r.stop(t)
+			between = time.Now()
+		}
+		r = start(t, c, dsn)
+		r.ready(t)
+		load.more(t, 200)
+	}
+	same(t, c, "", "") // in traffic
+	load.stop()
+	r.settle(t)
+	whole := same(t, c, "", "")
+	if whole.Events < 20 || whole.Changes < 400 || whole.First != 1 {
+		t.Errorf("only %+v", whole)
+	}
+	r.stop(t)
+	// Its data directory is enough.
+	if again := same(t, c, "", ""); again.Events < whole.Events {
+		t.Errorf("%+v when it had ended, %+v before", again, whole)
+	}
+	late := same(t, c, between.UTC().Format(time.RFC3339Nano), "")
+	if late.First <= 1 || late.Events == 0 || late.Events >= whole.Events {
+		t.Errorf("since the restart: %+v of %+v", late, whole)
+	}
+	if last := same(t, c, text(int64(whole.Last)), ""); last.Base == 0 {
+		t.Errorf("no checkpoint was used: %+v", last)
+	}
+	middle := int64(whole.Last) / 2
+	early := same(t, c, "", text(middle))
+	rest := same(t, c, text(middle+1), text(int64(whole.Last)))
+	if early.Events+rest.Events != whole.Events {
+		t.Errorf("%+v and %+v are not %+v", early, rest, whole)
+	}
+
+	// Other rules find something else, and the rest as before.
+	tuned := c
+	tuned.Rules.IdleInProgress.Enabled = false
+	_, all, err := recheck(t, tuned, "", "")
+	if err != nil || len(all) == 0 {
+		t.Fatalf("without a rule: %d differences, %v", len(all), err)
+	}
+	for _, d := range all {
+		if !strings.HasPrefix(d.Subject, "drift.") || d.Kind == replay.OnlyAgain {
+			t.Errorf("without a rule: %s", &d)
+		}
+	}
+	tuned = c
+	tuned.Rules.SetGrace(time.Minute)
+	result, all, err := recheck(t, tuned, "", "")
+	if err != nil || len(all) == 0 || result.Events >= whole.Events {
+		t.Errorf("with a long grace: %+v, %d differences, %v", result, len(all), err)
+	}
+}
+
+// TestReplayCheckSeesDamage has events removed and invented, of which nothing else speaks.
+func TestReplayCheckSeesDamage(t *testing.T) {
+	t.Parallel()
+	server := testkit.NewNATS(t, testkit.NATSOptions{})
+	dsn := testkit.Database(t, testkit.LoadAudit001)
+	c := settings(t, dsn)
+	c.NATS.URL = server.URL()
+	r := start(t, c, dsn)
+	r.ready(t)
+	r.found(t, "missing_participant", 1, false)
+	r.settle(t)
+	same(t, c, "", "")
+	r.stop(t)
+	var removed, invented string
+	withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
+		events, err := js.Stream(ctx, "QUESTWATCH_EVENTS")
+		if err != nil {
+			return err
+		}
+		m, err := events.GetLastMsgForSubject(ctx, "questwatch.events.drift.opened.missing_participant.1")
+		if err != nil {
+			return err
+		}
+		removed = m.Header.Get(jetstream.MsgIDHeader)
+		invented = strings.Repeat("0", 20) + ".opened"
+		data := strings.ReplaceAll(string(m.Data), removed, invented)
+		fake := &nats.Msg{Subject: m.Subject, Data: []byte(data), Header: nats.Header{"Content-Type": m.Header["Content-Type"]}}
+		if _, err := js.PublishMsg(ctx, fake, jetstream.WithMsgID(invented)); err != nil {
+			return err
+		}
+		return events.DeleteMsg(ctx, m.Sequence)
+	})
+	_, all, err := recheck(t, c, "", "")
+	got := map[string]string{}
+	for _, d := range all {
+		got[d.Kind] = d.ID
+	}
+	if err != nil || len(all) != 2 || got[replay.OnlyAgain] != removed || got[replay.OnlyLive] != invented {
+		t.Errorf("%+v, %v; removed %s, invented %s", all, err, removed, invented)
+	}
+}
+
+// TestReplayCheckAfterRetention has the beginning of the stream discarded: a checkpoint
+// serves its own rules, and without one it is said what can be had.
+func TestReplayCheckAfterRetention(t *testing.T) {
+	t.Parallel()
+	server := testkit.NewNATS(t, testkit.NATSOptions{})
+	dsn := testkit.Database(t, testkit.LoadAudit001)
+	c := settings(t, dsn)
+	c.NATS.URL = server.URL()
+	var first change.Seq
+	for range 2 {
+		r := start(t, c, dsn)
+		r.ready(t)
+		if list, err := r.checkpointStore().List(t.Context()); err == nil && len(list) > 0 {
+			first = list[0].Seq // it is recognised by its message
+		}
+		exec1(t, dsn, "UPDATE applications_application SET status = 'approved' WHERE id = 1")
+		r.settle(t)
+		r.stop(t)
+	}
+	same(t, c, "", "")
+	withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
+		cdc, err := js.Stream(ctx, "QUESTWATCH_CDC")
+		if err != nil {
+			return err
+		}
+		return cdc.Purge(ctx, jetstream.WithPurgeSequence(uint64(first)))
+	})
+	if rest := same(t, c, "", ""); rest.Base < first {
+		t.Errorf("%+v", rest)
+	}
+	tuned := c
+	tuned.Rules.SetGrace(5 * time.Second)
+	if _, _, err := recheck(t, tuned, "", ""); err == nil || !strings.Contains(err.Error(), "discarded") || hint.Of(err) == "" {
+		t.Errorf("by other rules: %v, advice %q", err, hint.Of(err))
+	}
+	for _, from := range []string{"3", "0/1", "2001-01-01T00:00:00Z"} {
+		var point *replay.PointError
+		if _, _, err := recheck(t, c, from, ""); !errors.As(err, &point) || !strings.Contains(hint.Of(err), fmt.Sprintf("begins with message %d", first)) {
+			t.Errorf("from %s: %v, advice %q", from, err, hint.Of(err))
+		}
+	}
+	var point *replay.PointError
+	if _, _, err := recheck(t, c, text(int64(first)), ""); !errors.As(err, &point) || !strings.Contains(hint.Of(err), "earliest possible time is 2") {
+		t.Errorf("from the checkpoint's own message: %v, advice %q", err, hint.Of(err))
+	}
+	for _, to := range []string{"99999999", "3"} {
+		var point *replay.PointError
+		if _, _, err := recheck(t, c, "", to); !errors.As(err, &point) {
+			t.Errorf("to %s: %v", to, err)
+		}
+	}
+}

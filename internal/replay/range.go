@@ -1,0 +1,211 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/hint"
+	"github.com/peerquest/questwatch/internal/watch"
+)
+
+// Point is where a range begins or ends, as somebody says it: the zero Point is
+// wherever the stream does.
+type Point struct {
+	Time     change.Millis // of a commit
+	LSN      change.LSN
+	Seq      change.Seq
+	Baseline bool // the first baseline that is left
+	text     string
+}
+
+func (p Point) String() string { return p.text }
+
+// Given reports whether anything was said.
+func (p Point) Given() bool { return p != Point{} }
+
+// PointError is a point that is none.
+type PointError struct{ text, why string }
+
+func (e *PointError) Error() string { return fmt.Sprintf("%q %s", e.text, e.why) }
+
+// ParsePoint reads a time (2026-11-27T22:00:00Z), how long ago one was (-2h), a position
+// of the database's log (0/1DAE9F8), a message's sequence (4711) or "baseline".
+func ParsePoint(text string, now time.Time) (Point, error) {
+	p := Point{text: text}
+	var err error
+	switch {
+	case text == "":
+		return Point{}, nil
+	case text == "baseline":
+		p.Baseline = true
+		return p, nil
+	case strings.Contains(text, "/"):
+		if p.LSN, err = change.ParseLSN(text); err != nil || p.LSN == 0 {
+			return Point{}, &PointError{text, "is no position of the database's log as in 0/1DAE9F8"}
+		}
+		return p, nil
+	}
+	if seq, err := strconv.ParseUint(text, 10, 64); err == nil {
+		if p.Seq = change.Seq(seq); seq == 0 {
+			return Point{}, &PointError{text, "is no sequence: messages are counted from 1"}
+		}
+		return p, nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if ago, short := time.ParseDuration(text); short == nil {
+		at, err = now.Add(-ago.Abs()), nil
+	}
+	if err != nil {
+		return Point{}, &PointError{text, "is no time (2026-11-27T22:00:00Z, -2h), no position of the log (0/1DAE9F8), no sequence and not baseline"}
+	}
+	if at.After(now) {
+		return Point{}, &PointError{text, "is in the future"}
+	}
+	p.Time = change.MillisOf(at)
+	return p, nil
+}
+
+// mark is where and when a message stands; zero where it does not say.
+type mark struct {
+	lsn change.LSN
+	at  change.Millis
+}
+
+func markOf(decoder *change.Decoder, r *change.Record) (m mark, kind change.Kind, err error) {
+	if !change.IsControl(r.Data) {
+		var s change.Step
+		err = decoder.Step(r.Data, &s)
+		return mark{s.Transaction.CommitLSN, s.Transaction.Time}, "", err
+	}
+	c, err := decoder.Control(r.Data)
+	if err != nil {
+		return m, "", err
+	}
+	if c.Transaction != nil {
+		return mark{c.Transaction.CommitLSN, c.Transaction.Time}, c.Kind, nil
+	}
+	return mark{c.LSN, c.Time}, c.Kind, nil
+}
+
+// finder finds messages of a stream by what they say.
+type finder struct {
+	past    Past
+	bounds  Bounds
+	decoder change.Decoder
+}
+
+// at is the mark of a message or of the next one that has one; false at the end.
+func (f *finder) at(ctx context.Context, seq, to change.Seq) (mark, bool, error) {
+	for ; seq <= to; seq++ {
+		m, err := f.past.Message(ctx, seq)
+		if errors.Is(err, watch.ErrNoMessage) {
+			continue
+		}
+		if err != nil {
+			return mark{}, false, fmt.Errorf("look at message %d: %w", seq, err)
+		}
+		found, _, err := markOf(&f.decoder, &m.Record)
+		if err == nil && found.lsn != 0 && found.at != 0 {
+			return found, true, nil
+		}
+		if err != nil {
+			return mark{}, false, fmt.Errorf("message %d: %w", seq, err)
+		}
+	}
+	return mark{}, false, nil
+}
+
+// first is the first message whose mark holds; one behind the last where none does. The
+// stream is in the order of the log, and nearly in that of time.
+func (f *finder) first(ctx context.Context, holds func(mark) bool) (change.Seq, error) {
+	low, high := f.bounds.First, f.bounds.Last+1
+	for low < high {
+		middle := low + (high-low)/2
+		m, found, err := f.at(ctx, middle, high-1)
+		if err != nil {
+			return 0, err
+		}
+		if !found || holds(m) {
+			high = middle
+		} else {
+			low = middle + 1
+		}
+	}
+	return low, nil
+}
+
+// slack is by how much commit times may be out of the log's order.
+const slack = 2000
+
+// locate is the first message of a range that begins at a point, or with end the last one
+// of a range that ends there. What is before the stream's beginning is an error.
+func (f *finder) locate(ctx context.Context, p Point, end bool) (seq change.Seq, err error) {
+	switch {
+	case p.Seq != 0:
+		seq = p.Seq
+	case p.LSN != 0:
+		seq, err = f.first(ctx, func(m mark) bool { return m.lsn > p.LSN || m.lsn == p.LSN && !end })
+	case p.Time != 0 && end:
+		seq, err = f.first(ctx, func(m mark) bool { return m.at > p.Time })
+	case p.Time != 0:
+		seq, err = f.first(ctx, func(m mark) bool { return m.at >= p.Time })
+	}
+	if err != nil {
+		return 0, err
+	}
+	if end && p.Seq == 0 {
+		seq--
+	}
+	early := seq < f.bounds.First
+	if !early && !end && seq == f.bounds.First && f.bounds.First > 1 {
+		if early, err = f.early(ctx, p); err != nil {
+			return 0, err
+		}
+	}
+	if early {
+		return 0, f.gone(p)
+	}
+	if seq > f.bounds.Last {
+		return 0, &PointError{p.text, fmt.Sprintf("is behind the end of the stream, message %d", f.bounds.Last)}
+	}
+	return seq, nil
+}
+
+// early reports whether a point is before the oldest message that is left.
+func (f *finder) early(ctx context.Context, p Point) (bool, error) {
+	m, found, err := f.at(ctx, f.bounds.First, f.bounds.Last)
+	return found && (p.LSN != 0 && p.LSN < m.lsn || p.Time != 0 && p.Time+slack < m.at), err
+}
+
+// gone says that a point is before what the stream has.
+func (f *finder) gone(p Point) error {
+	said := ""
+	if at := since(f.bounds.Oldest); at != "" {
+		said = " of " + at
+	}
+	return hint.Wrap(&PointError{p.text, "is before the beginning of the stream"},
+		"the stream begins with message %d%s; stream.keep_for and stream.keep_bytes say how much is kept", f.bounds.First, said)
+}
+
+// stampOf is when the message at a sequence committed, as people read it.
+func (f *finder) stampOf(ctx context.Context, seq change.Seq) string {
+	if m, found, err := f.at(ctx, seq, min(f.bounds.Last, seq+1000)); err == nil && found {
+		return event.Stamp(m.at)
+	}
+	return "unknown"
+}
+
+// Ordered refuses a range that ends before it begins, as far as that can be seen.
+func Ordered(from, to Point) error {
+	if from.Time > 0 && to.Time > 0 && from.Time > to.Time || from.LSN > 0 && to.LSN > 0 && from.LSN > to.LSN ||
+		from.Seq > 0 && to.Seq > 0 && from.Seq > to.Seq {
+		return &PointError{from.text, fmt.Sprintf("comes after %q: the range is reversed", to.text)}
+	}
+	return nil
+}
