@@ -32,8 +32,10 @@ type Flow struct {
 	checker *Checker
 	runs    int // checkers so far
 
-	tally     *tally
-	approvals uint64 // of the checker, as far as they are counted
+	tally *tally
+	// approvals are those that the checker's state has seen, counted are those of them
+	// that the tally has taken in or left out.
+	approvals, counted uint64
 
 	mu     sync.Mutex // Status is read while Run writes it
 	status Status
@@ -105,7 +107,7 @@ func (f *Flow) Look(fn func(c *Checker, run int) error) error {
 func (f *Flow) renew(c *Checker) {
 	f.turn.Lock()
 	defer f.turn.Unlock()
-	f.checker, f.runs, f.approvals = c, f.runs+1, 0
+	f.checker, f.runs, f.approvals, f.counted = c, f.runs+1, 0, 0
 }
 
 // snapshot is the checker's, where it has one to give.
@@ -118,7 +120,9 @@ func (f *Flow) snapshot() (*Snapshot, bool) {
 func (f *Flow) take(r change.Record) ([]Found, error) {
 	f.turn.Lock()
 	defer f.turn.Unlock()
-	return f.checker.Take(r)
+	found, err := f.checker.Take(r)
+	f.approvals = f.checker.State().Approvals()
+	return found, err
 }
 
 // ErrDeposed says that another instance writes the stream by now. It publishes
@@ -261,11 +265,10 @@ func (f *Flow) arrive(ctx context.Context, seq change.Seq) error {
 }
 
 func (f *Flow) progress(seq change.Seq, bytes int64, caughtUp bool) {
-	approvals := f.checker.State().Approvals()
 	if caughtUp {
-		f.tally.approvals.Add(float64(approvals - f.approvals))
+		f.tally.approvals.Add(float64(f.approvals - f.counted))
 	}
-	f.approvals = approvals
+	f.counted = f.approvals
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.status.Read, f.status.ReadBytes, f.status.CaughtUp, f.status.Err = seq, bytes, caughtUp, ""
