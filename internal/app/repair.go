@@ -29,7 +29,6 @@ func (a *App) openRepairs(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	a.onClose("connections for repairs", func() error { return a.closeStore(a.repairs) })
 	modes, err := a.config.Modes()
 	if err != nil || !automatic(&modes) {
 		return err
