@@ -167,8 +167,12 @@ func (r *Repairer) resumed(ctx context.Context) error {
 	if told == nil || !over {
 		return nil
 	}
+	actor, err := r.store.Resumed(ctx, r.config.Namespace)
+	if err != nil {
+		return err
+	}
 	end := *told
-	end.Until = change.MillisOf(time.Now())
+	end.Until, end.Actor = change.MillisOf(time.Now()), actor
 	if err := r.events.Tell(ctx, event.OfHalt(r.config.Namespace, &end)); err != nil {
 		return err
 	}
