@@ -30,8 +30,10 @@ type Outlet struct {
 	GroupFor time.Duration
 	// PerMinute bounds the notices; 0 does not.
 	PerMinute int
-	// GiveUpAfter is for how long a notice is tried.
+	// GiveUpAfter is for how long a notice is tried, TryFor how long one try may take; 0
+	// is a quarter of a minute.
 	GiveUpAfter time.Duration
+	TryFor      time.Duration
 }
 
 // Config is what an Alerter needs to know.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/alert"
@@ -14,7 +15,8 @@ import (
 )
 
 // outlets are the channels of alerts that are on.
-func outlets(c *config.Alert) (list []alert.Outlet, err error) {
+func outlets(all *config.Config, logger *slog.Logger) (list []alert.Outlet, err error) {
+	c := &all.Alert
 	add := func(name string, channel alert.Channel, r config.AlertRoute, o alert.Outlet) {
 		o.Name, o.Channel, o.GiveUpAfter = name, channel, c.GiveUpAfter
 		o.Route.Severity, o.Route.Rules, o.Route.Causes = r.Severity, r.Rules, r.Causes
@@ -48,12 +50,12 @@ func outlets(c *config.Alert) (list []alert.Outlet, err error) {
 		}
 		add(chat.name, chat.make(chat.c.URL), r, alert.Outlet{GroupFor: chat.c.GroupFor, Route: alert.Route{Resolved: chat.c.Resolved}})
 	}
-	return list, nil
+	return list, moreOutlets(all, logger, add)
 }
 
 // openAlerts makes the flow of alerts, which begins with what is stored from now on.
 func (a *App) openAlerts(ctx context.Context) error {
-	list, err := outlets(&a.config.Alert)
+	list, err := outlets(&a.config, a.logger)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ type Alert struct {
 	Webhook     AlertWebhook  `yaml:"webhook"`
 	Slack       AlertChat     `yaml:"slack"`
 	Discord     AlertChat     `yaml:"discord"`
+	Email       AlertEmail    `yaml:"email"`
 }
 
 // AlertWebhook is the channel to a service. Its Rules and Causes are words with commas
@@ -50,6 +51,7 @@ func defaultAlert() Alert {
 		GiveUpAfter: 24 * time.Hour,
 		Webhook:     AlertWebhook{Severity: rule.Warning.String(), Resolved: true},
 		Slack:       chat, Discord: chat,
+		Email: defaultEmail(),
 	}
 }
 
@@ -98,7 +100,7 @@ func (a *Alert) check() error {
 	}
 	w := &a.Webhook
 	_, err := w.Route()
-	errs := []error{err, alertAddress("alert.webhook", w.URL)}
+	errs := []error{err, alertAddress("alert.webhook", w.URL), a.Email.check()}
 	if w.PerMinute < 0 {
 		errs = append(errs, &Error{Where: "alert.webhook.per_minute", Err: errors.New("must not be negative; 0 is any number")})
 	}

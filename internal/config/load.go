@@ -146,6 +146,7 @@ func (c *Config) Finish() error {
 		{"alert.webhook.secret", &c.Alert.Webhook.Secret, &c.Alert.Webhook.SecretFile},
 		{"alert.slack.url", &c.Alert.Slack.URL, &c.Alert.Slack.URLFile},
 		{"alert.discord.url", &c.Alert.Discord.URL, &c.Alert.Discord.URLFile},
+		{"alert.email.password", &c.Alert.Email.Password, &c.Alert.Email.PasswordFile},
 	} {
 		if *secret.file == "" {
 			continue
@@ -169,12 +170,6 @@ var namespacePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,30}$`)
 var slotPattern = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
 
 func (c *Config) check() error {
-	oneOf := func(key, value string, allowed ...string) error {
-		if slices.Contains(allowed, value) {
-			return nil
-		}
-		return &Error{Where: key, Err: fmt.Errorf("want one of %s", strings.Join(allowed, ", "))}
-	}
 	if !namespacePattern.MatchString(c.Namespace) {
 		return &Error{Where: "namespace", Err: errors.New("want small letters, digits, - and _, a letter first, at most 31")}
 	}
@@ -213,6 +208,13 @@ func (c *Config) check() error {
 		// With an external server nobody listens there.
 		address("nats.listen", c.NATS.Listen, c.NATS.URL != "" || c.NATS.Context != ""),
 	)
+}
+
+func oneOf(key, value string, allowed ...string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return &Error{Where: key, Err: fmt.Errorf("want one of %s", strings.Join(allowed, ", "))}
 }
 
 // address refuses what nobody can listen on, by its form alone.

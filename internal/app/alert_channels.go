@@ -1,0 +1,34 @@
+package app
+
+import (
+	"log/slog"
+
+	"github.com/peerquest/questwatch/internal/alert"
+	"github.com/peerquest/questwatch/internal/config"
+)
+
+// addOutlet takes a channel that is on.
+type addOutlet func(name string, channel alert.Channel, r config.AlertRoute, o alert.Outlet)
+
+// moreOutlets adds the channels that are on and are no webhooks.
+func moreOutlets(c *config.Config, _ *slog.Logger, add addOutlet) error {
+	return emailOutlet(c.Namespace, &c.Alert.Email, add)
+}
+
+func emailOutlet(namespace string, c *config.AlertEmail, add addOutlet) error {
+	if c.Host == "" {
+		return nil
+	}
+	r, err := c.Route()
+	if err != nil {
+		return err
+	}
+	channel, err := alert.NewMail(alert.MailConfig{Namespace: namespace, From: c.From, To: c.To, MailServer: alert.MailServer{
+		Host: c.Host, Port: c.Port, TLS: c.TLS, CAFile: c.CAFile, Username: c.Username, Password: c.Password,
+	}})
+	if err != nil {
+		return &config.Error{Where: "alert.email", Err: err}
+	}
+	add("email", channel, r, alert.Outlet{GroupFor: c.GroupFor, TryFor: alert.MailTryFor, Route: alert.Route{Resolved: c.Resolved}})
+	return nil
+}
