@@ -40,6 +40,8 @@ type Outlet struct {
 type Config struct {
 	Namespace string
 	Outlets   []Outlet
+	// Open is nil where nobody knows what is open.
+	Open Open
 }
 
 // Alerter tells of events over channels.
@@ -114,8 +116,12 @@ func (a *Alerter) Begin(ctx context.Context) error {
 func (a *Alerter) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range a.config.Outlets {
-		w := newWorker(a, &a.config.Outlets[i])
+		o := &a.config.Outlets[i]
+		w := newWorker(a, o)
 		group.Go(func() error { return w.run(ctx) })
+		if s, ok := o.Channel.(standing); ok {
+			group.Go(func() error { return a.standBy(ctx, o, s) })
+		}
 	}
 	group.Go(func() error { // with no channel
 		<-ctx.Done()

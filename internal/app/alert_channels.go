@@ -2,6 +2,7 @@ package app
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/peerquest/questwatch/internal/alert"
 	"github.com/peerquest/questwatch/internal/config"
@@ -12,7 +13,10 @@ type addOutlet func(name string, channel alert.Channel, r config.AlertRoute, o a
 
 // moreOutlets adds the channels that are on and are no webhooks.
 func moreOutlets(c *config.Config, _ *slog.Logger, add addOutlet) error {
-	return emailOutlet(c.Namespace, &c.Alert.Email, add)
+	if err := emailOutlet(c.Namespace, &c.Alert.Email, add); err != nil {
+		return err
+	}
+	return alertmanagerOutlet(c.Namespace, &c.Alert.Alertmanager, add)
 }
 
 func emailOutlet(namespace string, c *config.AlertEmail, add addOutlet) error {
@@ -30,5 +34,20 @@ func emailOutlet(namespace string, c *config.AlertEmail, add addOutlet) error {
 		return &config.Error{Where: "alert.email", Err: err}
 	}
 	add("email", channel, r, alert.Outlet{GroupFor: c.GroupFor, TryFor: alert.MailTryFor, Route: alert.Route{Resolved: c.Resolved}})
+	return nil
+}
+
+func alertmanagerOutlet(namespace string, c *config.AlertAlertmanager, add addOutlet) error {
+	if c.URL == "" {
+		return nil
+	}
+	r, err := c.Route()
+	if err != nil {
+		return err
+	}
+	channel := alert.NewAlertmanager(alert.AlertmanagerConfig{Namespace: namespace, URL: c.URL, Link: c.Link, Resend: c.Resend})
+	add("alertmanager", channel, r, alert.Outlet{
+		GroupFor: time.Second, TryFor: alert.AlertmanagerTryFor, Route: alert.Route{Resolved: true},
+	})
 	return nil
 }

@@ -13,11 +13,12 @@ import (
 // Alert is who is told of events, and for how long that is tried. A channel without an
 // address is off.
 type Alert struct {
-	GiveUpAfter time.Duration `yaml:"give_up_after"`
-	Webhook     AlertWebhook  `yaml:"webhook"`
-	Slack       AlertChat     `yaml:"slack"`
-	Discord     AlertChat     `yaml:"discord"`
-	Email       AlertEmail    `yaml:"email"`
+	GiveUpAfter  time.Duration     `yaml:"give_up_after"`
+	Webhook      AlertWebhook      `yaml:"webhook"`
+	Slack        AlertChat         `yaml:"slack"`
+	Discord      AlertChat         `yaml:"discord"`
+	Email        AlertEmail        `yaml:"email"`
+	Alertmanager AlertAlertmanager `yaml:"alertmanager"`
 }
 
 // AlertWebhook is the channel to a service. Its Rules and Causes are words with commas
@@ -51,7 +52,7 @@ func defaultAlert() Alert {
 		GiveUpAfter: 24 * time.Hour,
 		Webhook:     AlertWebhook{Severity: rule.Warning.String(), Resolved: true},
 		Slack:       chat, Discord: chat,
-		Email: defaultEmail(),
+		Email: defaultEmail(), Alertmanager: defaultAlertmanager(),
 	}
 }
 
@@ -100,7 +101,7 @@ func (a *Alert) check() error {
 	}
 	w := &a.Webhook
 	_, err := w.Route()
-	errs := []error{err, alertAddress("alert.webhook", w.URL), a.Email.check()}
+	errs := []error{err, alertAddress("alert.webhook", w.URL), a.Email.check(), a.Alertmanager.check()}
 	if w.PerMinute < 0 {
 		errs = append(errs, &Error{Where: "alert.webhook.per_minute", Err: errors.New("must not be negative; 0 is any number")})
 	}

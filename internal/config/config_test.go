@@ -298,7 +298,7 @@ func TestREADMEShowsTheDefaults(t *testing.T) {
 	if want := Default(); c != want {
 		t.Errorf("README shows\n%+v\nand the defaults are\n%+v", c, want)
 	}
-	for _, section := range []any{Config{}, Postgres{}, NATS{}, Stream{}, Watch{}, Alarm{}, Statuses{}, WaysBack{}, Repair{}, Breaker{}, Alert{}, AlertWebhook{}, AlertChat{}, AlertEmail{}} {
+	for _, section := range []any{Config{}, Postgres{}, NATS{}, Stream{}, Watch{}, Alarm{}, Statuses{}, WaysBack{}, Repair{}, Breaker{}, Alert{}, AlertWebhook{}, AlertChat{}, AlertEmail{}, AlertAlertmanager{}} {
 		for name := range strings.SplitSeq(keys(reflect.TypeOf(section)), ", ") {
 			if !strings.Contains(block, name) {
 				t.Errorf("README lacks %s", name)

@@ -146,6 +146,7 @@ func (c *Config) Finish() error {
 		{"alert.webhook.secret", &c.Alert.Webhook.Secret, &c.Alert.Webhook.SecretFile},
 		{"alert.slack.url", &c.Alert.Slack.URL, &c.Alert.Slack.URLFile},
 		{"alert.discord.url", &c.Alert.Discord.URL, &c.Alert.Discord.URLFile},
+		{"alert.alertmanager.url", &c.Alert.Alertmanager.URL, &c.Alert.Alertmanager.URLFile},
 		{"alert.email.password", &c.Alert.Email.Password, &c.Alert.Email.PasswordFile},
 	} {
 		if *secret.file == "" {
