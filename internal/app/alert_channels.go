@@ -12,11 +12,14 @@ import (
 type addOutlet func(name string, channel alert.Channel, r config.AlertRoute, o alert.Outlet)
 
 // moreOutlets adds the channels that are on and are no webhooks.
-func moreOutlets(c *config.Config, _ *slog.Logger, add addOutlet) error {
+func moreOutlets(c *config.Config, logger *slog.Logger, add addOutlet) error {
 	if err := emailOutlet(c.Namespace, &c.Alert.Email, add); err != nil {
 		return err
 	}
-	return alertmanagerOutlet(c.Namespace, &c.Alert.Alertmanager, add)
+	if err := alertmanagerOutlet(c.Namespace, &c.Alert.Alertmanager, add); err != nil {
+		return err
+	}
+	return commandOutlet(&c.Alert.Command, logger, add)
 }
 
 func emailOutlet(namespace string, c *config.AlertEmail, add addOutlet) error {
@@ -49,5 +52,21 @@ func alertmanagerOutlet(namespace string, c *config.AlertAlertmanager, add addOu
 	add("alertmanager", channel, r, alert.Outlet{
 		GroupFor: time.Second, TryFor: alert.AlertmanagerTryFor, Route: alert.Route{Resolved: true},
 	})
+	return nil
+}
+
+func commandOutlet(c *config.AlertCommand, logger *slog.Logger, add addOutlet) error {
+	if len(c.Command) == 0 {
+		return nil
+	}
+	r, err := c.Route()
+	if err != nil {
+		return err
+	}
+	channel, err := alert.NewCommand(c.Command, logger)
+	if err != nil {
+		return &config.Error{Where: "alert.command.command", Err: err}
+	}
+	add("command", channel, r, alert.Outlet{GroupFor: c.GroupFor, TryFor: c.Timeout, Route: alert.Route{Resolved: c.Resolved}})
 	return nil
 }

@@ -19,6 +19,7 @@ type Alert struct {
 	Discord      AlertChat         `yaml:"discord"`
 	Email        AlertEmail        `yaml:"email"`
 	Alertmanager AlertAlertmanager `yaml:"alertmanager"`
+	Command      AlertCommand      `yaml:"command"`
 }
 
 // AlertWebhook is the channel to a service. Its Rules and Causes are words with commas
@@ -52,7 +53,7 @@ func defaultAlert() Alert {
 		GiveUpAfter: 24 * time.Hour,
 		Webhook:     AlertWebhook{Severity: rule.Warning.String(), Resolved: true},
 		Slack:       chat, Discord: chat,
-		Email: defaultEmail(), Alertmanager: defaultAlertmanager(),
+		Email: defaultEmail(), Alertmanager: defaultAlertmanager(), Command: defaultCommand(),
 	}
 }
 
@@ -101,7 +102,7 @@ func (a *Alert) check() error {
 	}
 	w := &a.Webhook
 	_, err := w.Route()
-	errs := []error{err, alertAddress("alert.webhook", w.URL), a.Email.check(), a.Alertmanager.check()}
+	errs := []error{err, alertAddress("alert.webhook", w.URL), a.Email.check(), a.Alertmanager.check(), a.Command.check()}
 	if w.PerMinute < 0 {
 		errs = append(errs, &Error{Where: "alert.webhook.per_minute", Err: errors.New("must not be negative; 0 is any number")})
 	}

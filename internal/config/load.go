@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/goccy/go-yaml"
 )
 
 // Error is a setting that cannot be used. It is the operator's to mend.
@@ -100,6 +102,7 @@ var (
 	errWantBool   = errors.New("want true or false")
 	errWantNumber = errors.New("want a whole number")
 	errWantText   = errors.New("want a text")
+	errWantList   = errors.New("want a list of texts such as [/usr/local/bin/page, --team, ops]")
 )
 
 func set(field reflect.Value, text string) error {
@@ -126,6 +129,12 @@ func set(field reflect.Value, text string) error {
 			return errWantNumber
 		}
 		field.SetInt(n)
+	case reflect.Slice:
+		var list []string
+		if err := yaml.Unmarshal([]byte(text), &list); err != nil { // which would repeat the value
+			return errWantList
+		}
+		field.Set(reflect.ValueOf(list))
 	default:
 		return fmt.Errorf("cannot be set from the environment")
 	}

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/peerquest/questwatch/internal/event"
-
 	"github.com/peerquest/questwatch/internal/remedy"
 )
 
