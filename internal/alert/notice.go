@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/rule"
 	"github.com/peerquest/questwatch/internal/terminal"
 )
@@ -27,6 +28,8 @@ type Notice struct {
 	New, Over int
 	// Within is the time from the first event to the last.
 	Within time.Duration
+	// Test says that nothing has happened.
+	Test bool
 	// Lines are about the first few of the worst; More counts the others.
 	Lines []Line
 	More  int
@@ -46,6 +49,8 @@ type Line struct {
 // Title says what a notice is about, in a few words that are all our own.
 func (n *Notice) Title() string {
 	switch {
+	case n.Test:
+		return "test"
 	case n.New+n.Over == 1 && n.Over == 1:
 		return "over"
 	case n.New+n.Over == 1:
@@ -73,6 +78,7 @@ func noticeOf(items []item, name func(id string) string) *Notice {
 		sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", items[0].event.ID, first, last))
 		n.ID, n.Data = "notice."+hex.EncodeToString(sum[:10]), nil
 	}
+	_, n.Test = items[0].event.Data.(event.Trial)
 	from, to := items[0].event.Time, items[0].event.Time
 	var highest rule.Severity
 	for i := range items {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/alert"
@@ -49,6 +50,28 @@ func outlets(c *config.Alert) (list []alert.Outlet, err error) {
 		add(chat.name, chat.make(chat.c.URL), r, alert.Outlet{GroupFor: chat.c.GroupFor, Route: alert.Route{Resolved: chat.c.Resolved}})
 	}
 	return list, nil
+}
+
+// TryAlert sends a test over a channel of alerts, and says how long that took. It needs
+// no running instance.
+func TryAlert(ctx context.Context, c *config.Config, channel string) (took time.Duration, err error) {
+	list, err := outlets(&c.Alert)
+	if err != nil {
+		return 0, err
+	}
+	names := make([]string, 0, len(list))
+	for i := range list {
+		if list[i].Name == channel {
+			began := time.Now()
+			err := alert.Try(ctx, c.Namespace, &list[i])
+			return time.Since(began), err
+		}
+		names = append(names, list[i].Name)
+	}
+	if len(names) == 0 {
+		return 0, &AskedError{"no channel of alerts is set up"}
+	}
+	return 0, &AskedError{fmt.Sprintf("no channel %q is set up: there is %s", channel, strings.Join(names, ", "))}
 }
 
 // openAlerts makes the flow of alerts, which begins with what is stored from now on.

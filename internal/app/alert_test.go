@@ -111,6 +111,12 @@ func (h *hook) answers(fn func(n int) int) {
 	h.answer = fn
 }
 
+func (h *hook) forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.posts = nil
+}
+
 // taken counts what was taken, by the event's id.
 func (h *hook) taken() map[string]int {
 	counts := map[string]int{}
@@ -424,4 +430,26 @@ func TestAlertsOfAFlood(t *testing.T) {
 		t.Errorf("%d messages", len(texts))
 	}
 	t.Logf("%d failures in %d messages", failures, len(texts))
+}
+
+// BenchmarkAlert measures from just before the commit of a failed approval to its alert at a webhook,
+// the grace of a second taken off.
+func BenchmarkAlert(b *testing.B) {
+	h := newHook(b)
+	dsn := testkit.Database(b, testkit.LoadAudit001, evidenceQuests)
+	c := settings(b, dsn)
+	c.Alert.Webhook.URL = h.url()
+	start(b, c, dsn).ready(b)
+	var took []time.Duration
+	for b.Loop() {
+		committed := time.Now() // at the latest
+		failIn(b, dsn, 101)
+		took = append(took, h.waitFor(b, "drift.opened", 101).at.Sub(committed)-time.Second)
+		exec1(b, dsn, `DELETE FROM applications_application WHERE quest_id = 101 AND status = 'approved'`)
+		h.waitFor(b, "drift.resolved", 101)
+		h.forget()
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 }
