@@ -42,10 +42,11 @@ not set up, 3 it was not taken.`,
 		if err != nil {
 			return err
 		}
-		if _, err := s.load(cmd); err != nil {
+		logger, err := s.load(cmd)
+		if err != nil {
 			return err
 		}
-		took, err := app.TryAlert(cmd.Context(), &s.config, args[0])
+		took, err := app.TryAlert(cmd.Context(), &s.config, args[0], logger)
 		switch {
 		case err != nil:
 			return askedWell(err)

@@ -30,14 +30,18 @@ type Outlet struct {
 	GroupFor time.Duration
 	// PerMinute bounds the notices; 0 does not.
 	PerMinute int
-	// GiveUpAfter is for how long a notice is tried.
+	// GiveUpAfter is for how long a notice is tried, TryFor how long one try may take; 0
+	// is a quarter of a minute.
 	GiveUpAfter time.Duration
+	TryFor      time.Duration
 }
 
 // Config is what an Alerter needs to know.
 type Config struct {
 	Namespace string
 	Outlets   []Outlet
+	// Open is nil where nobody knows what is open.
+	Open Open
 }
 
 // Alerter tells of events over channels.
@@ -112,8 +116,12 @@ func (a *Alerter) Begin(ctx context.Context) error {
 func (a *Alerter) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range a.config.Outlets {
-		w := newWorker(a, &a.config.Outlets[i])
+		o := &a.config.Outlets[i]
+		w := newWorker(a, o)
 		group.Go(func() error { return w.run(ctx) })
+		if s, ok := o.Channel.(standing); ok {
+			group.Go(func() error { return a.standBy(ctx, o, s) })
+		}
 	}
 	group.Go(func() error { // with no channel
 		<-ctx.Done()

@@ -27,6 +27,19 @@ func (l *Line) mark() string {
 // stamp is a line's time.
 func (l *Line) stamp() string { return l.Time.Format("15:04:05") }
 
+// lines are the notice in lines of text, none of it escaped.
+func (n *Notice) lines() []string {
+	lines := make([]string, 0, len(n.Lines)+1)
+	for i := range n.Lines {
+		l := &n.Lines[i]
+		lines = append(lines, l.stamp()+" UTC  "+l.mark()+": "+l.Text)
+	}
+	if more := n.more(); more != "" {
+		lines = append(lines, more)
+	}
+	return lines
+}
+
 // more says that not everything is shown.
 func (n *Notice) more() string {
 	if n.More == 0 {

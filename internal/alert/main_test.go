@@ -134,10 +134,14 @@ func (s *sink) Send(ctx context.Context, n *Notice) error {
 	return nil
 }
 
+func newAlerter(m *memory, open Open, outlets ...Outlet) *Alerter {
+	return New(Config{Namespace: "questwatch", Outlets: outlets, Open: open}, m, m, m, nil, slog.New(slog.DiscardHandler))
+}
+
 // begin runs an Alerter until the function that it returns is called.
 func begin(t *testing.T, m *memory, outlets ...Outlet) (stop func() error) {
 	t.Helper()
-	a := New(Config{Namespace: "questwatch", Outlets: outlets}, m, m, m, nil, slog.New(slog.DiscardHandler))
+	a := newAlerter(m, nil, outlets...)
 	if err := a.Begin(t.Context()); err != nil {
 		t.Fatal(err)
 	}

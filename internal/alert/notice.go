@@ -35,6 +35,9 @@ type Notice struct {
 	More  int
 	// Data is the event itself, in CloudEvents form, where there is one.
 	Data []byte
+
+	items []item                 // all of them
+	name  func(id string) string // what to call a person
 }
 
 // Line is about one event. Its text is in one line and printable, and not escaped.
@@ -72,7 +75,7 @@ func (n *Notice) Title() string {
 
 // noticeOf makes a notice; name is what to call a person.
 func noticeOf(items []item, name func(id string) string) *Notice {
-	n := &Notice{ID: items[0].event.ID, Data: items[0].data}
+	n := &Notice{ID: items[0].event.ID, Data: items[0].data, items: items, name: name}
 	if len(items) > 1 {
 		first, last := items[0].at.Sequence, items[len(items)-1].at.Sequence
 		sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", items[0].event.ID, first, last))

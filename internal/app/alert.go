@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -15,7 +16,8 @@ import (
 )
 
 // outlets are the channels of alerts that are on.
-func outlets(c *config.Alert) (list []alert.Outlet, err error) {
+func outlets(all *config.Config, logger *slog.Logger) (list []alert.Outlet, err error) {
+	c := &all.Alert
 	add := func(name string, channel alert.Channel, r config.AlertRoute, o alert.Outlet) {
 		o.Name, o.Channel, o.GiveUpAfter = name, channel, c.GiveUpAfter
 		o.Route.Severity, o.Route.Rules, o.Route.Causes = r.Severity, r.Rules, r.Causes
@@ -49,13 +51,13 @@ func outlets(c *config.Alert) (list []alert.Outlet, err error) {
 		}
 		add(chat.name, chat.make(chat.c.URL), r, alert.Outlet{GroupFor: chat.c.GroupFor, Route: alert.Route{Resolved: chat.c.Resolved}})
 	}
-	return list, nil
+	return list, moreOutlets(all, logger, add)
 }
 
 // TryAlert sends a test over a channel of alerts, and says how long that took. It needs
 // no running instance.
-func TryAlert(ctx context.Context, c *config.Config, channel string) (took time.Duration, err error) {
-	list, err := outlets(&c.Alert)
+func TryAlert(ctx context.Context, c *config.Config, channel string, logger *slog.Logger) (took time.Duration, err error) {
+	list, err := outlets(c, logger)
 	if err != nil {
 		return 0, err
 	}
@@ -76,11 +78,11 @@ func TryAlert(ctx context.Context, c *config.Config, channel string) (took time.
 
 // openAlerts makes the flow of alerts, which begins with what is stored from now on.
 func (a *App) openAlerts(ctx context.Context) error {
-	list, err := outlets(&a.config.Alert)
+	list, err := outlets(&a.config, a.logger)
 	if err != nil {
 		return err
 	}
-	a.alerts = alert.New(alert.Config{Namespace: a.config.Namespace, Outlets: list}, alertEvents{a.bus},
+	a.alerts = alert.New(alert.Config{Namespace: a.config.Namespace, Outlets: list, Open: openPort{a}}, alertEvents{a.bus},
 		alertPositions{a.bus.Control()}, toldPort{a.bus, a.config.Namespace}, a.store, a.logger)
 	for _, o := range list {
 		a.logger.Info("alerts are sent", "channel", o.Name, "severity", o.Route.Severity.String())

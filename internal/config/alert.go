@@ -13,10 +13,13 @@ import (
 // Alert is who is told of events, and for how long that is tried. A channel without an
 // address is off.
 type Alert struct {
-	GiveUpAfter time.Duration `yaml:"give_up_after"`
-	Webhook     AlertWebhook  `yaml:"webhook"`
-	Slack       AlertChat     `yaml:"slack"`
-	Discord     AlertChat     `yaml:"discord"`
+	GiveUpAfter  time.Duration     `yaml:"give_up_after"`
+	Webhook      AlertWebhook      `yaml:"webhook"`
+	Slack        AlertChat         `yaml:"slack"`
+	Discord      AlertChat         `yaml:"discord"`
+	Email        AlertEmail        `yaml:"email"`
+	Alertmanager AlertAlertmanager `yaml:"alertmanager"`
+	Command      AlertCommand      `yaml:"command"`
 }
 
 // AlertWebhook is the channel to a service. Its Rules and Causes are words with commas
@@ -50,6 +53,7 @@ func defaultAlert() Alert {
 		GiveUpAfter: 24 * time.Hour,
 		Webhook:     AlertWebhook{Severity: rule.Warning.String(), Resolved: true},
 		Slack:       chat, Discord: chat,
+		Email: defaultEmail(), Alertmanager: defaultAlertmanager(), Command: defaultCommand(),
 	}
 }
 
@@ -98,7 +102,7 @@ func (a *Alert) check() error {
 	}
 	w := &a.Webhook
 	_, err := w.Route()
-	errs := []error{err, alertAddress("alert.webhook", w.URL)}
+	errs := []error{err, alertAddress("alert.webhook", w.URL), a.Email.check(), a.Alertmanager.check(), a.Command.check()}
 	if w.PerMinute < 0 {
 		errs = append(errs, &Error{Where: "alert.webhook.per_minute", Err: errors.New("must not be negative; 0 is any number")})
 	}
