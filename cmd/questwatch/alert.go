@@ -12,13 +12,14 @@ import (
 func alertCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "alert",
-		Short: "Try the channels over which people and services are told of events",
+		Short: "Try and silence the channels that tell people and services of events",
 		Long: `Alerts are sent by the running instance, over the channels that its configuration sets up
 under "alert". See README for what they say, and when.`,
-		Example: `  questwatch alert test slack --config questwatch.yaml`,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: `  questwatch alert test slack --config questwatch.yaml
+  questwatch alert silence --quest 42 --for 2h --reason "being mended"`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(alertTestCommand())
+	cmd.AddCommand(alertTestCommand(), alertSilenceCommand(), alertSilencesCommand(), alertUnsilenceCommand())
 	return cmd
 }
 

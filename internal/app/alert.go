@@ -82,7 +82,7 @@ func (a *App) openAlerts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.alerts = alert.New(alert.Config{Namespace: a.config.Namespace, Outlets: list, Open: openPort{a}}, alertEvents{a.bus},
+	a.alerts = alert.New(alert.Config{Namespace: a.config.Namespace, Outlets: list, Open: openPort{a}, Silences: &Silences{bucket: a.bus.Control()}}, alertEvents{a.bus},
 		alertPositions{a.bus.Control()}, toldPort{a.bus, a.config.Namespace}, a.store, a.logger)
 	for _, o := range list {
 		a.logger.Info("alerts are sent", "channel", o.Name, "severity", o.Route.Severity.String())
