@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/rule"
 	"github.com/peerquest/questwatch/internal/terminal"
 )
@@ -29,6 +30,8 @@ type Notice struct {
 	Open int
 	// Within is the time from the first event to the last.
 	Within time.Duration
+	// Test says that nothing has happened.
+	Test bool
 	// Lines are about the first few of the worst; More counts the others.
 	Lines []Line
 	More  int
@@ -58,6 +61,8 @@ func (n *Notice) Title() string {
 	switch {
 	case n.Open > 0:
 		return fmt.Sprintf("%s: still open: %d", n.Severity, n.Open)
+	case n.Test:
+		return "test"
 	case n.New+n.Over == 1 && n.Over == 1:
 		return "over"
 	case n.New+n.Over == 1:
@@ -85,6 +90,7 @@ func noticeOf(items []item, name func(id string) string) *Notice {
 		sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", items[0].event.ID, first, last))
 		n.ID, n.Data = "notice."+hex.EncodeToString(sum[:10]), nil
 	}
+	_, n.Test = items[0].event.Data.(event.Trial)
 	from, to := items[0].event.Time, items[0].event.Time
 	var highest rule.Severity
 	for i := range items {

@@ -21,7 +21,7 @@ func (w *worker) remind(ctx context.Context) error {
 	if now.Before(due) {
 		return nil
 	}
-	items := w.open.list(ctx)
+	items := w.audible(ctx, w.open.list(ctx))
 	old := change.MillisOf(now.Add(-w.outlet.Repeat))
 	if !slices.ContainsFunc(items, func(it item) bool { return it.event.Time <= old }) {
 		return nil

@@ -37,6 +37,9 @@ type worker struct {
 	dirty    bool // position is not the one that is kept
 	pending  []item
 	last     time.Time // when a notice was sent
+
+	silences []Silence
+	listed   time.Time // when the silences were read
 }
 
 // read is an event that was read; with nothing to tell it only moves the position.
@@ -157,6 +160,9 @@ func (w *worker) send(ctx context.Context, queue <-chan read) error {
 
 // sendPending waits until the next notice is due, and sends it.
 func (w *worker) sendPending(ctx context.Context, queue <-chan read) error {
+	if len(w.audible(ctx, w.pending[:1])) == 0 { // nobody waits for it
+		return w.told(ctx, w.pending[:1], nil)
+	}
 	due := w.last.Add(w.outlet.GroupFor)
 	if w.limit != nil {
 		if allowed := time.Now().Add(w.limit.Reserve().Delay()); allowed.After(due) {
@@ -170,16 +176,28 @@ func (w *worker) sendPending(ctx context.Context, queue <-chan read) error {
 	if w.outlet.GroupFor > 0 {
 		count = len(w.pending)
 	}
-	items := w.pending[:count:count]
-	n := noticeOf(items, w.nameOf(ctx))
-	w.word(n)
-	if err := w.deliver(ctx, queue, items, n); err != nil {
-		return err
+	all := w.pending[:count:count]
+	items := w.audible(ctx, all)
+	if len(items) > 0 {
+		n := noticeOf(items, w.nameOf(ctx))
+		w.word(n)
+		if err := w.deliver(ctx, queue, items, n); err != nil {
+			return err
+		}
+		w.last = time.Now()
 	}
-	w.last = time.Now()
-	// Only now: what is under way keeps the position where it is.
-	w.move(items[count-1].at)
-	w.pending = append([]item(nil), w.pending[count:]...)
+	return w.told(ctx, all, items)
+}
+
+// told moves the position on over the first that were pending, of which some were told:
+// only now, for what is under way keeps it where it is.
+func (w *worker) told(ctx context.Context, all, items []item) error {
+	w.counts.silenced.WithLabelValues(w.outlet.Name).Add(float64(len(all) - len(items)))
+	w.move(all[len(all)-1].at)
+	w.pending = append([]item(nil), w.pending[len(all):]...)
+	if items == nil && len(w.pending) > 0 {
+		return nil // of many silent ones the last is saved
+	}
 	return w.save(ctx)
 }
 
