@@ -49,9 +49,20 @@ func outlets(all *config.Config, logger *slog.Logger) (list []alert.Outlet, err 
 		if err != nil {
 			return nil, err
 		}
-		add(chat.name, chat.make(chat.c.URL), r, alert.Outlet{GroupFor: chat.c.GroupFor, Route: alert.Route{Resolved: chat.c.Resolved}})
+		quiet, err := quietOf(chat.c.QuietHours(chat.name))
+		if err != nil {
+			return nil, err
+		}
+		add(chat.name, chat.make(chat.c.URL), r, alert.Outlet{GroupFor: chat.c.GroupFor, Quiet: quiet, Route: alert.Route{Resolved: chat.c.Resolved}})
 	}
 	return list, moreOutlets(all, logger, add)
+}
+
+func quietOf(q *config.QuietHours, err error) (*alert.Quiet, error) {
+	if q == nil || err != nil {
+		return nil, err
+	}
+	return &alert.Quiet{From: q.From, To: q.To, Zone: q.Zone}, nil
 }
 
 // TryAlert sends a test over a channel of alerts, and says how long that took. It needs

@@ -30,13 +30,17 @@ func emailOutlet(namespace string, c *config.AlertEmail, add addOutlet) error {
 	if err != nil {
 		return err
 	}
+	quiet, err := quietOf(c.QuietHours())
+	if err != nil {
+		return err
+	}
 	channel, err := alert.NewMail(alert.MailConfig{Namespace: namespace, From: c.From, To: c.To, MailServer: alert.MailServer{
 		Host: c.Host, Port: c.Port, TLS: c.TLS, CAFile: c.CAFile, Username: c.Username, Password: c.Password,
 	}})
 	if err != nil {
 		return &config.Error{Where: "alert.email", Err: err}
 	}
-	add("email", channel, r, alert.Outlet{GroupFor: c.GroupFor, TryFor: alert.MailTryFor, Route: alert.Route{Resolved: c.Resolved}})
+	add("email", channel, r, alert.Outlet{GroupFor: c.GroupFor, Quiet: quiet, TryFor: alert.MailTryFor, Route: alert.Route{Resolved: c.Resolved}})
 	return nil
 }
 
