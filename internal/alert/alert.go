@@ -32,6 +32,10 @@ type Outlet struct {
 	Quiet *Quiet
 	// PerMinute bounds the notices; 0 does not.
 	PerMinute int
+	// Repeat is the time between notices of what is still open; 0 sends none.
+	Repeat time.Duration
+	// Template is nil for our own words.
+	Template *Template
 	// GiveUpAfter is for how long a notice is tried, TryFor how long one try may take; 0
 	// is a quarter of a minute.
 	GiveUpAfter time.Duration

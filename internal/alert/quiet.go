@@ -2,6 +2,7 @@ package alert
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/rule"
@@ -42,8 +43,8 @@ const clockJumps = time.Minute
 
 // rest waits until what is pending may be told.
 func (w *worker) rest(ctx context.Context, queue <-chan read) error {
-	for w.outlet.Quiet != nil && len(w.pending) < maxPending && !w.urgent() {
-		end, quiet := w.outlet.Quiet.until(time.Now())
+	for len(w.pending) < maxPending {
+		end, quiet := w.outlet.Quiet.holds(w.pending, time.Now())
 		if !quiet {
 			return nil
 		}
@@ -62,12 +63,11 @@ func (w *worker) rest(ctx context.Context, queue <-chan read) error {
 	return nil
 }
 
-// urgent reports whether something pending cannot wait.
-func (w *worker) urgent() bool {
-	for i := range w.pending {
-		if it := &w.pending[i]; it.severity >= rule.Critical && !it.over {
-			return true
-		}
+// holds reports whether, and until when, events are not to be told now. A nil Quiet holds
+// nothing.
+func (q *Quiet) holds(items []item, now time.Time) (end time.Time, quiet bool) {
+	if q == nil || slices.ContainsFunc(items, func(it item) bool { return it.severity >= rule.Critical && !it.over }) {
+		return time.Time{}, false
 	}
-	return false
+	return q.until(now)
 }

@@ -30,6 +30,7 @@ type worker struct {
 	logger *slog.Logger
 	book   *people.Book
 	limit  *rate.Limiter // nil without one
+	open   opened
 
 	position Position // everything up to it has been told
 	revision uint64
@@ -48,7 +49,7 @@ type read struct {
 }
 
 func newWorker(a *Alerter, o *Outlet) *worker {
-	w := &worker{Alerter: a, outlet: o, logger: a.logger.With("channel", o.Name), book: people.NewBook(a.names)}
+	w := &worker{Alerter: a, outlet: o, logger: a.logger.With("channel", o.Name), book: people.NewBook(a.names), open: opened{Alerter: a, outlet: o}}
 	if o.PerMinute > 0 {
 		w.limit = rate.NewLimiter(rate.Limit(float64(o.PerMinute)/60), o.PerMinute)
 	}
@@ -127,6 +128,12 @@ func (w *worker) readOne(s Stored) read {
 func (w *worker) send(ctx context.Context, queue <-chan read) error {
 	save := time.NewTicker(saveEvery)
 	defer save.Stop()
+	var remind <-chan time.Time
+	if every := w.outlet.Repeat; every > 0 {
+		ticks := time.NewTicker(min(every, remindEvery))
+		defer ticks.Stop()
+		remind = ticks.C
+	}
 	for {
 		if len(w.pending) > 0 {
 			if err := w.sendPending(ctx, queue); err != nil {
@@ -139,6 +146,10 @@ func (w *worker) send(ctx context.Context, queue <-chan read) error {
 			w.take(r)
 		case <-save.C:
 			if err := w.save(ctx); err != nil {
+				return err
+			}
+		case <-remind:
+			if err := w.remind(ctx); err != nil {
 				return err
 			}
 		case <-ctx.Done():
@@ -171,8 +182,9 @@ func (w *worker) sendPending(ctx context.Context, queue <-chan read) error {
 	all := w.pending[:count:count]
 	items := w.audible(ctx, all)
 	if len(items) > 0 {
-		name := func(id string) string { return cmp.Or(w.book.Name(ctx, id), id) }
-		if err := w.deliver(ctx, queue, items, noticeOf(items, name)); err != nil {
+		n := noticeOf(items, w.nameOf(ctx))
+		w.word(n)
+		if err := w.deliver(ctx, queue, items, n); err != nil {
 			return err
 		}
 		w.last = time.Now()
@@ -184,7 +196,7 @@ func (w *worker) sendPending(ctx context.Context, queue <-chan read) error {
 // only now, for what is under way keeps it where it is.
 func (w *worker) told(ctx context.Context, all, items []item) error {
 	w.counts.silenced.WithLabelValues(w.outlet.Name).Add(float64(len(all) - len(items)))
-	w.position, w.dirty = all[len(all)-1].at, true
+	w.move(all[len(all)-1].at)
 	w.pending = append([]item(nil), w.pending[len(all):]...)
 	if items == nil && len(w.pending) > 0 {
 		return nil // of many silent ones the last is saved
@@ -221,7 +233,24 @@ func (w *worker) take(r read) {
 	case r.tell:
 		w.pending = append(w.pending, r.item)
 	case len(w.pending) == 0:
-		w.position, w.dirty = r.at, true
+		w.move(r.at)
+	}
+}
+
+// move notes that everything up to an event has been told.
+func (w *worker) move(to Position) {
+	to.Reminded = w.position.Reminded
+	w.position, w.dirty = to, true
+}
+
+func (w *worker) nameOf(ctx context.Context) func(id string) string {
+	return func(id string) string { return cmp.Or(w.book.Name(ctx, id), id) }
+}
+
+// word puts a notice in the words of the channel's template, if it can.
+func (w *worker) word(n *Notice) {
+	if err := w.outlet.worded(n); err != nil {
+		w.logger.Warn("the template failed; telling in our own words", "err", err)
 	}
 }
 
@@ -258,7 +287,7 @@ func (w *worker) ownConflict(ctx context.Context) (uint64, error) {
 	if err != nil && !errors.Is(err, ErrNone) {
 		return 0, err
 	}
-	if err != nil || kept.Sequence != w.position.Sequence || !kept.Stored.Equal(w.position.Stored) {
+	if err != nil || kept.Sequence != w.position.Sequence || !kept.Stored.Equal(w.position.Stored) || !kept.Reminded.Equal(w.position.Reminded) {
 		return 0, fmt.Errorf("keep the position of %s: %w", w.outlet.Name, ErrTaken)
 	}
 	return revision, nil

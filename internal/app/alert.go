@@ -32,7 +32,11 @@ func outlets(all *config.Config, logger *slog.Logger) (list []alert.Outlet, err 
 		if err != nil {
 			return nil, &config.Error{Where: "alert.webhook.secret", Err: err}
 		}
-		add("webhook", channel, r, alert.Outlet{PerMinute: w.PerMinute, Route: alert.Route{Resolved: w.Resolved, Each: true}})
+		worded, err := readTemplate("webhook", w.Template, true)
+		if err != nil {
+			return nil, err
+		}
+		add("webhook", channel, r, alert.Outlet{Template: worded, PerMinute: w.PerMinute, Route: alert.Route{Resolved: w.Resolved, Each: true}})
 	}
 	for _, chat := range []struct {
 		name string
@@ -53,7 +57,13 @@ func outlets(all *config.Config, logger *slog.Logger) (list []alert.Outlet, err 
 		if err != nil {
 			return nil, err
 		}
-		add(chat.name, chat.make(chat.c.URL), r, alert.Outlet{GroupFor: chat.c.GroupFor, Quiet: quiet, Route: alert.Route{Resolved: chat.c.Resolved}})
+		worded, err := readTemplate(chat.name, chat.c.Template, false)
+		if err != nil {
+			return nil, err
+		}
+		add(chat.name, chat.make(chat.c.URL), r, alert.Outlet{
+			Template: worded, GroupFor: chat.c.GroupFor, Repeat: chat.c.Repeat, Quiet: quiet, Route: alert.Route{Resolved: chat.c.Resolved},
+		})
 	}
 	return list, moreOutlets(all, logger, add)
 }

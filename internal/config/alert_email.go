@@ -25,6 +25,8 @@ type AlertEmail struct {
 	Causes       string        `yaml:"causes"`
 	Resolved     bool          `yaml:"resolved"`
 	GroupFor     time.Duration `yaml:"group_for"`
+	Repeat       time.Duration `yaml:"repeat"`
+	Template     string        `yaml:"template"`
 	Quiet        string        `yaml:"quiet"` // as of AlertChat
 	QuietZone    string        `yaml:"quiet_zone"`
 }
@@ -51,7 +53,7 @@ func (e *AlertEmail) check() error {
 	}
 	_, err := e.Route()
 	_, quietErr := e.QuietHours()
-	errs := []error{err, quietErr, oneOf("alert.email.tls", e.TLS, "starttls", "tls", noTLS)}
+	errs := []error{err, quietErr, oneOf("alert.email.tls", e.TLS, "starttls", "tls", noTLS), repeatInterval("alert.email", e.Repeat)}
 	if e.Port < 0 || e.Port > 65535 {
 		errs = append(errs, wrong("port", "want a port, or 0 for the usual one"))
 	}
