@@ -26,6 +26,9 @@ func (w *worker) remind(ctx context.Context) error {
 	if !slices.ContainsFunc(items, func(it item) bool { return it.event.Time <= old }) {
 		return nil
 	}
+	if _, quiet := w.outlet.Quiet.holds(items, now); quiet {
+		return nil
+	}
 	n := stillOpen(fmt.Sprint(w.outlet.Name, w.position.Reminded.UnixNano()), items, w.nameOf(ctx))
 	w.word(n)
 	err := w.try(ctx, n)
