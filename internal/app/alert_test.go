@@ -1,0 +1,251 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/peerquest/questwatch/internal/alert"
+	"github.com/peerquest/questwatch/internal/config"
+	"github.com/peerquest/questwatch/internal/testkit"
+)
+
+// alerting is a program's settings where nothing about alerts is set but this.
+func alerting(t *testing.T, c config.Config, environment ...string) config.Config {
+	t.Helper()
+	read, unknown, err := config.Load("", environment)
+	if err != nil || len(unknown) > 0 {
+		t.Fatalf("%v, unknown %q", err, unknown)
+	}
+	c.Alert = read.Alert
+	if err := c.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func webhookAt(h *hook) string { return "QUESTWATCH_ALERT_WEBHOOK_URL=" + h.url }
+
+// TestAlertOfAnApproval: the address alone is enough. What was there before is one
+// summary, and a failure is told soon, and its end.
+func TestAlertOfAnApproval(t *testing.T) {
+	t.Parallel()
+	h, dsn := listen(t, httptest.NewServer), testkit.Database(t, testkit.LoadAudit001)
+	r := start(t, alerting(t, settings(t, dsn), webhookAt(h)), dsn)
+	r.ready(t)
+	h.toldBaseline(t)
+	quest := fail(t, dsn)
+	committed := time.Now()
+	t.Logf("a failed approval was told %s after its commit; the grace is a second", h.tells(t, quest).Sub(committed))
+	for _, p := range h.told() {
+		if p.header.Get("Content-Type") != "application/cloudevents+json" || p.header.Get("Webhook-Signature") != "" || p.header.Get("Webhook-Id") != p.event.ID {
+			t.Errorf("%s came with %v", p.event.ID, p.header)
+		}
+	}
+	exec1(t, dsn, "UPDATE applications_application SET status = 'rejected' WHERE quest_id = (SELECT max(quest_id) FROM applications_application)")
+	testkit.Eventually(t, 30*time.Second, func() error { return wantKinds(h, "drift.resolved", quest) })
+	if kinds := h.kinds(); len(kinds) != 4 {
+		t.Errorf("told: %v", kinds)
+	}
+	h.onceEach(t, 0)
+}
+
+// TestAlertsOverCrashes: the program is killed when a notice has come and before its
+// place is kept, then when one has not come. Nothing is lost, and the first crash tells
+// one event again.
+func TestAlertsOverCrashes(t *testing.T) {
+	t.Parallel()
+	h, dsn := listen(t, httptest.NewServer), testkit.Database(t, testkit.LoadAudit001)
+	c := alerting(t, settings(t, dsn), webhookAt(h), "QUESTWATCH_ALERT_WEBHOOK_SECRET=key")
+	p := spawn(t, c)
+	h.toldBaseline(t)
+	for _, comes := range []bool{true, false} {
+		killed, running := make(chan struct{}), p
+		h.mu.Lock()
+		first := true
+		h.answer = func(_ http.ResponseWriter, _ *http.Request, _ int, got *post) bool {
+			h.mu.Lock()
+			die := first && got.event.Group == "approval"
+			first = first && !die
+			h.mu.Unlock()
+			if die {
+				running.kill()
+				close(killed)
+			}
+			return !die || comes
+		}
+		h.mu.Unlock()
+		quest := fail(t, dsn)
+		select {
+		case <-killed:
+		case <-time.After(60 * time.Second):
+			t.Fatal("nothing was told")
+		}
+		while := fail(t, dsn)
+		p = spawn(t, c)
+		h.tells(t, quest)
+		h.tells(t, while)
+	}
+	p.terminate(t)
+	h.onceEach(t, 1)
+	for _, got := range h.told() {
+		if err := got.signed("key"); err != nil {
+			t.Errorf("%s: %v", got.event.ID, err)
+		}
+	}
+}
+
+// TestAlertsWhileNATSIsAway: what happens meanwhile is told after it.
+func TestAlertsWhileNATSIsAway(t *testing.T) {
+	t.Parallel()
+	h, server := listen(t, httptest.NewServer), testkit.NewNATS(t, testkit.NATSOptions{})
+	dsn := testkit.Database(t, testkit.LoadAudit001)
+	r := start(t, alerting(t, outside(t, dsn, server), webhookAt(h)), dsn)
+	r.ready(t)
+	h.tells(t, fail(t, dsn))
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	quest := fail(t, dsn)
+	r.notReady(t)
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	h.tells(t, quest)
+	h.onceEach(t, 1)
+}
+
+// TestAlertsOfTheNextInstance: the one that takes over goes on where the first was.
+func TestAlertsOfTheNextInstance(t *testing.T) {
+	t.Parallel()
+	h, server := listen(t, httptest.NewServer), testkit.NewNATS(t, testkit.NATSOptions{})
+	dsn := testkit.Database(t, testkit.LoadAudit001)
+	c := alerting(t, outside(t, dsn, server), webhookAt(h))
+	first := spawn(t, c)
+	h.toldBaseline(t)
+	c.Data = t.TempDir()
+	second := spawn(t, c)
+	second.says(t, "stand")
+	h.tells(t, fail(t, dsn))
+	first.kill()
+	h.tells(t, fail(t, dsn))
+	h.onceEach(t, 1)
+	second.terminate(t)
+}
+
+// TestAlertsOfAnotherStream: an events stream that is made anew under the program, or
+// while it is stopped, does not end alerts.
+func TestAlertsOfAnotherStream(t *testing.T) {
+	t.Parallel()
+	h, server := listen(t, httptest.NewServer), testkit.NewNATS(t, testkit.NATSOptions{})
+	dsn := testkit.Database(t, testkit.LoadAudit001)
+	c := alerting(t, outside(t, dsn, server), webhookAt(h))
+	r := start(t, c, dsn)
+	r.ready(t)
+	h.tells(t, fail(t, dsn))
+	anew := func(make bool) {
+		withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
+			stream, err := js.Stream(ctx, "QUESTWATCH_EVENTS")
+			if err != nil {
+				return err
+			}
+			if err := js.DeleteStream(ctx, "QUESTWATCH_EVENTS"); err != nil || !make {
+				return err
+			}
+			_, err = js.CreateStream(ctx, stream.CachedInfo().Config)
+			return err
+		})
+	}
+	anew(true)
+	h.tells(t, fail(t, dsn))
+	r.stop(t)
+	// Of the next one the events at the places of those that were told are not told yet.
+	before := toldUpTo(t, server.URL())
+	anew(false)
+	silent := c
+	silent.Alert = config.Default().Alert
+	r = start(t, silent, dsn)
+	r.ready(t)
+	var quests []int64
+	testkit.Eventually(t, 60*time.Second, func() error {
+		quests = append(quests, fail(t, dsn))
+		r.settle(t)
+		state, err := r.Bus().EventsState(t.Context())
+		if err != nil || uint64(state.Last) <= before+2 {
+			return fmt.Errorf("the stream has %d events: %v", state.Last, err)
+		}
+		return nil
+	})
+	r.stop(t)
+	r = start(t, c, dsn)
+	for _, quest := range append(quests, fail(t, dsn)) {
+		h.tells(t, quest)
+	}
+}
+
+// toldUpTo is the place up to which the webhook has been told.
+func toldUpTo(t *testing.T, url string) uint64 {
+	t.Helper()
+	var at alert.Position
+	withJetStream(t, url, func(ctx context.Context, js jetstream.JetStream) error {
+		control, err := js.KeyValue(ctx, "questwatch-control")
+		if err != nil {
+			return err
+		}
+		entry, err := control.Get(ctx, alertKey("webhook"))
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(entry.Value(), &at)
+	})
+	return at.Sequence
+}
+
+// TestAlertsOfAServerRolledBack: the server comes back as it was some events ago.
+func TestAlertsOfAServerRolledBack(t *testing.T) {
+	t.Parallel()
+	h, server := listen(t, httptest.NewServer), testkit.NewNATS(t, testkit.NATSOptions{})
+	dsn := testkit.Database(t, testkit.LoadAudit001)
+	c := alerting(t, outside(t, dsn, server), webhookAt(h))
+	r := start(t, c, dsn)
+	r.ready(t)
+	h.toldBaseline(t)
+	r.stop(t)
+	backup := t.TempDir() + "/store"
+	halt := func() {
+		if err := server.Stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	halt()
+	if err := os.CopyFS(backup, os.DirFS(server.StoreDir())); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r = start(t, c, dsn)
+	r.ready(t)
+	h.tells(t, fail(t, dsn))
+	r.stop(t)
+	halt()
+	if err := os.RemoveAll(server.StoreDir()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(server.StoreDir(), os.DirFS(backup)); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r = start(t, c, dsn)
+	r.ready(t)
+	h.tells(t, fail(t, dsn))
+}
