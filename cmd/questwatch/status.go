@@ -158,6 +158,9 @@ func writeStatus(w io.Writer, s, before *app.Status, now time.Time) error {
 		line("checkpoint", "none yet")
 	}
 	line("compared", "%s", compared(s.Verified, now))
+	for i := range s.Silences {
+		line("silence", "%s", silenceLine(&s.Silences[i]))
+	}
 	for _, a := range s.Alarms {
 		line("alarm", "%s, %s since %s", a.Reason, a.Severity, a.Since.Time().UTC().Format(time.DateTime))
 	}

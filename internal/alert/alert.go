@@ -30,6 +30,10 @@ type Outlet struct {
 	GroupFor time.Duration
 	// PerMinute bounds the notices; 0 does not.
 	PerMinute int
+	// Repeat is the time between notices of what is still open; 0 sends none.
+	Repeat time.Duration
+	// Template is nil for our own words.
+	Template *Template
 	// GiveUpAfter is for how long a notice is tried, TryFor how long one try may take; 0
 	// is a quarter of a minute.
 	GiveUpAfter time.Duration
@@ -42,6 +46,8 @@ type Config struct {
 	Outlets   []Outlet
 	// Open is nil where nobody knows what is open.
 	Open Open
+	// Silences is nil where there are none.
+	Silences Silences
 }
 
 // Alerter tells of events over channels.
@@ -57,8 +63,9 @@ type Alerter struct {
 
 // counts is what came of deliveries.
 type counts struct {
-	notices *prometheus.CounterVec
-	events  *prometheus.CounterVec
+	notices  *prometheus.CounterVec
+	events   *prometheus.CounterVec
+	silenced *prometheus.CounterVec
 }
 
 // New makes an Alerter; names may be nil.
@@ -70,12 +77,14 @@ func New(c Config, events Events, positions Positions, letters Letters, names pe
 	a.counts = counts{
 		counter("alert_deliveries_total", "What came of tries to send a notice: sent, failed, given_up.", "channel", "result"),
 		counter("alert_events_total", "Events of which a channel was told.", "channel"),
+		counter("alert_silenced_total", "Events of which a channel was not told because of a silence.", "channel"),
 	}
 	for _, o := range c.Outlets {
 		for _, result := range []string{sent, failed, givenUp} {
 			a.counts.notices.WithLabelValues(o.Name, result)
 		}
 		a.counts.events.WithLabelValues(o.Name)
+		a.counts.silenced.WithLabelValues(o.Name)
 	}
 	return a
 }
@@ -88,7 +97,9 @@ const (
 )
 
 // Measure registers what is counted.
-func (a *Alerter) Measure(r prometheus.Registerer) { r.MustRegister(a.counts.notices, a.counts.events) }
+func (a *Alerter) Measure(r prometheus.Registerer) {
+	r.MustRegister(a.counts.notices, a.counts.events, a.counts.silenced)
+}
 
 // Begin keeps the end of the stream as the position of channels that have none: what
 // comes after it is told, whenever Run is called.

@@ -38,6 +38,7 @@ type AlertmanagerConfig struct {
 const (
 	resendsAhead = 4
 	firesFor     = time.Hour // what has no end
+	testFiresFor = 5 * time.Minute
 	alertBatch   = 250
 )
 
@@ -127,6 +128,9 @@ func (m *Alertmanager) alert(it *item, name func(id string) string, now time.Tim
 		set("reason", e.Detail)
 		set("event", e.ID)
 		fires = firesFor
+	}
+	if _, test := e.Data.(event.Trial); test {
+		fires = testFiresFor
 	}
 	set("rule", e.Rule())
 	set("finding", e.FindingID())

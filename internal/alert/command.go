@@ -49,37 +49,6 @@ const (
 	outlive = time.Second
 )
 
-// paper is a notice in JSON.
-type paper struct {
-	ID       string          `json:"id"`
-	Title    string          `json:"title"`
-	Severity string          `json:"severity"`
-	New      int             `json:"new"`
-	Over     int             `json:"over"`
-	Lines    []paperLine     `json:"lines"`
-	More     int             `json:"more"`
-	Event    json.RawMessage `json:"event,omitempty"`
-}
-
-type paperLine struct {
-	Time     string `json:"time"`
-	Severity string `json:"severity"`
-	Over     bool   `json:"over"`
-	Text     string `json:"text"`
-}
-
-func paperOf(n *Notice) paper {
-	p := paper{
-		ID: n.ID, Title: n.Title(), Severity: n.Severity.String(), New: n.New, Over: n.Over,
-		Lines: []paperLine{}, More: n.More, Event: n.Data,
-	}
-	for i := range n.Lines {
-		l := &n.Lines[i]
-		p.Lines = append(p.Lines, paperLine{l.Time.Format("2006-01-02T15:04:05.000Z07:00"), l.Severity.String(), l.Over, l.Text})
-	}
-	return p
-}
-
 // Send is of Channel.
 func (c *Command) Send(ctx context.Context, n *Notice) error {
 	input, err := json.Marshal(paperOf(n))

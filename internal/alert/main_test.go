@@ -44,7 +44,7 @@ func (m *memory) add(t *testing.T, events ...event.Event) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.stored = append(m.stored, Stored{Position{uint64(len(m.stored) + 1), time.Now()}, e.Subject("questwatch"), data})
+		m.stored = append(m.stored, Stored{Position{Sequence: uint64(len(m.stored) + 1), Stored: time.Now()}, e.Subject("questwatch"), data})
 	}
 	close(m.more)
 	m.more = make(chan struct{})

@@ -38,7 +38,7 @@ func (s *Slack) Send(ctx context.Context, n *Notice) error {
 		// Text is what notifications show. Slack reads it as markup.
 		Text   string       `json:"text"`
 		Blocks []slackBlock `json:"blocks"`
-	}{Text: slackEscape(text + ": " + n.Lines[0].Text)}
+	}{Text: slackEscape(text + ": " + n.body()[0])}
 	for _, part := range append([]string{"Questwatch: " + text}, pack(n.lines(), slackText)...) {
 		body.Blocks = append(body.Blocks, slackBlock{"section", slackPlain{"plain_text", part, false}})
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/alert"
@@ -31,7 +32,11 @@ func outlets(all *config.Config, logger *slog.Logger) (list []alert.Outlet, err 
 		if err != nil {
 			return nil, &config.Error{Where: "alert.webhook.secret", Err: err}
 		}
-		add("webhook", channel, r, alert.Outlet{PerMinute: w.PerMinute, Route: alert.Route{Resolved: w.Resolved, Each: true}})
+		worded, err := readTemplate("webhook", w.Template, true)
+		if err != nil {
+			return nil, err
+		}
+		add("webhook", channel, r, alert.Outlet{Template: worded, PerMinute: w.PerMinute, Route: alert.Route{Resolved: w.Resolved, Each: true}})
 	}
 	for _, chat := range []struct {
 		name string
@@ -48,9 +53,37 @@ func outlets(all *config.Config, logger *slog.Logger) (list []alert.Outlet, err 
 		if err != nil {
 			return nil, err
 		}
-		add(chat.name, chat.make(chat.c.URL), r, alert.Outlet{GroupFor: chat.c.GroupFor, Route: alert.Route{Resolved: chat.c.Resolved}})
+		worded, err := readTemplate(chat.name, chat.c.Template, false)
+		if err != nil {
+			return nil, err
+		}
+		add(chat.name, chat.make(chat.c.URL), r, alert.Outlet{
+			Template: worded, GroupFor: chat.c.GroupFor, Repeat: chat.c.Repeat, Route: alert.Route{Resolved: chat.c.Resolved},
+		})
 	}
 	return list, moreOutlets(all, logger, add)
+}
+
+// TryAlert sends a test over a channel of alerts, and says how long that took. It needs
+// no running instance.
+func TryAlert(ctx context.Context, c *config.Config, channel string, logger *slog.Logger) (took time.Duration, err error) {
+	list, err := outlets(c, logger)
+	if err != nil {
+		return 0, err
+	}
+	names := make([]string, 0, len(list))
+	for i := range list {
+		if list[i].Name == channel {
+			began := time.Now()
+			err := alert.Try(ctx, c.Namespace, &list[i])
+			return time.Since(began), err
+		}
+		names = append(names, list[i].Name)
+	}
+	if len(names) == 0 {
+		return 0, &AskedError{"no channel of alerts is set up"}
+	}
+	return 0, &AskedError{fmt.Sprintf("no channel %q is set up: there is %s", channel, strings.Join(names, ", "))}
 }
 
 // openAlerts makes the flow of alerts, which begins with what is stored from now on.
@@ -59,7 +92,7 @@ func (a *App) openAlerts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.alerts = alert.New(alert.Config{Namespace: a.config.Namespace, Outlets: list, Open: openPort{a}}, alertEvents{a.bus},
+	a.alerts = alert.New(alert.Config{Namespace: a.config.Namespace, Outlets: list, Open: openPort{a}, Silences: &Silences{bucket: a.bus.Control()}}, alertEvents{a.bus},
 		alertPositions{a.bus.Control()}, toldPort{a.bus, a.config.Namespace}, a.store, a.logger)
 	for _, o := range list {
 		a.logger.Info("alerts are sent", "channel", o.Name, "severity", o.Route.Severity.String())

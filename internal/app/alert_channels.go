@@ -2,6 +2,8 @@ package app
 
 import (
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/alert"
@@ -36,7 +38,13 @@ func emailOutlet(namespace string, c *config.AlertEmail, add addOutlet) error {
 	if err != nil {
 		return &config.Error{Where: "alert.email", Err: err}
 	}
-	add("email", channel, r, alert.Outlet{GroupFor: c.GroupFor, TryFor: alert.MailTryFor, Route: alert.Route{Resolved: c.Resolved}})
+	worded, err := readTemplate("email", c.Template, false)
+	if err != nil {
+		return err
+	}
+	add("email", channel, r, alert.Outlet{
+		Template: worded, GroupFor: c.GroupFor, Repeat: c.Repeat, TryFor: alert.MailTryFor, Route: alert.Route{Resolved: c.Resolved},
+	})
 	return nil
 }
 
@@ -69,4 +77,20 @@ func commandOutlet(c *config.AlertCommand, logger *slog.Logger, add addOutlet) e
 	}
 	add("command", channel, r, alert.Outlet{GroupFor: c.GroupFor, TryFor: c.Timeout, Route: alert.Route{Resolved: c.Resolved}})
 	return nil
+}
+
+// readTemplate reads a channel's template, if it has one.
+func readTemplate(channel, path string, makesJSON bool) (*alert.Template, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	var t *alert.Template
+	if err == nil {
+		t, err = alert.NewTemplate(filepath.Base(path), string(text), makesJSON)
+	}
+	if err != nil {
+		return nil, &config.Error{Where: "alert." + channel + ".template", Err: err}
+	}
+	return t, nil
 }

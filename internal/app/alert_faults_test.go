@@ -16,7 +16,7 @@ import (
 	"github.com/peerquest/questwatch/internal/testkit"
 )
 
-func wantKinds(h *hook, kind string, quest int64) error {
+func wantKinds(h *receiver, kind string, quest int64) error {
 	if kinds := h.kinds(); kinds[fmt.Sprintf("%s %d", kind, quest)] == 0 {
 		return fmt.Errorf("no %s of quest %d: %v", kind, quest, kinds)
 	}
@@ -28,7 +28,7 @@ func wantKinds(h *hook, kind string, quest int64) error {
 func TestAnswersOfAWebhook(t *testing.T) {
 	t.Parallel()
 	h, dsn := listen(t, httptest.NewServer), testkit.Database(t, testkit.LoadAudit001)
-	h.answer = func(w http.ResponseWriter, r *http.Request, try int, _ *post) bool {
+	h.answer = func(w http.ResponseWriter, r *http.Request, try int, _ *delivery) bool {
 		switch try {
 		case 1:
 			w.WriteHeader(http.StatusInternalServerError)
@@ -119,8 +119,8 @@ func TestFullEventsStream(t *testing.T) {
 	h.onceEach(t, 0)
 }
 
-// TestManyFindings: ten thousand at once are a few notices to people, which count all.
-func TestManyFindings(t *testing.T) {
+// TestAlertsOfAFlood: ten thousand at once are a few notices to people, which count all.
+func TestAlertsOfAFlood(t *testing.T) {
 	t.Parallel()
 	slack, dsn := listen(t, httptest.NewServer), testkit.Database(t, testkit.LoadAudit001)
 	c := alerting(t, settings(t, dsn), "QUESTWATCH_ALERT_SLACK_URL="+slack.url, "QUESTWATCH_ALERT_SLACK_GROUP_FOR=5s",

@@ -34,6 +34,7 @@ type AlertWebhook struct {
 	Causes     string `yaml:"causes"`
 	Resolved   bool   `yaml:"resolved"`
 	PerMinute  int    `yaml:"per_minute"`
+	Template   string `yaml:"template"` // a file
 }
 
 // AlertChat is a channel to people.
@@ -45,6 +46,8 @@ type AlertChat struct {
 	Causes   string        `yaml:"causes"`
 	Resolved bool          `yaml:"resolved"`
 	GroupFor time.Duration `yaml:"group_for"`
+	Repeat   time.Duration `yaml:"repeat"`   // of what is still open; 0 for never
+	Template string        `yaml:"template"` // a file
 }
 
 func defaultAlert() Alert {
@@ -112,11 +115,19 @@ func (a *Alert) check() error {
 	}{{"slack", &a.Slack}, {"discord", &a.Discord}} {
 		_, err := c.chat.Route(c.name)
 		errs = append(errs, err, alertAddress("alert."+c.name, c.chat.URL))
+		errs = append(errs, repeatInterval("alert."+c.name, c.chat.Repeat))
 		if c.chat.GroupFor < time.Second {
 			errs = append(errs, &Error{Where: "alert." + c.name + ".group_for", Err: errors.New("must be 1s or more")})
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func repeatInterval(key string, d time.Duration) error {
+	if d < 0 || d > 0 && d < time.Minute {
+		return &Error{Where: key + ".repeat", Err: errors.New("must be 1m or more, or 0s for never")}
+	}
+	return nil
 }
 
 // alertAddress refuses what is no URL to post to, without repeating it: the address is

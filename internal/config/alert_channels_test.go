@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestCommandIsAList(t *testing.T) {
@@ -38,6 +39,7 @@ func TestChannelLimits(t *testing.T) {
 		"alert.command.timeout":       func(a *Alert) { a.Command.Timeout = 0 },
 		"alert.command.group_for":     func(a *Alert) { a.Command.GroupFor = -1 },
 		"alert.command.rules":         func(a *Alert) { a.Command.Rules = "none" },
+		"alert.slack.repeat":          func(a *Alert) { a.Slack.Repeat = time.Second },
 		"alert.alertmanager.resend":   func(a *Alert) { a.Alertmanager.Resend = 0 },
 		"alert.alertmanager.url":      func(a *Alert) { a.Alertmanager.URL = "geheim" },
 		"alert.alertmanager.severity": func(a *Alert) { a.Alertmanager.Severity = "page" },

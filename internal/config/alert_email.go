@@ -25,6 +25,8 @@ type AlertEmail struct {
 	Causes       string        `yaml:"causes"`
 	Resolved     bool          `yaml:"resolved"`
 	GroupFor     time.Duration `yaml:"group_for"`
+	Repeat       time.Duration `yaml:"repeat"`
+	Template     string        `yaml:"template"`
 }
 
 const noTLS = "none"
@@ -48,7 +50,7 @@ func (e *AlertEmail) check() error {
 		return nil
 	}
 	_, err := e.Route()
-	errs := []error{err, oneOf("alert.email.tls", e.TLS, "starttls", "tls", noTLS)}
+	errs := []error{err, oneOf("alert.email.tls", e.TLS, "starttls", "tls", noTLS), repeatInterval("alert.email", e.Repeat)}
 	if e.Port < 0 || e.Port > 65535 {
 		errs = append(errs, wrong("port", "want a port, or 0 for the usual one"))
 	}

@@ -79,6 +79,8 @@ func (e *Event) decode(data json.RawMessage) (any, error) {
 		return decodeAs[NotRepaired](data)
 	case "repair.halted", "repair.resumed":
 		return decodeAs[Halt](data)
+	case "alert.test":
+		return decodeAs[Trial](data)
 	case "alert.undelivered":
 		return decodeAs[Undelivered](data)
 	}
@@ -122,6 +124,8 @@ func detailOf(data any) string {
 		return d.Rule.String()
 	case Halt:
 		return d.Reason
+	case Trial:
+		return d.Channel
 	case Undelivered:
 		return d.Channel
 	}

@@ -55,6 +55,7 @@ var kinds = []kind{
 	{"stream.schema_changed", "Columns have changed.", event.Continuity{}, "columns", false},
 	{"stream.stalled", "An alarm: the stream is in trouble, or will be.", event.Alarm{}, "reason", false},
 	{"stream.recovered", "An alarm is over.", event.Alarm{}, "reason", false},
+	{"alert.test", "Somebody tries whether a channel of alerts arrives; in no stream.", event.Trial{}, "channel", false},
 	{"alert.undelivered", "A channel of alerts was not told of events, after the last try.", event.Undelivered{}, "channel", false},
 }
 

@@ -142,6 +142,8 @@ func (e *Event) Sentence(name func(id string) string) string {
 			return "automatic repairs go on, resumed by " + d.Actor
 		}
 		return fmt.Sprintf("automatic repairs have stopped (%s): %d findings of %d quests opened in a minute", d.Reason, d.Opened, d.Quests)
+	case Trial:
+		return "this is a test: alerts over " + d.Channel + " arrive here"
 	case Undelivered:
 		return fmt.Sprintf("%s was not told of %d events: %s", d.Channel, d.Events, d.Error)
 	}

@@ -17,38 +17,38 @@ import (
 	"github.com/peerquest/questwatch/internal/testkit"
 )
 
-// post is what came over a webhook.
-type post struct {
+// delivery is what came over a webhook.
+type delivery struct {
 	event  event.Event
 	header http.Header
 	body   []byte
 	at     time.Time
 }
 
-// hook is the other side of a webhook.
-type hook struct {
+// receiver is the other side of a webhook.
+type receiver struct {
 	url string
 
 	mu    sync.Mutex
-	tried []post
-	taken []post
+	tried []delivery
+	taken []delivery
 	// answer is asked whether to take a post, which counts from 1. Where it does not, it
 	// has answered.
-	answer func(w http.ResponseWriter, r *http.Request, try int, p *post) (take bool)
+	answer func(w http.ResponseWriter, r *http.Request, try int, p *delivery) (take bool)
 }
 
-// listen makes a hook that takes everything; with TLS its certificate is nobody's.
-func listen(t *testing.T, begin func(http.Handler) *httptest.Server) *hook {
+// listen makes a receiver that takes everything; with TLS its certificate is nobody's.
+func listen(t *testing.T, begin func(http.Handler) *httptest.Server) *receiver {
 	t.Helper()
-	h := &hook{}
+	h := &receiver{}
 	server := begin(h)
 	t.Cleanup(server.Close)
 	h.url = server.URL + "/hook"
 	return h
 }
 
-func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p := post{header: r.Header, at: time.Now()}
+func (h *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p := delivery{header: r.Header, at: time.Now()}
 	p.body, _ = io.ReadAll(r.Body)
 	p.event, _ = event.Parse(p.body) // what it is not is seen in the tests
 	h.mu.Lock()
@@ -63,14 +63,14 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.taken = append(h.taken, p)
 }
 
-func (h *hook) told() []post {
+func (h *receiver) told() []delivery {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return append([]post(nil), h.taken...)
+	return append([]delivery(nil), h.taken...)
 }
 
 // kinds counts what was told by group, what and quest.
-func (h *hook) kinds() map[string]int {
+func (h *receiver) kinds() map[string]int {
 	kinds := map[string]int{}
 	for _, p := range h.told() {
 		kinds[fmt.Sprintf("%s.%s %d", p.event.Group, p.event.What, p.event.Quest)]++
@@ -79,7 +79,7 @@ func (h *hook) kinds() map[string]int {
 }
 
 // tells waits until the failure of an approval has been told, and returns when that was.
-func (h *hook) tells(t *testing.T, quest int64) (at time.Time) {
+func (h *receiver) tells(t *testing.T, quest int64) (at time.Time) {
 	t.Helper()
 	testkit.Eventually(t, 90*time.Second, func() error {
 		kinds := h.kinds()
@@ -97,7 +97,7 @@ func (h *hook) tells(t *testing.T, quest int64) (at time.Time) {
 }
 
 // toldBaseline waits for the summary of the baseline.
-func (h *hook) toldBaseline(t *testing.T) {
+func (h *receiver) toldBaseline(t *testing.T) {
 	t.Helper()
 	testkit.Eventually(t, 60*time.Second, func() error {
 		if h.kinds()["drift.baseline 0"] == 0 {
@@ -108,7 +108,7 @@ func (h *hook) toldBaseline(t *testing.T) {
 }
 
 // onceEach fails where an event was told more often than crashes allow.
-func (h *hook) onceEach(t *testing.T, crashes int) {
+func (h *receiver) onceEach(t *testing.T, crashes int) {
 	t.Helper()
 	again, ids := 0, map[string]int{}
 	for _, p := range h.told() {
@@ -126,7 +126,7 @@ func (h *hook) onceEach(t *testing.T, crashes int) {
 }
 
 // signed checks the signature as a receiver would.
-func (p *post) signed(key string) error {
+func (p *delivery) signed(key string) error {
 	mac := hmac.New(sha256.New, []byte(key))
 	fmt.Fprintf(mac, "%s.%s.%s", p.header.Get("Webhook-Id"), p.header.Get("Webhook-Timestamp"), p.body)
 	if want, got := "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)), p.header.Get("Webhook-Signature"); got != want {
