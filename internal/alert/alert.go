@@ -28,6 +28,8 @@ type Outlet struct {
 	// GroupFor is the least time between notices: what comes meanwhile is told together.
 	// With 0 each event is told by itself.
 	GroupFor time.Duration
+	// Quiet is nil where there is no quiet time.
+	Quiet *Quiet
 	// PerMinute bounds the notices; 0 does not.
 	PerMinute int
 	// Repeat is the time between notices of what is still open; 0 sends none.

@@ -172,6 +172,9 @@ func (w *worker) sendPending(ctx context.Context, queue <-chan read) error {
 	if err := w.collect(ctx, queue, due); err != nil {
 		return err
 	}
+	if err := w.rest(ctx, queue); err != nil {
+		return err
+	}
 	count := 1
 	if w.outlet.GroupFor > 0 {
 		count = len(w.pending)

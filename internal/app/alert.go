@@ -57,11 +57,22 @@ func outlets(all *config.Config, logger *slog.Logger) (list []alert.Outlet, err 
 		if err != nil {
 			return nil, err
 		}
+		quiet, err := quietOf(chat.c.QuietHours(chat.name))
+		if err != nil {
+			return nil, err
+		}
 		add(chat.name, chat.make(chat.c.URL), r, alert.Outlet{
-			Template: worded, GroupFor: chat.c.GroupFor, Repeat: chat.c.Repeat, Route: alert.Route{Resolved: chat.c.Resolved},
+			Template: worded, GroupFor: chat.c.GroupFor, Repeat: chat.c.Repeat, Quiet: quiet, Route: alert.Route{Resolved: chat.c.Resolved},
 		})
 	}
 	return list, moreOutlets(all, logger, add)
+}
+
+func quietOf(q *config.QuietHours, err error) (*alert.Quiet, error) {
+	if q == nil || err != nil {
+		return nil, err
+	}
+	return &alert.Quiet{From: q.From, To: q.To, Zone: q.Zone}, nil
 }
 
 // TryAlert sends a test over a channel of alerts, and says how long that took. It needs

@@ -32,6 +32,10 @@ func emailOutlet(namespace string, c *config.AlertEmail, add addOutlet) error {
 	if err != nil {
 		return err
 	}
+	quiet, err := quietOf(c.QuietHours())
+	if err != nil {
+		return err
+	}
 	channel, err := alert.NewMail(alert.MailConfig{Namespace: namespace, From: c.From, To: c.To, MailServer: alert.MailServer{
 		Host: c.Host, Port: c.Port, TLS: c.TLS, CAFile: c.CAFile, Username: c.Username, Password: c.Password,
 	}})
@@ -43,7 +47,7 @@ func emailOutlet(namespace string, c *config.AlertEmail, add addOutlet) error {
 		return err
 	}
 	add("email", channel, r, alert.Outlet{
-		Template: worded, GroupFor: c.GroupFor, Repeat: c.Repeat, TryFor: alert.MailTryFor, Route: alert.Route{Resolved: c.Resolved},
+		Template: worded, GroupFor: c.GroupFor, Repeat: c.Repeat, Quiet: quiet, TryFor: alert.MailTryFor, Route: alert.Route{Resolved: c.Resolved},
 	})
 	return nil
 }

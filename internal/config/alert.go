@@ -48,10 +48,14 @@ type AlertChat struct {
 	GroupFor time.Duration `yaml:"group_for"`
 	Repeat   time.Duration `yaml:"repeat"`   // of what is still open; 0 for never
 	Template string        `yaml:"template"` // a file
+	// Quiet is a time of the day such as 22:00-07:00 in QuietZone, in which only what is
+	// critical is told; "" is none.
+	Quiet     string `yaml:"quiet"`
+	QuietZone string `yaml:"quiet_zone"`
 }
 
 func defaultAlert() Alert {
-	chat := AlertChat{Severity: rule.Warning.String(), Resolved: true, GroupFor: 30 * time.Second}
+	chat := AlertChat{Severity: rule.Warning.String(), Resolved: true, GroupFor: 30 * time.Second, QuietZone: utc}
 	return Alert{
 		GiveUpAfter: 24 * time.Hour,
 		Webhook:     AlertWebhook{Severity: rule.Warning.String(), Resolved: true},
@@ -114,7 +118,8 @@ func (a *Alert) check() error {
 		chat *AlertChat
 	}{{"slack", &a.Slack}, {"discord", &a.Discord}} {
 		_, err := c.chat.Route(c.name)
-		errs = append(errs, err, alertAddress("alert."+c.name, c.chat.URL))
+		_, quietErr := c.chat.QuietHours(c.name)
+		errs = append(errs, err, quietErr, alertAddress("alert."+c.name, c.chat.URL))
 		errs = append(errs, repeatInterval("alert."+c.name, c.chat.Repeat))
 		if c.chat.GroupFor < time.Second {
 			errs = append(errs, &Error{Where: "alert." + c.name + ".group_for", Err: errors.New("must be 1s or more")})

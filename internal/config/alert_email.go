@@ -27,12 +27,14 @@ type AlertEmail struct {
 	GroupFor     time.Duration `yaml:"group_for"`
 	Repeat       time.Duration `yaml:"repeat"`
 	Template     string        `yaml:"template"`
+	Quiet        string        `yaml:"quiet"` // as of AlertChat
+	QuietZone    string        `yaml:"quiet_zone"`
 }
 
 const noTLS = "none"
 
 func defaultEmail() AlertEmail {
-	return AlertEmail{TLS: "starttls", Severity: rule.Warning.String(), Resolved: true, GroupFor: 30 * time.Second}
+	return AlertEmail{TLS: "starttls", Severity: rule.Warning.String(), Resolved: true, GroupFor: 30 * time.Second, QuietZone: utc}
 }
 
 // Route is what e-mail tells of.
@@ -50,7 +52,8 @@ func (e *AlertEmail) check() error {
 		return nil
 	}
 	_, err := e.Route()
-	errs := []error{err, oneOf("alert.email.tls", e.TLS, "starttls", "tls", noTLS), repeatInterval("alert.email", e.Repeat)}
+	_, quietErr := e.QuietHours()
+	errs := []error{err, quietErr, oneOf("alert.email.tls", e.TLS, "starttls", "tls", noTLS), repeatInterval("alert.email", e.Repeat)}
 	if e.Port < 0 || e.Port > 65535 {
 		errs = append(errs, wrong("port", "want a port, or 0 for the usual one"))
 	}
