@@ -71,3 +71,46 @@ func TestReplayUsage(t *testing.T) {
 		t.Errorf("it left %v, %v", entries, err)
 	}
 }
+
+func TestShowQuestUsage(t *testing.T) {
+	t.Parallel()
+	future := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	for want, args := range map[string][]string{
+		"is no quest's id":    {"x"},
+		"\"0\" is no quest's": {"0"},
+		"is in the future":    {"1", "--at", future},
+		"is no position":      {"1", "--at", "0/x"},
+		"is no moment":        {"1", "--at", "baseline"},
+		"--limit is 0":        {"1", "--limit", "0"},
+		"--output is":         {"1", "--output", "xml"},
+		"accepts 1 arg":       {},
+	} {
+		got := command(t, append([]string{"show", "quest"}, args...)...)
+		if got.status != exitUsage || !strings.Contains(got.stderr, want) {
+			t.Errorf("%q: %+v", args, got)
+		}
+	}
+}
+
+func TestShowQuestCommand(t *testing.T) {
+	t.Parallel()
+	dsn := testkit.Database(t, testkit.LoadAudit001)
+	a, data := instance(t, dsn)
+	openFindings(t, a, 5)
+	got := command(t, "show", "quest", "8", "--data", data, "--dsn", dsn)
+	if got.status != 0 || !strings.HasPrefix(got.stdout, "quest 8 ") || !strings.Contains(got.stdout, "open: unassigned") || !strings.Contains(got.stdout, "student2") {
+		t.Errorf("%+v", got)
+	}
+	got = command(t, "show", "quest", "8", "--data", data, "--output", "json")
+	var m struct {
+		ID           int64 `json:"quest_id"`
+		Open         []any
+		Participants []any
+	}
+	if err := json.Unmarshal([]byte(got.stdout), &m); err != nil || m.ID != 8 || len(m.Open) != 1 || len(m.Participants) != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got := command(t, "show", "quest", "4711", "--data", data); got.status != exitFailure || !strings.Contains(got.stderr, "no such quest") {
+		t.Errorf("%+v", got)
+	}
+}

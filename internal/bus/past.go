@@ -44,6 +44,13 @@ func (c *Conn) ReadCDC(ctx context.Context, from, to Seq, fn func(Message) error
 	return c.read(ctx, &feed{stream: c.names.cdcStream, cdc: true, next: from, deliver: upTo(to, fn)})
 }
 
+// ReadQuest is ReadSteps with the control records between them.
+func (c *Conn) ReadQuest(ctx context.Context, questID int64, from, to Seq, fn func(Message) error) error {
+	return c.read(ctx, &feed{
+		stream: c.names.cdcStream, filters: []string{c.StepSubject(questID), c.names.control}, next: from, deliver: upTo(to, fn),
+	})
+}
+
 // ReadEvents delivers the stored events on subjects that match any of the filters, oldest
 // first, until none is left or fn returns ErrEnough. It begins at a sequence or, where
 // that is 0, with what was stored at a time or after it.
