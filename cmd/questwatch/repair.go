@@ -52,9 +52,10 @@ func askedWell(err error) error {
 	return err
 }
 
-// output declares the flag for the form of what is printed, and returns how to check it.
-func outputFlag(cmd *cobra.Command) (asJSON func() (bool, error)) {
-	format := cmd.Flags().String("output", "text", "`FORMAT`: text, or json: one last line")
+// outputFlag declares the flag for the form of what is printed, json being one last line
+// unless it is said what else, and returns how to check it.
+func outputFlag(cmd *cobra.Command, jsonIs ...string) (asJSON func() (bool, error)) {
+	format := cmd.Flags().String("output", "text", "`FORMAT`: text, or json: "+append(jsonIs, "one last line")[0])
 	complete(cmd, "output", "text", "json")
 	return func() (bool, error) {
 		if *format != "text" && *format != "json" {

@@ -20,8 +20,7 @@ import (
 func repairLogCommand() *cobra.Command {
 	var s settings
 	var f remedy.Filter
-	var ruleName string
-	var since time.Duration
+	var ruleName, since string
 	cmd := &cobra.Command{
 		Use:   "log",
 		Short: "List the repairs that were made, the newest first",
@@ -41,16 +40,20 @@ failure.`,
 		if err != nil {
 			return err
 		}
-		if f.Limit < 0 || since < 0 {
-			return usageError{error: errors.New("--limit and --since must not be negative")}
+		if f.Limit < 0 {
+			return usageError{error: errors.New("--limit must not be negative")}
+		}
+		from, err := moment(since, time.Now())
+		if err != nil {
+			return usageError{error: fmt.Errorf("--since: %w", err)}
 		}
 		if ruleName != "" {
 			if f.Rule, err = rule.Parse(ruleName); err != nil {
 				return usageError{error: fmt.Errorf("--rule: %w", err)}
 			}
 		}
-		if since > 0 {
-			f.Since = remedy.Micros(time.Now().Add(-since).UnixMicro())
+		if !from.IsZero() {
+			f.Since = remedy.Micros(from.UnixMicro())
 		}
 		return s.logRepairs(cmd, f, wantJSON)
 	}
@@ -58,7 +61,7 @@ failure.`,
 	s.text(cmd, "namespace", "of the instance with this `NAME`", namespaceOf)
 	ruleFlag(cmd, &ruleName)
 	cmd.Flags().Int64Var(&f.Quest, "quest", 0, "of the quest with this `ID` only")
-	cmd.Flags().DurationVar(&since, "since", 0, "of the last `TIME` only, such as 24h")
+	cmd.Flags().StringVar(&since, "since", "", "made at this `TIME` (2026-11-27T22:00:00Z) or later, or since so long ago (24h)")
 	cmd.Flags().IntVar(&f.Limit, "limit", 50, "list this `NUMBER` at most; 0 is all")
 	return cmd
 }

@@ -15,7 +15,7 @@ import (
 
 func replayCommand() *cobra.Command {
 	var s settings
-	var from, to, output string
+	var from, to string
 	var check bool
 	cmd := &cobra.Command{
 		Use:   "replay --check",
@@ -42,27 +42,27 @@ that is not in the stream, 3 a failure.`,
 		Example: `  questwatch replay --check --data /var/lib/questwatch
   questwatch replay --check --config tuned.yaml --from -168h
   questwatch replay --check --output json | tail -n 1 | jq .differences`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output != "text" && output != "json" {
-				return usageError{error: fmt.Errorf("--output is %q: want text or json", output)}
-			}
-			if !check {
-				return usageError{error: errors.New("give --check: replay can judge the past anew, and nothing else yet")}
-			}
-			k, err := rangeOf(from, to)
-			if err != nil {
-				return usageError{error: err}
-			}
-			return s.recheck(cmd, k, output == "json")
-		},
+	}
+	asJSON := outputFlag(cmd, "a line for each difference and a last line with the sums")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		wantJSON, err := asJSON()
+		if err != nil {
+			return err
+		}
+		if !check {
+			return usageError{error: errors.New("give --check: replay can judge the past anew, and nothing else yet")}
+		}
+		k, err := rangeOf(from, to)
+		if err != nil {
+			return usageError{error: err}
+		}
+		return s.recheck(cmd, k, wantJSON)
 	}
 	s.base(cmd)
 	s.server(cmd)
 	cmd.Flags().BoolVar(&check, "check", false, "compare what is found with what was found live")
 	cmd.Flags().StringVar(&from, "from", "", "begin at this `POINT`: a time, -2h, a position of the log, a sequence, or baseline")
 	cmd.Flags().StringVar(&to, "to", "", "end at this `POINT`; the end of the stream by default")
-	cmd.Flags().StringVar(&output, "output", "text", "`FORMAT`: text, or json: a line for each difference and a last line with the sums")
-	complete(cmd, "output", "text", "json")
 	return cmd
 }
 

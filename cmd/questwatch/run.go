@@ -68,7 +68,10 @@ func run(cmd *cobra.Command, c config.Config, wait bool, logger *slog.Logger) (e
 	defer done()
 	saving.Go(func() { saveMemory(ctx) })
 	a, err := app.New(cmd.Context(), c, logger)
-	if err != nil {
+	switch {
+	case err != nil && cmd.Context().Err() != nil:
+		return nil // whoever stops it so early wants to hear nothing of what was under way
+	case err != nil:
 		return err
 	}
 	err = a.Run(cmd.Context(), wait)

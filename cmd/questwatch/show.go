@@ -24,7 +24,6 @@ func showCommand() *cobra.Command {
 
 func showFindingCommand() *cobra.Command {
 	var s settings
-	var output string
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "finding ID",
@@ -44,28 +43,28 @@ instance, or another failure.`,
   questwatch show finding b47c15 --nats nats://127.0.0.1:4222
   questwatch show finding b47c15 --output json | tail -n 1 | jq .transactions`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if output != "text" && output != "json" {
-				return usageError{error: fmt.Errorf("--output is %q: want text or json", output)}
-			}
-			if limit < 1 || limit > replay.MaxLimit {
-				return usageError{error: fmt.Errorf("--limit is %d: want 1 to %d", limit, replay.MaxLimit)}
-			}
-			e, err := s.explain(cmd, args[0], limit)
-			switch {
-			case err != nil:
-				return err
-			case output == "json":
-				return e.WriteJSON(cmd.OutOrStdout())
-			}
-			return e.WriteText(cmd.OutOrStdout())
-		},
+	}
+	asJSON := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		wantJSON, err := asJSON()
+		if err != nil {
+			return err
+		}
+		if limit < 1 || limit > replay.MaxLimit {
+			return usageError{error: fmt.Errorf("--limit is %d: want 1 to %d", limit, replay.MaxLimit)}
+		}
+		e, err := s.explain(cmd, args[0], limit)
+		switch {
+		case err != nil:
+			return err
+		case wantJSON:
+			return e.WriteJSON(cmd.OutOrStdout())
+		}
+		return e.WriteText(cmd.OutOrStdout())
 	}
 	s.common(cmd)
 	s.server(cmd)
 	cmd.Flags().IntVar(&limit, "limit", replay.DefaultLimit, "show this `NUMBER` of transactions at most: the newest, and those that began and ended it")
-	cmd.Flags().StringVar(&output, "output", "text", "`FORMAT`: text, or json: one last line")
-	complete(cmd, "output", "text", "json")
 	return cmd
 }
 

@@ -147,7 +147,10 @@ func writeStatus(w io.Writer, s, before *app.Status, now time.Time) error {
 		if r.Stopped != "" {
 			stopped = "; stopped: " + r.Stopped
 		}
-		line("repair", "%s; %d applied, %d skipped, %d failed, %d waiting%s", r.Mode, r.Applied, r.Skipped, r.Failed, r.Waiting, stopped)
+		if r.Blocked != "" {
+			stopped += "; not possible: " + r.Blocked
+		}
+		line("repair", "%s; automatically: %d applied, %d skipped, %d failed, %d waiting%s", r.Mode, r.Applied, r.Skipped, r.Failed, r.Waiting, stopped)
 	}
 	if c := s.Checkpoint; c != nil {
 		line("checkpoint", "at message %d, %s, %s", c.Sequence, when(c.Stored, now), mib(c.Bytes))

@@ -40,21 +40,25 @@ failure.`,
   questwatch tail --severity warning --since 1h
   questwatch tail --rule missing_participant --quest 42 --since 2026-11-27T22:00:00Z --no-follow
   questwatch tail --output json | jq .data.quest_id`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			o, err := f.options(cmd.OutOrStdout())
-			if err != nil {
-				return usageError{error: err}
-			}
-			logger, err := s.load(cmd)
-			if err != nil {
-				return err
-			}
-			err = app.Tail(cmd.Context(), &s.config, cmd.OutOrStdout(), o, s.namesDSN(), logger)
-			if errors.Is(err, context.Canceled) {
-				return nil
-			}
+	}
+	asJSON := outputFlag(cmd, "an event a line")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		o, err := f.options(cmd.OutOrStdout())
+		if err != nil {
+			return usageError{error: err}
+		}
+		if o.JSON, err = asJSON(); err != nil {
 			return err
-		},
+		}
+		logger, err := s.load(cmd)
+		if err != nil {
+			return err
+		}
+		err = app.Tail(cmd.Context(), &s.config, cmd.OutOrStdout(), o, s.namesDSN(), logger)
+		if errors.Is(err, context.Canceled) {
+			return nil
+		}
+		return err
 	}
 	s.common(cmd)
 	s.server(cmd)
@@ -64,9 +68,9 @@ failure.`,
 
 // tailFlags are the command's own flags.
 type tailFlags struct {
-	group, rule, severity, user, since, output string
-	quest                                      int64
-	noFollow                                   bool
+	group, rule, severity, user, since string
+	quest                              int64
+	noFollow                           bool
 }
 
 func (f *tailFlags) declare(cmd *cobra.Command) {
@@ -78,18 +82,14 @@ func (f *tailFlags) declare(cmd *cobra.Command) {
 	flags.StringVar(&f.user, "user", "", "only events about the person with this `ID`")
 	flags.StringVar(&f.since, "since", "", "begin with what came at this `TIME` (2026-11-27T22:00:00Z), or so long ago (90s, 1h)")
 	flags.BoolVar(&f.noFollow, "no-follow", false, "end when all that is there has been shown")
-	flags.StringVar(&f.output, "output", "text", "`FORMAT`: text, or json: an event a line")
 	complete(cmd, "group", eventGroups...)
 	complete(cmd, "severity", rule.Info.String(), rule.Warning.String(), rule.Critical.String())
-	complete(cmd, "output", "text", "json")
 }
 
 func (f *tailFlags) options(w io.Writer) (*tail.Options, error) {
-	o := &tail.Options{Filter: tail.Filter{Group: f.group, Quest: f.quest, User: f.user}, End: f.noFollow, JSON: f.output == "json"}
+	o := &tail.Options{Filter: tail.Filter{Group: f.group, Quest: f.quest, User: f.user}, End: f.noFollow}
 	var err error
 	switch {
-	case f.output != "text" && f.output != "json":
-		return nil, fmt.Errorf("--output is %q: want text or json", f.output)
 	case f.group != "" && !slices.Contains(eventGroups, f.group):
 		return nil, fmt.Errorf("--group is %q: want one of %s", f.group, strings.Join(eventGroups, ", "))
 	case f.quest < 0:

@@ -1,19 +1,16 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/peerquest/questwatch/internal/app"
 	"github.com/peerquest/questwatch/internal/audit/verify"
-	"github.com/peerquest/questwatch/internal/terminal"
 )
 
 func verifyCommand() *cobra.Command {
 	var s settings
-	var output string
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Have a running instance compare its state with its database",
@@ -29,48 +26,45 @@ failure: nobody answers, or some quests could not be compared.`,
 		Example: `  questwatch verify --data /var/lib/questwatch
   questwatch verify --nats nats://nats.example:4222
   questwatch verify --output json | jq .mismatches`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output != "text" && output != "json" {
-				return usageError{error: fmt.Errorf("--output is %q: want text or json", output)}
+	}
+	asJSON := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		wantJSON, err := asJSON()
+		if err != nil {
+			return err
+		}
+		logger, err := s.load(cmd)
+		if err != nil {
+			return err
+		}
+		progress, done := progressBar(cmd.ErrOrStderr(), "verify")
+		result, err := app.AskToVerify(cmd.Context(), &s.config, func(p verify.Progress) {
+			if progress != nil && p.Quests > 0 {
+				progress(int64(p.Done), int64(p.Quests))
 			}
-			logger, err := s.load(cmd)
-			if err != nil {
-				return err
-			}
-			progress, done := progressBar(cmd.ErrOrStderr(), "verify")
-			result, err := app.AskToVerify(cmd.Context(), &s.config, func(p verify.Progress) {
-				if progress != nil && p.Quests > 0 {
-					progress(int64(p.Done), int64(p.Quests))
-				}
-			}, logger)
-			done()
-			if err != nil {
-				return err
-			}
-			return report(cmd, result, output == "json")
-		},
+		}, logger)
+		done()
+		if err != nil {
+			return err
+		}
+		return report(cmd, result, wantJSON)
 	}
 	s.base(cmd)
 	s.server(cmd)
-	cmd.Flags().StringVar(&output, "output", "text", "`FORMAT`: text, or json (one last line)")
-	complete(cmd, "output", "text", "json")
 	return cmd
 }
 
 // report prints a comparison and turns it into how the program ends.
 func report(cmd *cobra.Command, result *verify.Result, asJSON bool) error {
-	text := result.String()
+	var err error
 	if asJSON {
-		line, err := json.Marshal(result)
-		if err != nil {
-			return fmt.Errorf("encode the result: %w", err)
-		}
-		text = string(terminal.JSON(line)) + "\n"
+		err = printJSON(cmd, result)
+	} else {
+		err = printed(fmt.Fprint(cmd.OutOrStdout(), result.String()))
 	}
-	_, err := fmt.Fprint(cmd.OutOrStdout(), text)
 	switch {
 	case err != nil:
-		return fmt.Errorf("print the result: %w", err)
+		return err
 	case result.Mismatched > 0:
 		return statusError(exitFindings)
 	case !result.Equal():

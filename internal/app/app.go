@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -144,7 +145,7 @@ func (a *App) openPostgres(ctx context.Context) (setup pgsource.Setup, err error
 	if err != nil {
 		return nil, err
 	}
-	a.onClose("database connections", func() error { return a.closeStore(a.store) })
+	a.onClose("database connections", a.closeStores)
 	return setup, a.openRepairs(ctx)
 }
 
@@ -152,13 +153,18 @@ func (a *App) openPostgres(ctx context.Context) (setup pgsource.Setup, err error
 // each one's cancel request, a quarter of a minute where the network swallows it.
 const storePatience = 3 * time.Second
 
-// closeStore leaves connections that cannot be ended in good order to the end of
+// closeStores leaves connections that cannot be ended in good order to the end of
 // the process.
-func (a *App) closeStore(s *pgstore.Store) error {
+func (a *App) closeStores() error {
+	var ending sync.WaitGroup
+	ending.Go(a.store.Close)
+	if a.repairs != nil {
+		ending.Go(a.repairs.Close)
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.Close()
+		ending.Wait()
 	}()
 	select {
 	case <-done:
@@ -205,7 +211,7 @@ func (a *App) build() {
 		ConfirmLag: a.confirmLag, TailLag: a.tailLag(), BaselineLag: a.baselineLag(),
 		MarkFor: rules.Drift.LongestGrace() + markAfterGrace,
 		Takes:   a.takes, Asked: a.config.Watch.Enabled,
-	}, postgresPort{a.source, a.store, Schema(&a.config.Tables), a.config.Postgres.Columns == config.AllColumns, &seen{}}, clockPort{a.store}, cdc, notesPort{a.bus}, a.logger)
+	}, postgresPort{a.source, a.store, a.repairs, Schema(&a.config.Tables), a.config.Postgres.Columns == config.AllColumns, &seen{}}, clockPort{a.store}, cdc, notesPort{a.bus}, a.logger)
 	a.guard = a.newGuard()
 	if !a.config.Watch.Enabled {
 		return

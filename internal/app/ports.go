@@ -23,9 +23,11 @@ import (
 type postgresPort struct {
 	source *pgsource.Source
 	store  *pgstore.Store
-	schema change.Schema
-	all    bool // columns
-	seen   *seen
+	// repairs is the same database for repairs, nil where there are none.
+	repairs *pgstore.Store
+	schema  change.Schema
+	all     bool // columns
+	seen    *seen
 }
 
 // seen is the server that was looked at last.
@@ -53,6 +55,9 @@ func (p postgresPort) Slot(ctx context.Context) (stream.Slot, error) {
 	// nothing on the other.
 	if err == nil && p.seen.other(s.System, s.Timeline) {
 		p.store.Reset()
+		if p.repairs != nil {
+			p.repairs.Reset()
+		}
 	}
 	return stream.Slot(s), err
 }

@@ -3,7 +3,6 @@ package app
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -24,11 +23,12 @@ func (a *App) openRepairs(ctx context.Context) (err error) {
 	if !a.config.Watch.Enabled {
 		return nil
 	}
+	// A pool of its own also where the role is the same: while all its connections hold
+	// locks, the stream must be had to pass them, by one of the other pool.
 	a.repairs, err = openStore(ctx, &a.config, cmp.Or(a.config.Repair.DSN, a.config.Postgres.DSN), true)
 	if err != nil {
 		return err
 	}
-	a.onClose("connections for repairs", func() error { return a.closeStore(a.repairs) })
 	modes, err := a.config.Modes()
 	if err != nil || !automatic(&modes) {
 		return err
@@ -112,37 +112,47 @@ func (p repairEvents) Tell(ctx context.Context, e event.Event) error {
 	if err != nil {
 		return err
 	}
-	told, isWord := e.Data.(event.NotRepaired)
-	if last != nil && (last.ID == e.ID || isWord && last.Data.Finding == told.Finding && last.Data.Reason == told.Reason) {
+	if last != nil && (last.ID == e.ID || sameWord(last, &e)) {
 		return nil
 	}
 	return p.Publish(ctx, []event.Event{e})
 }
 
+// sameWord reports whether two events tell of one finding, for one reason, that it was
+// not repaired.
+func sameWord(a, b *event.Event) bool {
+	x, isWord := a.Data.(event.NotRepaired)
+	y, too := b.Data.(event.NotRepaired)
+	return isWord && too && x.Finding == y.Finding && x.Reason == y.Reason
+}
+
 // Halted compares the last halt with the last end of one.
 func (p repairEvents) Halted(ctx context.Context) (*event.Halt, error) {
-	began, err := p.last(ctx, p.bus.EventSubject("repair.halted.>"))
+	began, err := p.lastHalt(ctx, "halted")
 	if began == nil || err != nil {
 		return nil, err
 	}
-	over, err := p.last(ctx, p.bus.EventSubject("repair.resumed.>"))
-	if err != nil || over != nil && over.Data.Since == began.Data.Since {
+	over, err := p.lastHalt(ctx, "resumed")
+	if err != nil || over != nil && over.Since == began.Since {
 		return nil, err
 	}
-	return &began.Data.Halt, nil
+	return began, nil
 }
 
-// toldEvent is what is compared of an event of the repair group.
-type toldEvent struct {
-	ID   string `json:"id"`
-	Data struct {
-		event.Halt
-		Finding string `json:"finding"`
-	} `json:"data"`
+func (p repairEvents) lastHalt(ctx context.Context, what string) (*event.Halt, error) {
+	e, err := p.last(ctx, p.bus.EventSubject("repair."+what+".>"))
+	if e == nil || err != nil {
+		return nil, err
+	}
+	h, ok := e.Data.(event.Halt)
+	if !ok {
+		return nil, fmt.Errorf("event %s tells of no halt", e.ID)
+	}
+	return &h, nil
 }
 
 // last is the newest event of a subject, or nil.
-func (p repairEvents) last(ctx context.Context, subject string) (*toldEvent, error) {
+func (p repairEvents) last(ctx context.Context, subject string) (*event.Event, error) {
 	m, err := p.bus.LastEvent(ctx, subject)
 	switch {
 	case errors.Is(err, bus.ErrNoMessage):
@@ -150,9 +160,9 @@ func (p repairEvents) last(ctx context.Context, subject string) (*toldEvent, err
 	case err != nil:
 		return nil, err
 	}
-	var e toldEvent
-	if err := json.Unmarshal(m.Data, &e); err != nil {
-		return nil, fmt.Errorf("read event %d: %w", m.Seq, err)
+	e, err := event.Parse(m.Data)
+	if err != nil {
+		return nil, fmt.Errorf("event %d: %w", m.Seq, err)
 	}
 	return &e, nil
 }

@@ -171,15 +171,30 @@ func (r *running) repairWords(t *testing.T) (words []string) {
 }
 
 // gated holds up every repair within its transaction, when it has written everything,
-// until its quest's gate is opened.
+// until its quest's gate is opened. Who stands there has an advisory lock: atGate.
 func gated(t *testing.T, dsn string) (open func(quest int)) {
 	t.Helper()
 	exec1(t, dsn, "CREATE TABLE gate (quest bigint)", `CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$
 		BEGIN
+			PERFORM pg_advisory_xact_lock_shared(4711, NEW.quest::int);
 			WHILE NOT EXISTS (SELECT FROM gate WHERE quest = NEW.quest OR quest = 0) LOOP PERFORM pg_sleep(0.01); END LOOP;
 			RETURN NEW;
 		END $$`, "CREATE TRIGGER gate BEFORE INSERT ON questwatch.repair FOR EACH ROW EXECUTE FUNCTION wait_at_gate()")
 	return func(quest int) { exec1(t, dsn, fmt.Sprintf("INSERT INTO gate VALUES (%d)", quest)) }
+}
+
+// atGate waits until a repair of a quest has written all it writes, and is held up.
+func atGate(t *testing.T, dsn string, quest int) {
+	t.Helper()
+	testkit.Eventually(t, 30*time.Second, func() error {
+		var there bool
+		query(t, dsn, fmt.Sprintf(`SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 4711 AND objid = %d
+			AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`, quest), &there)
+		if !there {
+			return fmt.Errorf("no repair of quest %d has written", quest)
+		}
+		return nil
+	})
 }
 
 // setUpJournal is questwatch setup.

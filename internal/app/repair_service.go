@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/config"
@@ -55,23 +52,9 @@ func (a *App) answerRepair(ctx context.Context, r *bus.Request) []byte {
 	if err := json.Unmarshal(r.Data(), &req); err != nil {
 		return encode(repairAnswer{Error: "the request cannot be read", Advice: "use the version of questwatch that is running", Usage: true})
 	}
-	var group errgroup.Group
-	alive := time.NewTicker(lifeSign)
-	defer alive.Stop()
-	stop := make(chan struct{})
-	group.Go(func() error {
-		for {
-			select {
-			case <-stop:
-				return nil
-			case <-alive.C:
-				_ = r.Tell(encode(repairAnswer{})) // who does not hear it will say so
-			}
-		}
-	})
+	quiet := alive(r, func() any { return repairAnswer{} })
 	err := a.doRepairRequest(ctx, &req, func(part repairAnswer) error { return r.Tell(encode(part)) })
-	close(stop)
-	_ = group.Wait()
+	quiet()
 	if err == nil {
 		return encode(repairAnswer{})
 	}
@@ -159,7 +142,7 @@ func (r *Repairs) ask(ctx context.Context, what string, req repair.Request, part
 		return fmt.Errorf("encode the request: %w", err)
 	}
 	var unreadable error
-	last, err := r.conn.Ask(ctx, repairService, question, silence, func(data []byte) {
+	last, err := ask(ctx, r.conn, repairService, question, func(data []byte) {
 		var p repairAnswer
 		if err := json.Unmarshal(data, &p); err != nil {
 			unreadable = err
@@ -167,9 +150,6 @@ func (r *Repairs) ask(ctx context.Context, what string, req repair.Request, part
 		}
 		part(&p)
 	})
-	if errors.Is(err, bus.ErrNoInstance) {
-		return hint.Wrap(err, "start questwatch run, or name the one that is running with --data, --nats or --namespace; one that stands by or has watch.enabled: false does not answer")
-	}
 	if err != nil {
 		return err
 	}

@@ -228,14 +228,7 @@ func (s *encounter) whileWaiting(t *testing.T, m *meeting) {
 // underLock holds the repair up when it has written, until the deed waits for it.
 func (s *encounter) underLock(t *testing.T, m *meeting) {
 	exec1(t, s.dsn, faulty(m.action, m.quest))
-	testkit.Eventually(t, 30*time.Second, func() error {
-		var free bool
-		query(t, s.dsn, fmt.Sprintf("SELECT EXISTS (SELECT FROM (SELECT FROM quests_quest WHERE id = %d FOR KEY SHARE SKIP LOCKED) q)", m.quest), &free)
-		if free {
-			return errors.New("the repair holds no lock")
-		}
-		return nil
-	})
+	atGate(t, s.dsn, m.quest)
 	conn := connection(t, s.dsn)
 	done := make(chan error, 1)
 	go func() {

@@ -84,14 +84,15 @@ func TestReplayChecks(t *testing.T) {
 	}
 	r.stop(t)
 	// Its data directory is enough.
-	if again := same(t, c, "", ""); again.Events < whole.Events {
+	again := same(t, c, "", "")
+	if again.Events < whole.Events {
 		t.Errorf("%+v when it had ended, %+v before", again, whole)
 	}
 	late := same(t, c, between.UTC().Format(time.RFC3339Nano), "")
 	if late.First <= 1 || late.Events == 0 || late.Events >= whole.Events {
 		t.Errorf("since the restart: %+v of %+v", late, whole)
 	}
-	if last := same(t, c, text(int64(whole.Last)), ""); last.Base == 0 {
+	if last := same(t, c, text(int64(again.Last)), ""); last.Base == 0 {
 		t.Errorf("no checkpoint was used: %+v", last)
 	}
 	middle := int64(whole.Last) / 2

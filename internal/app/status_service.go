@@ -3,14 +3,12 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/config"
-	"github.com/peerquest/questwatch/internal/hint"
 )
 
 // statusService is the name of the requests for the status.
@@ -63,10 +61,7 @@ func AskStatus(ctx context.Context, c *config.Config, logger *slog.Logger) (*Sta
 		return nil, err
 	}
 	defer conn.Close()
-	data, err := conn.Ask(ctx, statusService, nil, silence, func([]byte) {})
-	if errors.Is(err, bus.ErrNoInstance) {
-		return nil, hint.Wrap(err, "start questwatch run, or name the one that is running with --data, --nats or --namespace; one that stands by does not answer")
-	}
+	data, err := ask(ctx, conn, statusService, nil, func([]byte) {})
 	if err != nil {
 		return nil, err
 	}

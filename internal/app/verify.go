@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -33,25 +32,11 @@ func (a *App) Verify(ctx context.Context) (*verify.Result, error) {
 // verifyService is the name of the requests to compare.
 const verifyService = "verify"
 
-// serviceVersion is that of the form of requests and answers.
-const serviceVersion = "1.0.0"
-
 // answer answers requests of other processes until ctx ends.
 func (a *App) answer(ctx context.Context) error {
 	return a.serve(ctx, bus.Service{
 		Name: verifyService, Version: serviceVersion, About: "Compare the checker's state with the database", Handle: a.answerVerify,
 	})
-}
-
-// serve answers requests. A server that does not let us do so is no reason to stop
-// watching.
-func (a *App) serve(ctx context.Context, s bus.Service) error {
-	err := a.bus.Serve(ctx, s)
-	if ctx.Err() == nil && err != nil {
-		a.logger.Warn("requests are not answered; questwatch "+s.Name+" will find nobody", "err", err, "advice", hint.Of(err))
-		<-ctx.Done()
-	}
-	return ctx.Err()
 }
 
 // verified is a part of the answer: how far it has come, or how it ended.
@@ -62,52 +47,26 @@ type verified struct {
 	Advice   string           `json:"advice,omitempty"`
 }
 
-// lifeSign is how often something is heard of a comparison.
-const lifeSign = time.Second
-
 func (a *App) answerVerify(ctx context.Context, r *bus.Request) []byte {
 	var mu sync.Mutex // the comparison makes progress while signs of life are given
 	var progress verify.Progress
-	stop := make(chan struct{})
-	var signs sync.WaitGroup
-	signs.Go(func() {
-		ticks := time.NewTicker(lifeSign)
-		defer ticks.Stop()
-		for {
-			mu.Lock()
-			so := progress
-			mu.Unlock()
-			_ = r.Tell(encode(verified{Progress: &so})) // who does not hear it will say so
-			select {
-			case <-stop:
-				return
-			case <-ticks.C:
-			}
-		}
+	quiet := alive(r, func() any {
+		mu.Lock()
+		defer mu.Unlock()
+		so := progress
+		return verified{Progress: &so}
 	})
 	result, err := a.verifier.Verify(ctx, func(p verify.Progress) {
 		mu.Lock()
 		defer mu.Unlock()
 		progress = p
 	})
-	close(stop)
-	signs.Wait()
+	quiet()
 	if err != nil {
 		return encode(verified{Error: err.Error(), Advice: hint.Of(err)})
 	}
 	return encode(verified{Result: result})
 }
-
-func encode(v any) []byte {
-	data, err := json.Marshal(v)
-	if err != nil { // there is nothing in it that cannot be encoded
-		panic(err)
-	}
-	return data
-}
-
-// silence is how long a running instance may say nothing while it compares.
-const silence = 15 * time.Second
 
 // AskToVerify has a running instance compare its state with its database.
 func AskToVerify(ctx context.Context, c *config.Config, tell func(verify.Progress), logger *slog.Logger) (*verify.Result, error) {
@@ -116,15 +75,12 @@ func AskToVerify(ctx context.Context, c *config.Config, tell func(verify.Progres
 		return nil, err
 	}
 	defer conn.Close()
-	data, err := conn.Ask(ctx, verifyService, nil, silence, func(part []byte) {
+	data, err := ask(ctx, conn, verifyService, nil, func(part []byte) {
 		var v verified
 		if json.Unmarshal(part, &v) == nil && v.Progress != nil {
 			tell(*v.Progress)
 		}
 	})
-	if errors.Is(err, bus.ErrNoInstance) {
-		return nil, hint.Wrap(err, "start questwatch run, or name the one that is running with --data, --nats or --namespace; one that stands by or has watch.enabled: false does not answer")
-	}
 	if err != nil {
 		return nil, err
 	}

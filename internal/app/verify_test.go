@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/peerquest/questwatch/internal/audit/verify"
 	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/testkit"
 )
 
 var errCaughtUp = errors.New("caught up")
@@ -34,10 +37,11 @@ func (r *running) verify(t *testing.T) *streamed {
 // quests that differ or could not be compared.
 func (r *running) verifyState(t *testing.T) int {
 	t.Helper()
-	result, err := r.Verify(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	var result *verify.Result
+	testkit.Eventually(t, 30*time.Second, func() (err error) { // it cannot be while the stream is read anew
+		result, err = r.Verify(t.Context())
+		return err
+	})
 	if !result.Equal() {
 		t.Error(result)
 	}

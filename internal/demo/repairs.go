@@ -2,10 +2,8 @@ package demo
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -53,29 +51,22 @@ type repaired struct {
 }
 
 func (s *repaired) take(seq bus.Seq, data []byte) error {
-	var e struct {
-		Type string          `json:"type"`
-		Data json.RawMessage `json:"data"`
+	e, err := event.Parse(data)
+	if err != nil {
+		return fmt.Errorf("event %d: %w", seq, err)
 	}
-	err := json.Unmarshal(data, &e)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = seq
-	switch {
-	case err != nil:
-	case strings.HasSuffix(e.Type, ".applied.v1"):
-		var r event.Repaired
-		if err = json.Unmarshal(e.Data, &r); err == nil {
-			s.applied = append(s.applied, r)
+	switch data := e.Data.(type) {
+	case event.Repaired:
+		if data.Undoes == 0 {
+			s.applied = append(s.applied, data)
 		}
-	case strings.HasSuffix(e.Type, ".failed.v1"):
-		var n event.NotRepaired
-		if err = json.Unmarshal(e.Data, &n); err == nil {
-			s.given[n.Finding] = n.Reason
+	case event.NotRepaired:
+		if e.What == "failed" {
+			s.given[data.Finding] = data.Reason
 		}
-	}
-	if err != nil {
-		return fmt.Errorf("read event %d: %w", seq, err)
 	}
 	return nil
 }

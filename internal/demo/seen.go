@@ -1,12 +1,12 @@
 package demo
 
 import (
-	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/bus"
+	"github.com/peerquest/questwatch/internal/drift"
 	"github.com/peerquest/questwatch/internal/event"
 )
 
@@ -33,32 +33,26 @@ const keepRecent = 12
 func newSeen() *seen { return &seen{} }
 
 func (s *seen) take(seq bus.Seq, data []byte, at time.Time) error {
-	var e struct {
-		Type string          `json:"type"`
-		Data json.RawMessage `json:"data"`
-	}
-	err := json.Unmarshal(data, &e)
+	e, err := event.Parse(data)
 	if err != nil {
-		return fmt.Errorf("read event %d: %w", seq, err)
+		return fmt.Errorf("event %d: %w", seq, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = seq
-	got := sighting{at: at, resolved: e.Type == "dev.questwatch.drift.resolved.v1"}
-	if e.Type == "dev.questwatch.drift.baseline.v1" {
-		s.summary = &event.Baseline{}
-		err = json.Unmarshal(e.Data, s.summary)
-	} else {
-		err = json.Unmarshal(e.Data, &got.Finding)
-	}
-	switch {
-	case err != nil:
-		return fmt.Errorf("read event %d: %w", seq, err)
-	case got.Finding.Finding == "":
+	got := sighting{at: at, resolved: e.What == string(drift.Resolved)}
+	switch data := e.Data.(type) {
+	case event.Baseline:
+		s.summary = &data
 		return nil
-	case got.resolved:
-		s.resolved++
+	case event.Finding:
+		got.Finding = data
 	default:
+		return nil
+	}
+	if got.resolved {
+		s.resolved++
+	} else {
 		s.opened = append(s.opened, got)
 	}
 	s.recent = append(s.recent, got)

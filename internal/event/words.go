@@ -137,7 +137,7 @@ func (e *Event) Sentence(name func(id string) string) string {
 		return strings.TrimSuffix(fmt.Sprintf("%s of quest %d%s was not repaired (%s): %s", d.Rule, d.QuestID, who, d.Reason, d.Error), ": ")
 	case Halt:
 		if d.Until != 0 {
-			return "automatic repairs go on, " + d.Actor + " says"
+			return "automatic repairs go on, resumed by " + d.Actor
 		}
 		return fmt.Sprintf("automatic repairs have stopped (%s): %d findings of %d quests opened in a minute", d.Reason, d.Opened, d.Quests)
 	}

@@ -24,6 +24,19 @@ func (s *Store) Brake(ctx context.Context, namespace string) (b *remedy.Brake, e
 	return b, err
 }
 
+// Resumed is who let a namespace's automatic repairs go on last, "" where nobody ever did.
+func (s *Store) Resumed(ctx context.Context, namespace string) (actor string, err error) {
+	err = s.onJournal(ctx, func(conn *pgx.Conn) error {
+		err := conn.QueryRow(ctx, `SELECT actor FROM questwatch.brake WHERE namespace = $1 AND ends IS NOT NULL
+			ORDER BY id DESC LIMIT 1`, namespace).Scan(&actor)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		return journalError("read who resumed", err)
+	})
+	return actor, err
+}
+
 // Stop stops a namespace's automatic repairs: none commits any more when it has
 // returned. Where they are stopped already it changes nothing. b's Since is the
 // database's to say.

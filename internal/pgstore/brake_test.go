@@ -38,6 +38,9 @@ func TestBrake(t *testing.T) {
 	}
 	expect("")
 	must(s.Resume(ctx, "questwatch", "nobody"))
+	if actor, err := s.Resumed(ctx, "questwatch"); err != nil || actor != "" {
+		t.Errorf("resumed by %q before it was stopped: %v", actor, err)
+	}
 	must(s.Stop(ctx, "questwatch", remedy.Brake{Halted: true, Actor: "the breaker", Reason: "60 in a minute"}))
 	must(s.Stop(ctx, "questwatch", remedy.Brake{Actor: "somebody", Reason: "later"}))
 	must(s.Stop(ctx, "other", remedy.Brake{Actor: "somebody"}))
@@ -50,6 +53,9 @@ func TestBrake(t *testing.T) {
 	must(s.Resume(ctx, "questwatch", "somebody"))
 	expect("")
 	must(s.Resume(ctx, "questwatch", "somebody"))
+	if actor, err := s.Resumed(ctx, "questwatch"); err != nil || actor != "somebody" {
+		t.Errorf("resumed by %q: %v", actor, err)
+	}
 	carry(t, s, o)
 	must(s.Stop(ctx, "questwatch", remedy.Brake{Actor: "somebody"}))
 	expect("paused by somebody")
@@ -78,7 +84,7 @@ func TestStopWaits(t *testing.T) {
 		}
 	}, decide(o))
 	if err != nil {
-		t.Error(err)
+		t.Fatal(err)
 	}
 	if err := <-stopped; err != nil {
 		t.Error(err)

@@ -111,11 +111,16 @@ func (s *Store) mayKeepJournal(ctx context.Context, role string) (missing []stri
 	if there, err := s.HasJournal(ctx); err != nil || !there {
 		return nil, err
 	}
-	var insert, hold bool
-	err = s.pool.QueryRow(ctx, `SELECT has_column_privilege('questwatch.repair', 'finding', 'INSERT'),
-		has_function_privilege('questwatch.hold(bigint)', 'EXECUTE')`).Scan(&insert, &hold)
-	if err == nil && !insert {
+	var repair, brake, hold bool
+	err = s.pool.QueryRow(ctx, `SELECT
+		has_column_privilege('questwatch.repair', 'finding', 'INSERT') AND has_column_privilege('questwatch.repair', 'finding', 'SELECT'),
+		has_column_privilege('questwatch.brake', 'actor', 'INSERT') AND has_column_privilege('questwatch.brake', 'actor', 'SELECT'),
+		has_function_privilege('questwatch.hold(bigint)', 'EXECUTE')`).Scan(&repair, &brake, &hold)
+	if err == nil && !repair {
 		missing = append(missing, "GRANT SELECT, INSERT ON questwatch.repair TO "+quoteName(role))
+	}
+	if err == nil && !brake {
+		missing = append(missing, "GRANT SELECT, INSERT ON questwatch.brake TO "+quoteName(role))
 	}
 	if err == nil && !hold {
 		missing = append(missing, "GRANT EXECUTE ON FUNCTION questwatch.hold(bigint) TO "+quoteName(role))

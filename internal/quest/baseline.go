@@ -123,6 +123,25 @@ func (q *Quest) approvedSince(old *Quest) map[User]bool {
 	return since
 }
 
+// Undone notes that a person's participant went because the repair that had made it
+// was taken back: nobody left, and what should have become of the approval nobody
+// can say any more.
+func (s *State) Undone(id int64, u User) {
+	q := s.Quest(id)
+	if q == nil {
+		return
+	}
+	q.undepart(u)
+	for i := range q.Applications {
+		if a := &q.Applications[i]; a.User == u {
+			a.Approved, a.ApprovedAt, a.Met = 0, 0, false
+		}
+	}
+	if q == &s.quest {
+		s.store(q, &s.quests)
+	}
+}
+
 // Truncate removes all rows of an entity. Nobody left by it and no approval
 // failed by it: what it removes leaves no history, as in EndBaseline.
 func (s *State) Truncate(e change.Entity) {

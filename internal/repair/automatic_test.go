@@ -248,7 +248,7 @@ func TestHaltsWhenTooMuchOpens(t *testing.T) {
 		}
 		want(t, "told", w.words()[:2], "halted breaker", "resumed breaker")
 		first, last := w.told[0].Data.(event.Halt), w.told[1].Data.(event.Halt)
-		if first.Since != last.Since || last.Until <= first.Since {
+		if first.Since != last.Since || last.Until <= first.Since || last.Actor != "ada" {
 			t.Errorf("it was halted %+v and resumed %+v", first, last)
 		}
 	})

@@ -85,7 +85,7 @@ func (r *Repairer) block(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if now := time.Now(); now.After(r.seen.blocked) {
-		r.seen.blocked = now.Add(blockedFor)
+		r.seen.blocked, r.seen.blockedBy = now.Add(blockedFor), err.Error()
 		r.logger.Warn("nothing is repaired automatically at present", "err", err, "for", blockedFor.String())
 	}
 }
@@ -167,8 +167,12 @@ func (r *Repairer) resumed(ctx context.Context) error {
 	if told == nil || !over {
 		return nil
 	}
+	actor, err := r.store.Resumed(ctx, r.config.Namespace)
+	if err != nil {
+		return err
+	}
 	end := *told
-	end.Until = change.MillisOf(time.Now())
+	end.Until, end.Actor = change.MillisOf(time.Now()), actor
 	if err := r.events.Tell(ctx, event.OfHalt(r.config.Namespace, &end)); err != nil {
 		return err
 	}

@@ -43,6 +43,8 @@ type Store interface {
 	) (*remedy.Entry, error)
 	// Brake is what stops automatic repairs now, or nil.
 	Brake(ctx context.Context, namespace string) (*remedy.Brake, error)
+	// Resumed is who let them go on last, "" where nobody ever did.
+	Resumed(ctx context.Context, namespace string) (actor string, err error)
 	// Stop stops them; who stopped them first is kept.
 	Stop(ctx context.Context, namespace string, b remedy.Brake) error
 }

@@ -76,7 +76,8 @@ type overseen struct {
 	recalled bool
 	// blocked is until when nothing can be carried out, for a reason that has nothing to
 	// do with any finding.
-	blocked time.Time
+	blocked   time.Time
+	blockedBy string
 }
 
 // Counts are what became of the automatic repairs of this process.

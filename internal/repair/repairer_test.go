@@ -114,6 +114,8 @@ func (w *world) Brake(context.Context, string) (*remedy.Brake, error) {
 	return w.brake, nil
 }
 
+func (w *world) Resumed(context.Context, string) (string, error) { return "ada", nil }
+
 func (w *world) Stop(_ context.Context, _ string, b remedy.Brake) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

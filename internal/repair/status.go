@@ -1,6 +1,8 @@
 package repair
 
 import (
+	"time"
+
 	"github.com/peerquest/questwatch/internal/remedy"
 )
 
@@ -9,6 +11,8 @@ type Status struct {
 	// Waiting counts the findings in line, and those whose end the stream has yet to show.
 	Waiting int `json:"waiting"`
 	Counts
+	// Blocked is why nothing can be repaired automatically at present, or "".
+	Blocked string `json:"blocked,omitempty"`
 	// Brake is what stops them, or nil.
 	Brake *remedy.Brake `json:"-"`
 }
@@ -18,6 +22,9 @@ func (r *Repairer) Status() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := Status{Waiting: len(r.queue.items), Counts: r.counts}
+	if time.Now().Before(r.seen.blocked) {
+		s.Blocked = r.seen.blockedBy
+	}
 	if r.seen.brake != nil {
 		b := *r.seen.brake
 		s.Brake = &b

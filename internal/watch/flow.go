@@ -2,19 +2,15 @@ package watch
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/peerquest/questwatch/internal/change"
-	"github.com/peerquest/questwatch/internal/drift"
-	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/people"
 	"github.com/peerquest/questwatch/internal/rule"
 )
@@ -36,8 +32,10 @@ type Flow struct {
 	checker *Checker
 	runs    int // checkers so far
 
-	tally     *tally
-	approvals uint64 // of the checker, as far as they are counted
+	tally *tally
+	// approvals are those that the checker's state has seen, counted are those of them
+	// that the tally has taken in or left out.
+	approvals, counted uint64
 
 	mu     sync.Mutex // Status is read while Run writes it
 	status Status
@@ -109,7 +107,7 @@ func (f *Flow) Look(fn func(c *Checker, run int) error) error {
 func (f *Flow) renew(c *Checker) {
 	f.turn.Lock()
 	defer f.turn.Unlock()
-	f.checker, f.runs, f.approvals = c, f.runs+1, 0
+	f.checker, f.runs, f.approvals, f.counted = c, f.runs+1, 0, 0
 }
 
 // snapshot is the checker's, where it has one to give.
@@ -122,7 +120,9 @@ func (f *Flow) snapshot() (*Snapshot, bool) {
 func (f *Flow) take(r change.Record) ([]Found, error) {
 	f.turn.Lock()
 	defer f.turn.Unlock()
-	return f.checker.Take(r)
+	found, err := f.checker.Take(r)
+	f.approvals = f.checker.State().Approvals()
+	return found, err
 }
 
 // ErrDeposed says that another instance writes the stream by now. It publishes
@@ -265,11 +265,10 @@ func (f *Flow) arrive(ctx context.Context, seq change.Seq) error {
 }
 
 func (f *Flow) progress(seq change.Seq, bytes int64, caughtUp bool) {
-	approvals := f.checker.State().Approvals()
 	if caughtUp {
-		f.tally.approvals.Add(float64(approvals - f.approvals))
+		f.tally.approvals.Add(float64(f.approvals - f.counted))
 	}
-	f.approvals = approvals
+	f.counted = f.approvals
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.status.Read, f.status.ReadBytes, f.status.CaughtUp, f.status.Err = seq, bytes, caughtUp, ""
@@ -319,92 +318,6 @@ func (f *Flow) publish(ctx context.Context, found []Found, published *Published,
 		if !published.Lost[one.Event.ID] {
 			f.tally.told(one, caughtUp)
 			f.teller.tell(ctx, one, open)
-		}
-	}
-	return nil
-}
-
-// count keeps the numbers of open findings for Status.
-func (f *Flow) count(found []Found) {
-	if len(found) == 0 {
-		return
-	}
-	f.note(func(s *Status) {
-		s.Open, s.Severe = maps.Clone(s.Open), maps.Clone(s.Severe) // readers have the old ones
-		for i := range found {
-			t := found[i].Transition
-			if t == nil {
-				continue
-			}
-			by := 1
-			if t.What == drift.Resolved {
-				by = -1
-			}
-			s.Open[t.Finding.Violation.Rule] += by
-			s.Severe[t.Finding.Violation.Severity] += by
-		}
-	})
-}
-
-// countOpen counts findings by rule and by severity.
-func countOpen(findings []drift.Finding) (byRule map[rule.Rule]int, bySeverity map[rule.Severity]int) {
-	byRule, bySeverity = map[rule.Rule]int{}, map[rule.Severity]int{}
-	for i := range findings {
-		v := &findings[i].Violation
-		byRule[v.Rule]++
-		bySeverity[v.Severity]++
-	}
-	return byRule, bySeverity
-}
-
-// keep puts an opened finding into the bucket, and takes a resolved one out.
-func (f *Flow) keep(ctx context.Context, t *drift.Transition) error {
-	switch {
-	case t == nil:
-		return nil
-	case t.What == drift.Resolved:
-		if err := f.findings.Delete(ctx, t.Finding.ID); err != nil {
-			return fmt.Errorf("forget finding %s: %w", t.Finding.ID, err)
-		}
-		return nil
-	}
-	return f.put(ctx, &t.Finding)
-}
-
-func (f *Flow) put(ctx context.Context, finding *drift.Finding) error {
-	data, err := json.Marshal(event.FindingOf(finding))
-	if err != nil {
-		return fmt.Errorf("encode finding %s: %w", finding.ID, err)
-	}
-	if err := f.findings.Put(ctx, finding.ID, data); err != nil {
-		return fmt.Errorf("keep finding %s: %w", finding.ID, err)
-	}
-	return nil
-}
-
-// reconcile makes the bucket what it should be: a crash can have come between an
-// event and its place in the bucket.
-func (f *Flow) reconcile(ctx context.Context) error {
-	keys, err := f.findings.Keys(ctx)
-	if err != nil {
-		return fmt.Errorf("list kept findings: %w", err)
-	}
-	kept := map[string]bool{}
-	for _, id := range keys {
-		kept[id] = true
-	}
-	open := f.checker.Open()
-	for i := range open {
-		if !kept[open[i].ID] {
-			if err := f.put(ctx, &open[i]); err != nil {
-				return err
-			}
-		}
-		delete(kept, open[i].ID)
-	}
-	for id := range kept {
-		if err := f.findings.Delete(ctx, id); err != nil {
-			return fmt.Errorf("forget finding %s: %w", id, err)
 		}
 	}
 	return nil

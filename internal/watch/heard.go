@@ -85,6 +85,9 @@ func (c *Checker) repaired(seq change.Seq, r *change.Control) (event.Event, erro
 	case !c.large.has(repair.QuestID):
 		return event.Event{}, errors.New("its transaction has not written to the quest before")
 	}
+	if repair.Undoes != 0 && remedy.Action(repair.Action) == remedy.CreateParticipant {
+		c.state.Undone(repair.QuestID, c.state.Users().Find(repair.UserID))
+	}
 	return event.OfRepaired(&repair, which, c.told(seq, whereOf(r))), nil
 }
 

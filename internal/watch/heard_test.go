@@ -11,6 +11,7 @@ import (
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/remedy"
+	"github.com/peerquest/questwatch/internal/rule"
 	"github.com/peerquest/questwatch/internal/watch"
 )
 
@@ -81,6 +82,13 @@ func TestRepairTellsOfItself(t *testing.T) {
 	undone := strings.Replace(repairOf(1, 13), `"entry":13`, `"entry":13,"undoes":12`, 1)
 	s.commitNoted(append(s.removePair(1, change.Participant, "ann"), s.assign(1, "", "open")), nil, undone)
 	want("repair.undone.missing_participant.1 entry 13 undoes 12")
+	// Nobody left, and nobody is called for what somebody undid: it can be asked for.
+	s.clock += 3000
+	s.mark(0)
+	want("drift.opened.missing_participant.1", "repair.planned.missing_participant.1 create_participant automatic false")
+	if v := c.Open()[0].Violation; v.Cause != rule.Unknown || v.Severity != rule.Warning {
+		t.Errorf("found %+v", v)
+	}
 }
 
 // Nothing is planned where modes are off, of what a baseline showed, and of what is
