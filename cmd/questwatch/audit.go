@@ -4,14 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/peerquest/questwatch/internal/app"
 	"github.com/peerquest/questwatch/internal/audit"
@@ -159,10 +157,9 @@ func (f *auditFlags) parse(given func(flag string) bool) (out audit.Output, err 
 
 // progressBar draws on a terminal only.
 func progressBar(w io.Writer, what string) (audit.Progress, func()) {
-	file, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
+	if !onTerminal(w) {
 		return nil, func() {}
 	}
-	bar := audit.NewBar(file, what)
+	bar := audit.NewBar(w, what)
 	return bar.Progress, bar.Done
 }
