@@ -39,13 +39,10 @@ quest, no instance, or another failure.`,
 			if err != nil || id < 1 {
 				return usageError{error: fmt.Errorf("%q is no quest's id", args[0])}
 			}
-			point, err := replay.ParsePoint(at, time.Now())
-			if err == nil && point.Baseline {
-				err = errors.New("baseline is no moment")
-			}
+			point, err := pastMoment(at)
 			switch {
 			case err != nil:
-				return usageError{error: fmt.Errorf("--at: %w", err)}
+				return usageError{error: err}
 			case output != "text" && output != "json":
 				return usageError{error: fmt.Errorf("--output is %q: want text or json", output)}
 			case limit < 1 || limit > replay.MaxLimit:
@@ -68,6 +65,18 @@ quest, no instance, or another failure.`,
 	cmd.Flags().StringVar(&output, "output", "text", "`FORMAT`: text, or json: one last line")
 	complete(cmd, "output", "text", "json")
 	return cmd
+}
+
+// pastMoment reads a point that is one moment; none for "".
+func pastMoment(text string) (replay.Point, error) {
+	point, err := replay.ParsePoint(text, time.Now())
+	if err == nil && point.Baseline {
+		err = errors.New("baseline is no moment")
+	}
+	if err != nil {
+		return point, fmt.Errorf("--at: %w", err)
+	}
+	return point, nil
 }
 
 func (s *settings) showQuest(cmd *cobra.Command, id int64, at replay.Point, limit int) (*replay.Moment, error) {
