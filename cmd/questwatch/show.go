@@ -14,11 +14,11 @@ func showCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "show",
 		Short:   "Show what is behind something that was found",
-		Long:    `Show reads back from the streams of an instance that runs what led to a finding.`,
-		Example: `  questwatch show finding b47c15b0e61be9a6aab1`,
+		Long:    `Show reads back from the streams of an instance what led to a finding, or what a quest was.`,
+		Example: "  questwatch show finding b47c15b0e61be9a6aab1\n  questwatch show quest 42 --at -2h",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(showFindingCommand())
+	cmd.AddCommand(showFindingCommand(), showQuestCommand())
 	return cmd
 }
 
