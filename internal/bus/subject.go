@@ -23,6 +23,7 @@ type names struct {
 	control                       string
 	findingsBucket, controlBucket string
 	checkpointsBucket             string
+	reportsBucket                 string
 }
 
 func newNames(namespace string) (names, error) {
@@ -38,6 +39,7 @@ func newNames(namespace string) (names, error) {
 		control:        namespace + ".cdc.control",
 		findingsBucket: namespace + "-findings", controlBucket: namespace + "-control",
 		checkpointsBucket: namespace + "-checkpoints",
+		reportsBucket:     namespace + "-reports",
 	}, nil
 }
 
