@@ -39,6 +39,9 @@ approval or a person who left, so these are left alone without --include-unknown
 --compat django audits and repairs exactly as PeerQuest's own audit command did: it knows
 five of the rules, and none of their settings.
 
+A running instance audits by a timetable (audit.schedule, Mondays at six UTC unless set):
+see audit list and audit show; audit now has it make one at once.
+
 Exit status: 0 nothing remains, 1 findings remain (see --fail-on), 2 wrong usage or
 configuration, 3 a failure, such as a quest that could not be repaired.`,
 		Example: `  questwatch audit --dsn postgres://questwatch@localhost/peerquest
@@ -48,6 +51,7 @@ configuration, 3 a failure, such as a quest that could not be repaired.`,
   questwatch audit --compat django --output json | tail -n 1 | jq .stats`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
+	cmd.AddCommand(auditNowCommand(), auditListCommand(), auditShowCommand())
 	f.common(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.cfg.User, "user", "", "audit one user, by `NAME`")

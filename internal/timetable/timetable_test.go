@@ -102,9 +102,19 @@ func TestLatest(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for _, c := range [][2]string{
-		{"", "UTC"}, {"0 6 * *", "UTC"}, {"0 6 * * 1 2027", "UTC"}, {"61 6 * * 1", "UTC"}, {"0 0 30 2 *", "UTC"},
-		{"@every 1h", "UTC"}, {"@reboot", "UTC"}, {"monday", "UTC"}, {"TZ=UTC 0 6 * * 1", "UTC"}, {"CRON_TZ=UTC 0 6 * * 1", "UTC"},
-		{"0 6 * * 1", "Mars/Olympus"}, {"0 6 * * 1", ""}, {"0 6 * * 1", "../etc/passwd"},
+		{"", "UTC"},
+		{"0 6 * *", "UTC"},
+		{"0 6 * * 1 2027", "UTC"},
+		{"61 6 * * 1", "UTC"},
+		{"0 0 30 2 *", "UTC"},
+		{"@every 1h", "UTC"},
+		{"@reboot", "UTC"},
+		{"monday", "UTC"},
+		{"TZ=UTC 0 6 * * 1", "UTC"},
+		{"CRON_TZ=UTC 0 6 * * 1", "UTC"},
+		{"0 6 * * 1", "Mars/Olympus"},
+		{"0 6 * * 1", ""},
+		{"0 6 * * 1", "../etc/passwd"},
 	} {
 		if table, err := timetable.Parse(c[0], c[1]); err == nil {
 			t.Errorf("%q in %q is %s", c[0], c[1], table)
