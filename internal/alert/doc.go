@@ -15,8 +15,8 @@
 // the other one ends with ErrTaken.
 //
 // What is tried again: everything but a refusal of the notice itself (400, 413, 422; of a
-// mail or a recipient with 5xx), after growing pauses, or those that Retry-After asks for. After the last try an event
-// alert.undelivered says what was not told.
+// mail or a recipient with 5xx), after growing pauses, or those that Retry-After asks
+// for. After the last try an event alert.undelivered says what was not told.
 //
 // An Alertmanager is also told of all that is open, again and again, and a channel to
 // people, where that is wanted, once in an interval. Both ask those who know it: what the
