@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -74,10 +73,5 @@ func (s *settings) explain(cmd *cobra.Command, id string, limit int) (*replay.Ev
 		return nil, err
 	}
 	e, err := app.Explain(cmd.Context(), &s.config, id, limit, s.namesDSN(), logger)
-	var wrong *replay.IDError
-	var many *replay.AmbiguousError
-	if errors.As(err, &wrong) || errors.As(err, &many) {
-		return nil, usageError{error: err}
-	}
-	return e, err
+	return e, askedID(err)
 }

@@ -48,6 +48,24 @@ func ShowQuest(ctx context.Context, c *config.Config, id int64, at replay.Point,
 	return replay.NewChecker(past, pastEvents{conn}, checkpointsPort{objects: conn.Checkpoints()}).Quest(ctx, Rules(c), id, at, reader)
 }
 
+// Incident tells the story of a finding. Private leaves out what people are called and what
+// they wrote; else names looks those up in the database, where that can be done.
+func Incident(ctx context.Context, c *config.Config, id string, limit int, names, private bool, logger *slog.Logger) (*replay.Story, error) {
+	if _, err := replay.ParseID(id); err != nil {
+		return nil, err
+	}
+	conn, done, err := openPast(ctx, c, logger)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	lookUp, closed := openNames(ctx, c, names && !private, logger)
+	defer closed()
+	reader := replay.New(replay.Config{Schema: Schema(&c.Tables), Limit: limit},
+		pastStream{conn}, pastEvents{conn}, pastFindings{conn.Findings()}, lookUp, logger)
+	return reader.Story(ctx, id, private)
+}
+
 // openPast connects to the server of an instance that runs, or starts that of one that
 // does not, on its data directory.
 func openPast(ctx context.Context, c *config.Config, logger *slog.Logger) (conn *bus.Conn, done func(), err error) {
