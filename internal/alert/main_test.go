@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -102,6 +103,7 @@ func (m *memory) Save(_ context.Context, channel string, p Position, revision ui
 }
 
 func (m *memory) Publish(_ context.Context, events []event.Event) error {
+	pass()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.letters = append(m.letters, events...)
@@ -119,6 +121,7 @@ type sink struct {
 }
 
 func (s *sink) Send(ctx context.Context, n *Notice) error {
+	pass()
 	s.mu.Lock()
 	s.tries++
 	try, answer := s.tries, s.answer
@@ -186,3 +189,19 @@ func resolved(quest int64, change ...func(*event.Finding)) event.Event {
 }
 
 func now() change.Millis { return change.MillisOf(time.Now()) }
+
+// fence orders what a test has looked at before what comes after: virtual time alone does
+// not, for the race detector.
+var fence sync.Mutex
+
+func pass() {
+	fence.Lock()
+	defer fence.Unlock()
+}
+
+// sleep lets virtual time pass, and waits until everybody has done what was due.
+func sleep(d time.Duration) {
+	pass()
+	time.Sleep(d)
+	synctest.Wait()
+}

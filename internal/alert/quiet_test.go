@@ -61,7 +61,7 @@ func TestQuietHours(t *testing.T) {
 			if then.Before(now) {
 				then = then.AddDate(0, 0, 1)
 			}
-			time.Sleep(time.Until(then))
+			sleep(time.Until(then))
 			synctest.Wait()
 		}
 		told := func(notices, events int) {

@@ -27,19 +27,19 @@ func TestStillOpen(t *testing.T) {
 		alarm := event.OfAlarm("questwatch", &event.Alarm{Reason: "disk", Severity: event.Warning, Since: now()})
 		m.add(t, one)
 		open.set([]event.Event{info, one, old}, alarm)
-		time.Sleep(4*time.Hour - time.Second)
+		sleep(4*time.Hour - time.Second)
 		if len(s.got) != 1 {
 			t.Fatalf("told %+v", s.got)
 		}
 		two.Time = now()
 		m.add(t, two)
 		open.set([]event.Event{info, one, two, old}, alarm)
-		time.Sleep(2 * time.Minute)
+		sleep(2 * time.Minute)
 		if len(s.got) != 3 || s.got[2].Open != 3 || s.got[2].Title() != "critical: still open: 3" || s.got[2].ID == s.got[1].ID {
 			t.Fatalf("told %+v", s.got)
 		}
 		for range 5 { // a restart every 45 minutes
-			time.Sleep(45 * time.Minute)
+			sleep(45 * time.Minute)
 			m.add(t, info) // moves the position and is not told
 			stop()
 			stop = beginOpen(t, m, open, o)
@@ -53,22 +53,22 @@ func TestStillOpen(t *testing.T) {
 			}
 			return nil
 		}
-		time.Sleep(25 * time.Minute)
+		sleep(25 * time.Minute)
 		if len(s.got) != 4 || s.tries != 5 || s.got[3].Open != 3 {
 			t.Errorf("%d tries, told %+v", s.tries, s.got[3:])
 		}
 		open.forget() // nobody knows: as it was
-		time.Sleep(4 * time.Hour)
+		sleep(4 * time.Hour)
 		if len(s.got) != 5 {
 			t.Errorf("told %+v", s.got[4:])
 		}
 		open.set([]event.Event{info, old})
-		time.Sleep(24 * time.Hour)
+		sleep(24 * time.Hour)
 		three := finding(3)
 		three.Time = now()
 		open.set([]event.Event{three})
 		m.add(t, three)
-		time.Sleep(3 * time.Hour)
+		sleep(3 * time.Hour)
 		if len(s.got) != 6 || s.got[5].Open != 0 {
 			t.Errorf("told %+v", s.got[5:])
 		}
@@ -89,7 +89,7 @@ func TestNotReminded(t *testing.T) {
 		stop := beginOpen(t, m, open, chat(s))
 		m.add(t, finding(1))
 		open.set([]event.Event{finding(1)})
-		time.Sleep(48 * time.Hour)
+		sleep(48 * time.Hour)
 		if len(s.got) != 1 {
 			t.Errorf("told %+v", s.got)
 		}

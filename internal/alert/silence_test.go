@@ -96,22 +96,22 @@ func TestSilence(t *testing.T) {
 		told(1, 1)
 		m.add(t, finding(2)) // the chat waits to tell of it
 		k.err, k.list = nil, []Silence{{Quest: 2, Until: time.Now().Add(time.Hour)}, {Rule: rule.Unassigned.String(), Until: time.Now().Add(time.Hour)}}
-		time.Sleep(31 * time.Second)
+		sleep(31 * time.Second)
 		told(1, 2)
 		m.add(t, finding(2), finding(2, func(f *event.Finding) { f.Rule = rule.Unassigned }), finding(3))
-		time.Sleep(31 * time.Second)
+		sleep(31 * time.Second)
 		told(2, 3)
-		time.Sleep(11 * time.Second) // the place is kept
+		sleep(11 * time.Second) // the place is kept
 		if p := m.positions["chat"]; p.Sequence != 5 || m.positions["hook"].Sequence != 5 {
 			t.Errorf("positions %v", m.positions)
 		}
 		k.err = errors.New("away")
 		m.add(t, finding(2))
-		time.Sleep(31 * time.Second)
+		sleep(31 * time.Second)
 		told(2, 3)
-		time.Sleep(time.Hour)
+		sleep(time.Hour)
 		m.add(t, finding(2))
-		time.Sleep(31 * time.Second)
+		sleep(31 * time.Second)
 		told(3, 4)
 		cancel()
 		<-done
