@@ -295,6 +295,7 @@ func (a *App) watchAndRepair(ctx context.Context, self watch.Writer) error {
 	group.Go(func() error { return a.answerRepairs(ctx) })
 	group.Go(func() error { return a.auditor.Run(ctx) })
 	group.Go(func() error { return a.answerAudits(ctx) })
+	group.Go(func() error { return a.newTrends().Run(ctx) })
 	return group.Wait()
 }
 
