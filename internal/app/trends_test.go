@@ -24,7 +24,7 @@ func TestTrendsOfARunningInstance(t *testing.T) {
 	c := settings(t, dsn)
 	r := start(t, c, dsn)
 	r.ready(t)
-	spoil := func(quest int64) {
+	spoil := func(quest int) {
 		t.Helper()
 		exec1(t, dsn, fmt.Sprintf(`INSERT INTO applications_application (status, applied_at, applicant_id, quest_id)
 			VALUES ('approved', now(), '22222222-2222-4222-8222-222222222222', %d)`, quest))
