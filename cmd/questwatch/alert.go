@@ -12,13 +12,14 @@ import (
 func alertCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "alert",
-		Short: "Try the channels over which people and services are told of events",
+		Short: "Try and silence the channels that tell people and services of events",
 		Long: `Alerts are sent by the running instance, over the channels that its configuration sets up
 under "alert". See README for what they say, and when.`,
-		Example: `  questwatch alert test slack --config questwatch.yaml`,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: `  questwatch alert test slack --config questwatch.yaml
+  questwatch alert silence --quest 42 --for 2h --reason "being mended"`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(alertTestCommand())
+	cmd.AddCommand(alertTestCommand(), alertSilenceCommand(), alertSilencesCommand(), alertUnsilenceCommand())
 	return cmd
 }
 
@@ -42,10 +43,11 @@ not set up, 3 it was not taken.`,
 		if err != nil {
 			return err
 		}
-		if _, err := s.load(cmd); err != nil {
+		logger, err := s.load(cmd)
+		if err != nil {
 			return err
 		}
-		took, err := app.TryAlert(cmd.Context(), &s.config, args[0])
+		took, err := app.TryAlert(cmd.Context(), &s.config, args[0], logger)
 		switch {
 		case err != nil:
 			return askedWell(err)

@@ -41,3 +41,19 @@ func TestTriesAnAlert(t *testing.T) {
 		t.Errorf("it tells a secret: %s", text)
 	}
 }
+
+func TestSilenceThatCannotBe(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"--for", "1h"}, "wants a rule, a quest or a user"},
+		{[]string{"--quest", "1"}, "longer than 0 s"},
+		{[]string{"--quest", "1", "--for", "721h"}, "at most 30 days"},
+		{[]string{"--quest", "one", "--for", "1h"}, "invalid argument"},
+		{[]string{"--rule", "no_such", "--for", "1h"}, "no_such"},
+	} {
+		refused(t, command(t, append([]string{"alert", "silence"}, c.args...)...), exitUsage, c.says)
+	}
+	refused(t, command(t, "alert", "silence", "--quest", "1", "--for", "1h", "--data", t.TempDir()), exitFailure, "start questwatch run")
+}

@@ -159,6 +159,9 @@ func writeStatus(w io.Writer, s, before *app.Status, now time.Time) error {
 	}
 	line("compared", "%s", compared(s.Verified, now))
 	line("audit", "%s", audited(s.Audit, now))
+	for i := range s.Silences {
+		line("silence", "%s", silenceLine(&s.Silences[i]))
+	}
 	for _, a := range s.Alarms {
 		line("alarm", "%s, %s since %s", a.Reason, a.Severity, a.Since.Time().UTC().Format(time.DateTime))
 	}

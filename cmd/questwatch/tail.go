@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/peerquest/questwatch/internal/app"
 	"github.com/peerquest/questwatch/internal/rule"
@@ -111,8 +109,7 @@ func (f *tailFlags) options(w io.Writer) (*tail.Options, error) {
 	if o.Since, err = moment(f.since, time.Now()); err != nil {
 		return nil, fmt.Errorf("--since: %w", err)
 	}
-	out, isFile := w.(*os.File)
-	o.Color = isFile && term.IsTerminal(int(out.Fd())) && os.Getenv("NO_COLOR") == ""
+	o.Color = colored(w)
 	return o, nil
 }
 

@@ -28,16 +28,28 @@ type Outlet struct {
 	// GroupFor is the least time between notices: what comes meanwhile is told together.
 	// With 0 each event is told by itself.
 	GroupFor time.Duration
+	// Quiet is nil where there is no quiet time.
+	Quiet *Quiet
 	// PerMinute bounds the notices; 0 does not.
 	PerMinute int
-	// GiveUpAfter is for how long a notice is tried.
+	// Repeat is the time between notices of what is still open; 0 sends none.
+	Repeat time.Duration
+	// Template is nil for our own words.
+	Template *Template
+	// GiveUpAfter is for how long a notice is tried, TryFor how long one try may take; 0
+	// is a quarter of a minute.
 	GiveUpAfter time.Duration
+	TryFor      time.Duration
 }
 
 // Config is what an Alerter needs to know.
 type Config struct {
 	Namespace string
 	Outlets   []Outlet
+	// Open is nil where nobody knows what is open.
+	Open Open
+	// Silences is nil where there are none.
+	Silences Silences
 }
 
 // Alerter tells of events over channels.
@@ -53,8 +65,9 @@ type Alerter struct {
 
 // counts is what came of deliveries.
 type counts struct {
-	notices *prometheus.CounterVec
-	events  *prometheus.CounterVec
+	notices  *prometheus.CounterVec
+	events   *prometheus.CounterVec
+	silenced *prometheus.CounterVec
 }
 
 // New makes an Alerter; names may be nil.
@@ -66,12 +79,14 @@ func New(c Config, events Events, positions Positions, letters Letters, names pe
 	a.counts = counts{
 		counter("alert_deliveries_total", "What came of tries to send a notice: sent, failed, given_up.", "channel", "result"),
 		counter("alert_events_total", "Events of which a channel was told.", "channel"),
+		counter("alert_silenced_total", "Events of which a channel was not told because of a silence.", "channel"),
 	}
 	for _, o := range c.Outlets {
 		for _, result := range []string{sent, failed, givenUp} {
 			a.counts.notices.WithLabelValues(o.Name, result)
 		}
 		a.counts.events.WithLabelValues(o.Name)
+		a.counts.silenced.WithLabelValues(o.Name)
 	}
 	return a
 }
@@ -84,7 +99,9 @@ const (
 )
 
 // Measure registers what is counted.
-func (a *Alerter) Measure(r prometheus.Registerer) { r.MustRegister(a.counts.notices, a.counts.events) }
+func (a *Alerter) Measure(r prometheus.Registerer) {
+	r.MustRegister(a.counts.notices, a.counts.events, a.counts.silenced)
+}
 
 // Begin keeps the end of the stream as the position of channels that have none: what
 // comes after it is told, whenever Run is called.
@@ -112,8 +129,12 @@ func (a *Alerter) Begin(ctx context.Context) error {
 func (a *Alerter) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range a.config.Outlets {
-		w := newWorker(a, &a.config.Outlets[i])
+		o := &a.config.Outlets[i]
+		w := newWorker(a, o)
 		group.Go(func() error { return w.run(ctx) })
+		if s, ok := o.Channel.(standing); ok {
+			group.Go(func() error { return a.standBy(ctx, o, s) })
+		}
 	}
 	group.Go(func() error { // with no channel
 		<-ctx.Done()

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -69,7 +70,7 @@ func (w *worker) deliver(ctx context.Context, queue <-chan read, items []item, n
 }
 
 func (w *worker) try(ctx context.Context, n *Notice) error {
-	ctx, cancel := context.WithTimeout(ctx, tryFor)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(w.outlet.TryFor, tryFor))
 	defer cancel()
 	return w.outlet.Channel.Send(ctx, n)
 }

@@ -29,11 +29,14 @@ func (d *Discord) Send(ctx context.Context, n *Notice) error {
 	var text strings.Builder
 	text.WriteString("**Questwatch: " + n.Title() + "**")
 	left, size := n.More, utf8.RuneCountInString(text.String())
-	for i := range n.Lines {
-		l := &n.Lines[i]
-		line := "\n" + l.stamp() + " UTC  " + l.mark() + ": " + discordEscape(l.Text)
+	if n.Text != "" {
+		left = 0
+	}
+	lines := n.body()
+	for i := range lines {
+		line := "\n" + discordEscape(lines[i])
 		if size += utf8.RuneCountInString(line); size > discordText-discordRoom {
-			left += len(n.Lines) - i
+			left += len(lines) - i
 			break
 		}
 		text.WriteString(line)

@@ -44,7 +44,7 @@ func (m *memory) add(t *testing.T, events ...event.Event) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.stored = append(m.stored, Stored{Position{uint64(len(m.stored) + 1), time.Now()}, e.Subject("questwatch"), data})
+		m.stored = append(m.stored, Stored{Position{Sequence: uint64(len(m.stored) + 1), Stored: time.Now()}, e.Subject("questwatch"), data})
 	}
 	close(m.more)
 	m.more = make(chan struct{})
@@ -134,10 +134,14 @@ func (s *sink) Send(ctx context.Context, n *Notice) error {
 	return nil
 }
 
+func newAlerter(m *memory, open Open, outlets ...Outlet) *Alerter {
+	return New(Config{Namespace: "questwatch", Outlets: outlets, Open: open}, m, m, m, nil, slog.New(slog.DiscardHandler))
+}
+
 // begin runs an Alerter until the function that it returns is called.
 func begin(t *testing.T, m *memory, outlets ...Outlet) (stop func() error) {
 	t.Helper()
-	a := New(Config{Namespace: "questwatch", Outlets: outlets}, m, m, m, nil, slog.New(slog.DiscardHandler))
+	a := newAlerter(m, nil, outlets...)
 	if err := a.Begin(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,8 @@ type Notice struct {
 	Severity rule.Severity
 	// New and Over count what began and what ended.
 	New, Over int
+	// Open counts what is still open, in a notice about that; New and Over are 0 then.
+	Open int
 	// Within is the time from the first event to the last.
 	Within time.Duration
 	// Test says that nothing has happened.
@@ -35,6 +37,12 @@ type Notice struct {
 	More  int
 	// Data is the event itself, in CloudEvents form, where there is one.
 	Data []byte
+	// Text is what to say in place of Lines and More, in somebody's own words; "" for
+	// none. It is not escaped.
+	Text string
+
+	items []item                 // all of them
+	name  func(id string) string // what to call a person
 }
 
 // Line is about one event. Its text is in one line and printable, and not escaped.
@@ -44,11 +52,15 @@ type Line struct {
 	Text     string
 	// Time is when it happened.
 	Time time.Time
+
+	item *item
 }
 
 // Title says what a notice is about, in a few words that are all our own.
 func (n *Notice) Title() string {
 	switch {
+	case n.Open > 0:
+		return fmt.Sprintf("%s: still open: %d", n.Severity, n.Open)
 	case n.Test:
 		return "test"
 	case n.New+n.Over == 1 && n.Over == 1:
@@ -72,7 +84,7 @@ func (n *Notice) Title() string {
 
 // noticeOf makes a notice; name is what to call a person.
 func noticeOf(items []item, name func(id string) string) *Notice {
-	n := &Notice{ID: items[0].event.ID, Data: items[0].data}
+	n := &Notice{ID: items[0].event.ID, Data: items[0].data, items: items, name: name}
 	if len(items) > 1 {
 		first, last := items[0].at.Sequence, items[len(items)-1].at.Sequence
 		sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", items[0].event.ID, first, last))
@@ -103,7 +115,7 @@ func noticeOf(items []item, name func(id string) string) *Notice {
 	}
 	for i := range shown {
 		it := &shown[i]
-		n.Lines = append(n.Lines, Line{it.severity, it.over, clip(terminal.Clean(it.event.Sentence(name))), it.event.Time.Time().UTC()})
+		n.Lines = append(n.Lines, Line{it.severity, it.over, clip(terminal.Clean(it.event.Sentence(name))), it.event.Time.Time().UTC(), it})
 	}
 	return n
 }
@@ -117,10 +129,12 @@ func (it *item) weight() int {
 }
 
 // clip cuts a text that somebody made too long.
-func clip(text string) string {
+func clip(text string) string { return clipTo(text, shownRunes) }
+
+func clipTo(text string, limit int) string {
 	runes := []rune(text)
-	if len(runes) <= shownRunes {
+	if len(runes) <= limit {
 		return text
 	}
-	return string(runes[:shownRunes-1]) + "…"
+	return string(runes[:limit-1]) + "…"
 }

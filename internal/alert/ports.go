@@ -25,6 +25,9 @@ type Position struct {
 	Sequence uint64 `json:"sequence"`
 	// Stored is when it was stored, by which it is recognised.
 	Stored time.Time `json:"stored"`
+	// Reminded is when a channel, whose position it is, was told last of what is still
+	// open.
+	Reminded time.Time `json:"reminded,omitzero"`
 }
 
 // Stored is a stored event.

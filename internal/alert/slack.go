@@ -34,20 +34,12 @@ type slackPlain struct {
 // Send is of Channel.
 func (s *Slack) Send(ctx context.Context, n *Notice) error {
 	text := n.Title()
-	lines := make([]string, 0, len(n.Lines)+1)
-	for i := range n.Lines {
-		l := &n.Lines[i]
-		lines = append(lines, l.stamp()+" UTC  "+l.mark()+": "+l.Text)
-	}
-	if more := n.more(); more != "" {
-		lines = append(lines, more)
-	}
 	body := struct {
 		// Text is what notifications show. Slack reads it as markup.
 		Text   string       `json:"text"`
 		Blocks []slackBlock `json:"blocks"`
-	}{Text: slackEscape(text + ": " + n.Lines[0].Text)}
-	for _, part := range append([]string{"Questwatch: " + text}, pack(lines, slackText)...) {
+	}{Text: slackEscape(text + ": " + n.body()[0])}
+	for _, part := range append([]string{"Questwatch: " + text}, pack(n.lines(), slackText)...) {
 		body.Blocks = append(body.Blocks, slackBlock{"section", slackPlain{"plain_text", part, false}})
 	}
 	return postJSON(ctx, s.client, s.address, body)

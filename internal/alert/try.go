@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -17,9 +18,12 @@ func Try(ctx context.Context, namespace string, o *Outlet) error {
 	if err != nil {
 		return fmt.Errorf("encode the test: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, tryFor)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(o.TryFor, tryFor))
 	defer cancel()
 	n := noticeOf([]item{{event: e, data: data, severity: e.Severity()}}, func(id string) string { return id })
+	if err := o.worded(n); err != nil {
+		return err
+	}
 	if err := o.Channel.Send(ctx, n); err != nil {
 		return fmt.Errorf("send a test over %s: %w", o.Name, err)
 	}

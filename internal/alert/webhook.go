@@ -15,7 +15,7 @@ import (
 	"github.com/peerquest/questwatch/internal/event"
 )
 
-// Webhook posts each event as it is to a service. Whoever takes it can tell by the
+// Webhook posts each event to a service as it is, or as JSON of somebody's own making. Whoever takes it can tell by the
 // signature of the Standard Webhooks that it is from us, and is not an old one: it is over
 // id, time and body.
 type Webhook struct {
@@ -46,13 +46,18 @@ func NewWebhook(address, secret string) (*Webhook, error) {
 func (w *Webhook) Send(ctx context.Context, n *Notice) error {
 	header := http.Header{}
 	header.Set("Content-Type", event.ContentType)
+	body := n.Data
+	if n.Text != "" {
+		header.Set("Content-Type", "application/json")
+		body = []byte(n.Text)
+	}
 	header.Set("Webhook-Id", n.ID)
 	at := strconv.FormatInt(time.Now().Unix(), 10)
 	header.Set("Webhook-Timestamp", at)
 	if w.key != nil {
 		mac := hmac.New(sha256.New, w.key)
-		fmt.Fprintf(mac, "%s.%s.%s", n.ID, at, n.Data)
+		fmt.Fprintf(mac, "%s.%s.%s", n.ID, at, body)
 		header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 	}
-	return post(ctx, w.client, w.address, header, n.Data)
+	return post(ctx, w.client, w.address, header, body)
 }

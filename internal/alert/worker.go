@@ -30,12 +30,16 @@ type worker struct {
 	logger *slog.Logger
 	book   *people.Book
 	limit  *rate.Limiter // nil without one
+	open   opened
 
 	position Position // everything up to it has been told
 	revision uint64
 	dirty    bool // position is not the one that is kept
 	pending  []item
 	last     time.Time // when a notice was sent
+
+	silences []Silence
+	listed   time.Time // when the silences were read
 }
 
 // read is an event that was read; with nothing to tell it only moves the position.
@@ -45,7 +49,7 @@ type read struct {
 }
 
 func newWorker(a *Alerter, o *Outlet) *worker {
-	w := &worker{Alerter: a, outlet: o, logger: a.logger.With("channel", o.Name), book: people.NewBook(a.names)}
+	w := &worker{Alerter: a, outlet: o, logger: a.logger.With("channel", o.Name), book: people.NewBook(a.names), open: opened{Alerter: a, outlet: o}}
 	if o.PerMinute > 0 {
 		w.limit = rate.NewLimiter(rate.Limit(float64(o.PerMinute)/60), o.PerMinute)
 	}
@@ -124,6 +128,12 @@ func (w *worker) readOne(s Stored) read {
 func (w *worker) send(ctx context.Context, queue <-chan read) error {
 	save := time.NewTicker(saveEvery)
 	defer save.Stop()
+	var remind <-chan time.Time
+	if every := w.outlet.Repeat; every > 0 {
+		ticks := time.NewTicker(min(every, remindEvery))
+		defer ticks.Stop()
+		remind = ticks.C
+	}
 	for {
 		if len(w.pending) > 0 {
 			if err := w.sendPending(ctx, queue); err != nil {
@@ -138,6 +148,10 @@ func (w *worker) send(ctx context.Context, queue <-chan read) error {
 			if err := w.save(ctx); err != nil {
 				return err
 			}
+		case <-remind:
+			if err := w.remind(ctx); err != nil {
+				return err
+			}
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -146,6 +160,9 @@ func (w *worker) send(ctx context.Context, queue <-chan read) error {
 
 // sendPending waits until the next notice is due, and sends it.
 func (w *worker) sendPending(ctx context.Context, queue <-chan read) error {
+	if len(w.audible(ctx, w.pending[:1])) == 0 { // nobody waits for it
+		return w.told(ctx, w.pending[:1], nil)
+	}
 	due := w.last.Add(w.outlet.GroupFor)
 	if w.limit != nil {
 		if allowed := time.Now().Add(w.limit.Reserve().Delay()); allowed.After(due) {
@@ -155,19 +172,35 @@ func (w *worker) sendPending(ctx context.Context, queue <-chan read) error {
 	if err := w.collect(ctx, queue, due); err != nil {
 		return err
 	}
+	if err := w.rest(ctx, queue); err != nil {
+		return err
+	}
 	count := 1
 	if w.outlet.GroupFor > 0 {
 		count = len(w.pending)
 	}
-	items := w.pending[:count:count]
-	name := func(id string) string { return cmp.Or(w.book.Name(ctx, id), id) }
-	if err := w.deliver(ctx, queue, items, noticeOf(items, name)); err != nil {
-		return err
+	all := w.pending[:count:count]
+	items := w.audible(ctx, all)
+	if len(items) > 0 {
+		n := noticeOf(items, w.nameOf(ctx))
+		w.word(n)
+		if err := w.deliver(ctx, queue, items, n); err != nil {
+			return err
+		}
+		w.last = time.Now()
 	}
-	w.last = time.Now()
-	// Only now: what is under way keeps the position where it is.
-	w.position, w.dirty = items[count-1].at, true
-	w.pending = append([]item(nil), w.pending[count:]...)
+	return w.told(ctx, all, items)
+}
+
+// told moves the position on over the first that were pending, of which some were told:
+// only now, for what is under way keeps it where it is.
+func (w *worker) told(ctx context.Context, all, items []item) error {
+	w.counts.silenced.WithLabelValues(w.outlet.Name).Add(float64(len(all) - len(items)))
+	w.move(all[len(all)-1].at)
+	w.pending = append([]item(nil), w.pending[len(all):]...)
+	if items == nil && len(w.pending) > 0 {
+		return nil // of many silent ones the last is saved
+	}
 	return w.save(ctx)
 }
 
@@ -200,7 +233,24 @@ func (w *worker) take(r read) {
 	case r.tell:
 		w.pending = append(w.pending, r.item)
 	case len(w.pending) == 0:
-		w.position, w.dirty = r.at, true
+		w.move(r.at)
+	}
+}
+
+// move notes that everything up to an event has been told.
+func (w *worker) move(to Position) {
+	to.Reminded = w.position.Reminded
+	w.position, w.dirty = to, true
+}
+
+func (w *worker) nameOf(ctx context.Context) func(id string) string {
+	return func(id string) string { return cmp.Or(w.book.Name(ctx, id), id) }
+}
+
+// word puts a notice in the words of the channel's template, if it can.
+func (w *worker) word(n *Notice) {
+	if err := w.outlet.worded(n); err != nil {
+		w.logger.Warn("the template failed; telling in our own words", "err", err)
 	}
 }
 
@@ -237,7 +287,7 @@ func (w *worker) ownConflict(ctx context.Context) (uint64, error) {
 	if err != nil && !errors.Is(err, ErrNone) {
 		return 0, err
 	}
-	if err != nil || kept.Sequence != w.position.Sequence || !kept.Stored.Equal(w.position.Stored) {
+	if err != nil || kept.Sequence != w.position.Sequence || !kept.Stored.Equal(w.position.Stored) || !kept.Reminded.Equal(w.position.Reminded) {
 		return 0, fmt.Errorf("keep the position of %s: %w", w.outlet.Name, ErrTaken)
 	}
 	return revision, nil

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -15,7 +16,8 @@ import (
 )
 
 // outlets are the channels of alerts that are on.
-func outlets(c *config.Alert) (list []alert.Outlet, err error) {
+func outlets(all *config.Config, logger *slog.Logger) (list []alert.Outlet, err error) {
+	c := &all.Alert
 	add := func(name string, channel alert.Channel, r config.AlertRoute, o alert.Outlet) {
 		o.Name, o.Channel, o.GiveUpAfter = name, channel, c.GiveUpAfter
 		o.Route.Severity, o.Route.Rules, o.Route.Causes = r.Severity, r.Rules, r.Causes
@@ -30,7 +32,11 @@ func outlets(c *config.Alert) (list []alert.Outlet, err error) {
 		if err != nil {
 			return nil, &config.Error{Where: "alert.webhook.secret", Err: err}
 		}
-		add("webhook", channel, r, alert.Outlet{PerMinute: w.PerMinute, Route: alert.Route{Resolved: w.Resolved, Each: true}})
+		worded, err := readTemplate("webhook", w.Template, true)
+		if err != nil {
+			return nil, err
+		}
+		add("webhook", channel, r, alert.Outlet{Template: worded, PerMinute: w.PerMinute, Route: alert.Route{Resolved: w.Resolved, Each: true}})
 	}
 	for _, chat := range []struct {
 		name string
@@ -47,15 +53,32 @@ func outlets(c *config.Alert) (list []alert.Outlet, err error) {
 		if err != nil {
 			return nil, err
 		}
-		add(chat.name, chat.make(chat.c.URL), r, alert.Outlet{GroupFor: chat.c.GroupFor, Route: alert.Route{Resolved: chat.c.Resolved}})
+		quiet, err := quietOf(chat.c.QuietHours(chat.name))
+		if err != nil {
+			return nil, err
+		}
+		worded, err := readTemplate(chat.name, chat.c.Template, false)
+		if err != nil {
+			return nil, err
+		}
+		add(chat.name, chat.make(chat.c.URL), r, alert.Outlet{
+			Template: worded, GroupFor: chat.c.GroupFor, Repeat: chat.c.Repeat, Quiet: quiet, Route: alert.Route{Resolved: chat.c.Resolved},
+		})
 	}
-	return list, nil
+	return list, moreOutlets(all, logger, add)
+}
+
+func quietOf(q *config.QuietHours, err error) (*alert.Quiet, error) {
+	if q == nil || err != nil {
+		return nil, err
+	}
+	return &alert.Quiet{From: q.From, To: q.To, Zone: q.Zone}, nil
 }
 
 // TryAlert sends a test over a channel of alerts, and says how long that took. It needs
 // no running instance.
-func TryAlert(ctx context.Context, c *config.Config, channel string) (took time.Duration, err error) {
-	list, err := outlets(&c.Alert)
+func TryAlert(ctx context.Context, c *config.Config, channel string, logger *slog.Logger) (took time.Duration, err error) {
+	list, err := outlets(c, logger)
 	if err != nil {
 		return 0, err
 	}
@@ -76,11 +99,11 @@ func TryAlert(ctx context.Context, c *config.Config, channel string) (took time.
 
 // openAlerts makes the flow of alerts, which begins with what is stored from now on.
 func (a *App) openAlerts(ctx context.Context) error {
-	list, err := outlets(&a.config.Alert)
+	list, err := outlets(&a.config, a.logger)
 	if err != nil {
 		return err
 	}
-	a.alerts = alert.New(alert.Config{Namespace: a.config.Namespace, Outlets: list}, alertEvents{a.bus},
+	a.alerts = alert.New(alert.Config{Namespace: a.config.Namespace, Outlets: list, Open: openPort{a}, Silences: &Silences{bucket: a.bus.Control()}}, alertEvents{a.bus},
 		alertPositions{a.bus.Control()}, toldPort{a.bus, a.config.Namespace}, a.store, a.logger)
 	for _, o := range list {
 		a.logger.Info("alerts are sent", "channel", o.Name, "severity", o.Route.Severity.String())

@@ -18,6 +18,7 @@ const (
 
 // names are all names on the server, derived from the namespace.
 type names struct {
+	namespace                     string
 	cdcStream, eventsStream       string
 	cdcPrefix, eventsPrefix       string
 	control                       string
@@ -34,6 +35,7 @@ func newNames(namespace string) (names, error) {
 	}
 	upper := strings.ToUpper(strings.ReplaceAll(namespace, "-", "_"))
 	return names{
+		namespace: namespace,
 		cdcStream: upper + "_CDC", eventsStream: upper + "_EVENTS",
 		cdcPrefix: namespace + ".cdc.", eventsPrefix: namespace + ".events.",
 		control:        namespace + ".cdc.control",

@@ -13,10 +13,13 @@ import (
 // Alert is who is told of events, and for how long that is tried. A channel without an
 // address is off.
 type Alert struct {
-	GiveUpAfter time.Duration `yaml:"give_up_after"`
-	Webhook     AlertWebhook  `yaml:"webhook"`
-	Slack       AlertChat     `yaml:"slack"`
-	Discord     AlertChat     `yaml:"discord"`
+	GiveUpAfter  time.Duration     `yaml:"give_up_after"`
+	Webhook      AlertWebhook      `yaml:"webhook"`
+	Slack        AlertChat         `yaml:"slack"`
+	Discord      AlertChat         `yaml:"discord"`
+	Email        AlertEmail        `yaml:"email"`
+	Alertmanager AlertAlertmanager `yaml:"alertmanager"`
+	Command      AlertCommand      `yaml:"command"`
 }
 
 // AlertWebhook is the channel to a service. Its Rules and Causes are words with commas
@@ -31,6 +34,7 @@ type AlertWebhook struct {
 	Causes     string `yaml:"causes"`
 	Resolved   bool   `yaml:"resolved"`
 	PerMinute  int    `yaml:"per_minute"`
+	Template   string `yaml:"template"` // a file
 }
 
 // AlertChat is a channel to people.
@@ -42,14 +46,21 @@ type AlertChat struct {
 	Causes   string        `yaml:"causes"`
 	Resolved bool          `yaml:"resolved"`
 	GroupFor time.Duration `yaml:"group_for"`
+	Repeat   time.Duration `yaml:"repeat"`   // of what is still open; 0 for never
+	Template string        `yaml:"template"` // a file
+	// Quiet is a time of the day such as 22:00-07:00 in QuietZone, in which only what is
+	// critical is told; "" is none.
+	Quiet     string `yaml:"quiet"`
+	QuietZone string `yaml:"quiet_zone"`
 }
 
 func defaultAlert() Alert {
-	chat := AlertChat{Severity: rule.Warning.String(), Resolved: true, GroupFor: 30 * time.Second}
+	chat := AlertChat{Severity: rule.Warning.String(), Resolved: true, GroupFor: 30 * time.Second, QuietZone: utc}
 	return Alert{
 		GiveUpAfter: 24 * time.Hour,
 		Webhook:     AlertWebhook{Severity: rule.Warning.String(), Resolved: true},
 		Slack:       chat, Discord: chat,
+		Email: defaultEmail(), Alertmanager: defaultAlertmanager(), Command: defaultCommand(),
 	}
 }
 
@@ -98,7 +109,7 @@ func (a *Alert) check() error {
 	}
 	w := &a.Webhook
 	_, err := w.Route()
-	errs := []error{err, alertAddress("alert.webhook", w.URL)}
+	errs := []error{err, alertAddress("alert.webhook", w.URL), a.Email.check(), a.Alertmanager.check(), a.Command.check()}
 	if w.PerMinute < 0 {
 		errs = append(errs, &Error{Where: "alert.webhook.per_minute", Err: errors.New("must not be negative; 0 is any number")})
 	}
@@ -107,12 +118,20 @@ func (a *Alert) check() error {
 		chat *AlertChat
 	}{{"slack", &a.Slack}, {"discord", &a.Discord}} {
 		_, err := c.chat.Route(c.name)
-		errs = append(errs, err, alertAddress("alert."+c.name, c.chat.URL))
+		_, quietErr := c.chat.QuietHours(c.name)
+		errs = append(errs, err, quietErr, alertAddress("alert."+c.name, c.chat.URL), repeatInterval("alert."+c.name, c.chat.Repeat))
 		if c.chat.GroupFor < time.Second {
 			errs = append(errs, &Error{Where: "alert." + c.name + ".group_for", Err: errors.New("must be 1s or more")})
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func repeatInterval(key string, d time.Duration) error {
+	if d < 0 || d > 0 && d < time.Minute {
+		return &Error{Where: key + ".repeat", Err: errors.New("must be 1m or more, or 0s for never")}
+	}
+	return nil
 }
 
 // alertAddress refuses what is no URL to post to, without repeating it: the address is
