@@ -198,7 +198,7 @@ func (c *Config) check() error {
 	}
 	_, err := c.Modes() // of all rules
 	return errors.Join(
-		err, c.Statuses.check(), c.WaysBack.check(), c.Repair.check(), c.Repair.checkAccess(),
+		err, c.checkRetention(), c.Statuses.check(), c.WaysBack.check(), c.Repair.check(), c.Repair.checkAccess(),
 		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		oneOf("log.format", c.Log.Format, "text", "json"),
 		oneOf("postgres.columns", c.Postgres.Columns, "listed", AllColumns),
