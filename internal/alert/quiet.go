@@ -2,6 +2,7 @@ package alert
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/rule"
@@ -17,8 +18,11 @@ type Quiet struct {
 	Zone     *time.Location
 }
 
-// until is when a quiet time ends that is going on.
+// until is when a quiet time ends that is going on; nil has none.
 func (q *Quiet) until(now time.Time) (end time.Time, quiet bool) {
+	if q == nil {
+		return time.Time{}, false
+	}
 	now = now.In(q.Zone)
 	for _, day := range []int{-1, 0} { // it may have begun yesterday
 		from, to := q.at(now, day, q.From), q.at(now, day, q.To)
@@ -42,7 +46,7 @@ const clockJumps = time.Minute
 
 // rest waits until what is pending may be told.
 func (w *worker) rest(ctx context.Context, queue <-chan read) error {
-	for w.outlet.Quiet != nil && len(w.pending) < maxPending && !w.urgent() {
+	for len(w.pending) < maxPending && !w.urgent(ctx) {
 		end, quiet := w.outlet.Quiet.until(time.Now())
 		if !quiet {
 			return nil
@@ -63,11 +67,9 @@ func (w *worker) rest(ctx context.Context, queue <-chan read) error {
 }
 
 // urgent reports whether something pending cannot wait.
-func (w *worker) urgent() bool {
-	for i := range w.pending {
-		if it := &w.pending[i]; it.severity >= rule.Critical && !it.over {
-			return true
-		}
-	}
-	return false
+func (w *worker) urgent(ctx context.Context) bool {
+	now := w.listSilences(ctx)
+	return slices.ContainsFunc(w.pending, func(it item) bool { return it.urgent() && !w.silent(&it, now) })
 }
+
+func (it *item) urgent() bool { return it.severity >= rule.Critical && !it.over }
