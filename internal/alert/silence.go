@@ -42,8 +42,11 @@ func (s *Silence) Check() error {
 			return err
 		}
 	}
+	if s.Quest < 0 {
+		return fmt.Errorf("no quest has the id %d", s.Quest)
+	}
 	if length := s.Until.Sub(s.Since); length <= 0 || length > LongestSilence {
-		return fmt.Errorf("a silence lasts longer than 0 s and at most %d days", LongestSilence/(24*time.Hour))
+		return fmt.Errorf("a silence wants an end, such as 2h from now (--for 2h), at most %d days ahead", LongestSilence/(24*time.Hour))
 	}
 	return nil
 }
@@ -59,7 +62,7 @@ func (s *Silence) String() string {
 	if s.User != "" {
 		about = append(about, "user "+s.User)
 	}
-	text := fmt.Sprintf("%s until %s, by %s", strings.Join(about, ", "), s.Until.UTC().Format(time.DateTime), s.Actor)
+	text := fmt.Sprintf("%s until %s UTC, by %s", strings.Join(about, ", "), s.Until.UTC().Format(time.DateTime), s.Actor)
 	if s.Reason != "" {
 		text += ": " + s.Reason
 	}

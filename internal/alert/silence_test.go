@@ -57,6 +57,7 @@ func TestSilenceCheck(t *testing.T) {
 	for _, s := range []Silence{
 		{Since: now, Until: now.Add(time.Hour)},
 		{Quest: 1, Since: now, Until: now},
+		{Quest: -1, Since: now, Until: now.Add(time.Hour)},
 		{Quest: 1, Since: now, Until: now.Add(-time.Hour)},
 		{Quest: 1, Since: now, Until: now.Add(LongestSilence + 1)},
 		{Rule: "no_such_rule", Since: now, Until: now.Add(time.Hour)},
