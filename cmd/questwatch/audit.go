@@ -4,22 +4,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/peerquest/questwatch/internal/app"
 	"github.com/peerquest/questwatch/internal/audit"
+	"github.com/peerquest/questwatch/internal/replay"
 )
 
 type auditFlags struct {
 	settings
 	compat, output, report, failOn string
+	at                             string
+	point                          replay.Point
 	detailed                       bool
 	cfg                            audit.Config
 }
@@ -39,18 +40,32 @@ approval or a person who left, so these are left alone without --include-unknown
 --compat django audits and repairs exactly as PeerQuest's own audit command did: it knows
 five of the rules, and none of their settings.
 
+With --at it audits what the database was at a past moment, from the stream of an instance
+(--data, --nats) and without touching the database: at a commit's time
+(2026-11-27T22:00:00Z, or -2h), a position of the database's log (0/1DAE9F8) or a message's
+sequence; what committed then counts. The history of the rows is known there, and with it
+the causes; people are known by their ids, in --user too. Where the stream has discarded
+what is needed, it says the earliest possible time.
+
+A running instance audits by a timetable (audit.schedule, Mondays at six UTC unless set):
+see audit list and audit show; audit now has it make one at once.
+
 Exit status: 0 nothing remains, 1 findings remain (see --fail-on), 2 wrong usage or
 configuration, 3 a failure, such as a quest that could not be repaired.`,
 		Example: `  questwatch audit --dsn postgres://questwatch@localhost/peerquest
   questwatch audit --user student2 --detailed
+  questwatch audit --at -2h --data /var/lib/questwatch --detailed
   questwatch audit --fix --dry-run
   questwatch audit --fix --include-unknown --report audit.html
   questwatch audit --compat django --output json | tail -n 1 | jq .stats`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
+	cmd.AddCommand(auditNowCommand(), auditListCommand(), auditShowCommand())
 	f.common(cmd)
+	f.server(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.cfg.User, "user", "", "audit one user, by `NAME`")
+	flags.StringVar(&f.at, "at", "", "audit the past: what the database was at this `POINT`, from the stream")
+	flags.StringVar(&f.cfg.User, "user", "", "audit one user, by `NAME`; with --at by id")
 	flags.BoolVar(&f.detailed, "detailed", false, "list every finding with what was expected and what is there")
 	flags.BoolVar(&f.cfg.Fix, "fix", false, "repair what may be repaired")
 	flags.BoolVar(&f.cfg.DryRun, "dry-run", false, "with --fix: say what would be repaired, and write nothing")
@@ -72,6 +87,9 @@ func (f *auditFlags) run(cmd *cobra.Command) (err error) {
 		return usageError{error: err}
 	}
 	out.Stdout, out.Stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+	if f.at != "" {
+		return f.runPast(cmd, out)
+	}
 	open := app.OpenStore
 	if f.cfg.Fix && !f.cfg.DryRun {
 		open, err = app.OpenForRepair, f.loadRepair(cmd)
@@ -81,6 +99,42 @@ func (f *auditFlags) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
+	return f.audit(cmd, &out, func() (audit.Database, func(), error) {
+		db, err := open(cmd.Context(), &f.config)
+		if err != nil {
+			return nil, nil, err
+		}
+		return db, db.Close, nil
+	})
+}
+
+// runPast audits a moment of the stream.
+func (f *auditFlags) runPast(cmd *cobra.Command, out audit.Output) error {
+	logger, err := f.load(cmd)
+	if err != nil {
+		return err
+	}
+	return f.audit(cmd, &out, func() (audit.Database, func(), error) {
+		progress, done := progressBar(cmd.ErrOrStderr(), "read the stream")
+		if progress == nil {
+			progress = func(int64, int64) {}
+		}
+		db, err := app.OpenPastDatabase(cmd.Context(), &f.config, f.point, progress, logger)
+		done()
+		if point := new(replay.PointError); errors.As(err, &point) {
+			err = usageError{error: fmt.Errorf("--at: %w", err)}
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		at, _ := db.Moment()
+		out.View.At = at.Time()
+		return db, func() {}, nil
+	})
+}
+
+// audit runs on what open gives, and delivers what comes of it.
+func (f *auditFlags) audit(cmd *cobra.Command, out *audit.Output, open func() (audit.Database, func(), error)) (err error) {
 	f.cfg.Rules, f.cfg.Namespace = app.Rules(&f.config).Policy, f.config.Namespace
 	if f.report != "" {
 		if out.File, err = audit.OpenDestination(f.report); err != nil {
@@ -92,11 +146,11 @@ func (f *auditFlags) run(cmd *cobra.Command) (err error) {
 		// A reader that goes away must not end us before we said how to undo.
 		signal.Ignore(syscall.SIGPIPE)
 	}
-	db, err := open(cmd.Context(), &f.config)
+	db, closed, err := open()
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer closed()
 	progress, done := progressBar(cmd.ErrOrStderr(), "audit")
 	result, err := audit.Run(cmd.Context(), db, f.cfg, progress)
 	done()
@@ -108,7 +162,7 @@ func (f *auditFlags) run(cmd *cobra.Command) (err error) {
 			err = e
 		}
 	}()
-	if err := result.Deliver(out); err != nil {
+	if err := result.Deliver(*out); err != nil {
 		return err
 	}
 	return conclude(result)
@@ -143,6 +197,16 @@ func (f *auditFlags) parse(given func(flag string) bool) (out audit.Output, err 
 	default:
 		return out, &audit.UsageError{Reason: fmt.Sprintf("--compat %q: only django is known", f.compat)}
 	}
+	if given("at") {
+		if f.point, err = pastMoment(f.at); err != nil {
+			return out, err
+		}
+		for _, flag := range []string{"compat", "fix", "dry-run", "include-unknown", "dsn"} {
+			if given(flag) {
+				return out, &audit.UsageError{Reason: "--at looks at the past in the stream, and --" + flag + " is about the database: leave one of them out"}
+			}
+		}
+	}
 	if f.cfg.FailOn, err = audit.ParseFailOn(f.failOn); err != nil {
 		return out, err
 	}
@@ -159,10 +223,9 @@ func (f *auditFlags) parse(given func(flag string) bool) (out audit.Output, err 
 
 // progressBar draws on a terminal only.
 func progressBar(w io.Writer, what string) (audit.Progress, func()) {
-	file, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
+	if !onTerminal(w) {
 		return nil, func() {}
 	}
-	bar := audit.NewBar(file, what)
+	bar := audit.NewBar(w, what)
 	return bar.Progress, bar.Done
 }

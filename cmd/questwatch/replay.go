@@ -15,54 +15,75 @@ import (
 
 func replayCommand() *cobra.Command {
 	var s settings
-	var from, to string
-	var check bool
+	var f replayFlags
 	cmd := &cobra.Command{
-		Use:   "replay --check",
-		Short: "Judge a past range of the stream anew and compare with what was found live",
-		Long: `Replay --check reads a past range of the stream of changes, judges it by the rules of
---config, and prints what is found otherwise than it was found live: by the rules that
-the instance ran with, nothing; by others, what they would have found. It writes nothing
-and needs no database.
+		Use:   "replay",
+		Short: "Show a past range of the streams, copy it elsewhere, or judge it anew",
+		Long: `Replay reads a past range of the stream of changes, or with --stream events of what was
+found, and shows it: as a timeline, or with --output json a message a line. It writes
+nothing of the instance's and needs no database; people's names come from one that is named.
 
 The range is the whole stream, or begins with --from and ends with --to: a commit's time
 (2026-11-27T22:00:00Z, or -2h), a position of the database's log (0/1DAE9F8), a message's
-sequence (4711), or --from baseline. Reading begins at the beginning of the stream, or
-behind the newest checkpoint before the range that was made by the same rules. Where the
-stream has discarded its beginning and there is no such checkpoint, it begins with the
-first baseline that is left: findings that began before it are not compared, and a cause
-that lies before it is not known ("exact" is false).
+sequence (4711), or --from baseline. A time is that of the commit, or of the event, and
+exact, however late a message was stored. What is stored while it runs is not shown.
+
+--quest, --user, --entity, --rule (of events) and --xid leave the rest out. The server
+finds a quest's messages among millions at once; for the others all of the range is read.
+--speed plays at the pace at which it came, or so many times that; --rate bounds messages a
+second. --dry-run only counts.
+
+--to-file writes a file that --from-file reads in place of a stream, checked line by line.
+--to-subject publishes the messages below another prefix, where a stream must take them and
+never one of an instance's own: questwatch.cdc.3.42 goes to PREFIX.cdc.3.42, with the header
+"replayof" (events also with that attribute) and the id that it has, so that who consumes
+both can drop what came twice. After Ctrl-C it says how to go on; a file also after a crash,
+with --continue. Nothing is lost or doubled then.
+
+--check judges the range by the rules of --config and prints what is found otherwise than
+it was found live: by the rules that the instance ran with, nothing; by others, what they
+would have found. It begins at the beginning of the stream, or behind the newest checkpoint
+before the range that was made by the same rules. Where the stream has discarded its
+beginning and there is no such checkpoint, it begins with the first baseline that is left:
+findings that began before it are not compared, and a cause that lies before it is not known
+("exact" is false).
 
 An instance is found through its data directory (--data) or NATS server (--nats,
 --nats-context). The data directory of one that does not run is opened, which must be by
 its user, and messages older than its limits are then discarded as at any start.
 
-Exit status: 0 no difference, 1 differences, 2 wrong usage or configuration or a range
-that is not in the stream, 3 a failure.`,
-		Example: `  questwatch replay --check --data /var/lib/questwatch
+Exit status: 0 done (with --check: no difference), 1 differences, 2 wrong usage or
+configuration or a range that is not in the stream, 3 interrupted, no such quest, a damaged
+file, or another failure.`,
+		Example: `  questwatch replay --quest 42
+  questwatch replay --from -2h --to -1h --entity participant --output json | jq .data
+  questwatch replay --stream events --rule missing_participant --from -168h --dry-run
+  questwatch replay --from -168h --to-file week.replay
+  questwatch replay --from-file week.replay --to-subject copy.week --rate 500/s
   questwatch replay --check --config tuned.yaml --from -168h
   questwatch replay --check --output json | tail -n 1 | jq .differences`,
 	}
-	asJSON := outputFlag(cmd, "a line for each difference and a last line with the sums")
+	asJSON := outputFlag(cmd, "a line for each message or difference; sums are one last line")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		wantJSON, err := asJSON()
 		if err != nil {
 			return err
 		}
-		if !check {
-			return usageError{error: errors.New("give --check: replay can judge the past anew, and nothing else yet")}
+		k, err := rangeOf(f.from, f.to)
+		if err == nil {
+			err = f.fit(cmd)
 		}
-		k, err := rangeOf(from, to)
-		if err != nil {
+		switch {
+		case err != nil:
 			return usageError{error: err}
+		case f.check:
+			return s.recheck(cmd, k, wantJSON)
 		}
-		return s.recheck(cmd, k, wantJSON)
+		return f.play(cmd, &s, k, wantJSON)
 	}
-	s.base(cmd)
+	s.common(cmd)
 	s.server(cmd)
-	cmd.Flags().BoolVar(&check, "check", false, "compare what is found with what was found live")
-	cmd.Flags().StringVar(&from, "from", "", "begin at this `POINT`: a time, -2h, a position of the log, a sequence, or baseline")
-	cmd.Flags().StringVar(&to, "to", "", "end at this `POINT`; the end of the stream by default")
+	f.declare(cmd)
 	return cmd
 }
 

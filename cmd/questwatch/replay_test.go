@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -50,13 +53,33 @@ func TestReplayUsage(t *testing.T) {
 	t.Parallel()
 	future := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 	for want, args := range map[string][]string{
-		"give --check":          {},
 		"--output is":           {"--check", "--output", "html"},
 		"is in the future":      {"--check", "--from", future},
 		"--to: \"1/2/3\" is no": {"--check", "--to", "1/2/3"},
 		"the range is reversed": {"--check", "--from", "9", "--to", "8"},
 		"does not end with":     {"--check", "--to", "baseline"},
 		"is no time":            {"--check", "--from", "last week"},
+		"--check and --speed":   {"--check", "--speed", "1x"},
+		"--check and --quest":   {"--check", "--quest", "1"},
+		"--stream is \"x\"":     {"--stream", "x"},
+		"--rule: changes have":  {"--rule", "unassigned"},
+		"--rule: unknown":       {"--stream", "events", "--rule", "x"},
+		"events have none":      {"--stream", "events", "--entity", "quest"},
+		"--entity is \"x\"":     {"--entity", "x"},
+		"--quest is -1":         {"--quest", "-1"},
+		"for \"--quest\" flag":  {"--quest", ""},
+		"--user is empty":       {"--user", ""},
+		"--speed is \"fast\"":   {"--speed", "fast"},
+		"--speed is \"0x\"":     {"--speed", "0x"},
+		"--rate is \"5\"":       {"--rate", "5"},
+		"--dry-run and --to":    {"--dry-run", "--to-file", "x"},
+		"--to-file and --to-s":  {"--to-subject", "x", "--to-file", "y"},
+		"give --to-file too":    {"--continue"},
+		"leave it out":          {"--continue", "--to-file", "x", "--quest", "1"},
+		"no sequence with a":    {"--from", "4@x"},
+		"is no sequence":        {"--from", "0"},
+		"invalid argument":      {"--quest", "x"},
+		"unknown command":       {"everything"},
 	} {
 		got := command(t, append([]string{"replay"}, args...)...)
 		if got.status != exitUsage || !strings.Contains(got.stderr, want) || !strings.Contains(got.stderr, "questwatch replay --help") {
@@ -69,5 +92,136 @@ func TestReplayUsage(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(empty); err != nil || len(entries) > 0 {
 		t.Errorf("it left %v, %v", entries, err)
+	}
+}
+
+func TestShowQuestUsage(t *testing.T) {
+	t.Parallel()
+	future := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	for want, args := range map[string][]string{
+		"is no quest's id":    {"x"},
+		"\"0\" is no quest's": {"0"},
+		"is in the future":    {"1", "--at", future},
+		"is no position":      {"1", "--at", "0/x"},
+		"is no moment":        {"1", "--at", "baseline"},
+		"--limit is 0":        {"1", "--limit", "0"},
+		"--output is":         {"1", "--output", "xml"},
+		"accepts 1 arg":       {},
+	} {
+		got := command(t, append([]string{"show", "quest"}, args...)...)
+		if got.status != exitUsage || !strings.Contains(got.stderr, want) {
+			t.Errorf("%q: %+v", args, got)
+		}
+	}
+}
+
+func TestShowQuestCommand(t *testing.T) {
+	t.Parallel()
+	dsn := testkit.Database(t, testkit.LoadAudit001)
+	a, data := instance(t, dsn)
+	openFindings(t, a, 5)
+	got := command(t, "show", "quest", "8", "--data", data, "--dsn", dsn)
+	if got.status != 0 || !strings.HasPrefix(got.stdout, "quest 8 ") || !strings.Contains(got.stdout, "open: unassigned") || !strings.Contains(got.stdout, "student2") {
+		t.Errorf("%+v", got)
+	}
+	got = command(t, "show", "quest", "8", "--data", data, "--output", "json")
+	var m struct {
+		ID           int64 `json:"quest_id"`
+		Open         []any
+		Participants []any
+	}
+	if err := json.Unmarshal([]byte(got.stdout), &m); err != nil || m.ID != 8 || len(m.Open) != 1 || len(m.Participants) != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got := command(t, "show", "quest", "4711", "--data", data); got.status != exitFailure || !strings.Contains(got.stderr, "no such quest") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestReplayCommand(t *testing.T) {
+	t.Parallel()
+	dsn := testkit.Database(t, testkit.LoadAudit001)
+	a, data := instance(t, dsn)
+	openFindings(t, a, 5)
+	got := command(t, "replay", "--data", data, "--quest", "8", "--dsn", dsn)
+	if got.status != 0 || !strings.Contains(got.stdout, "  quest 8  (baseline)\n") || !strings.Contains(got.stdout, "user_id student2") || got.stderr != "" {
+		t.Errorf("%+v", got)
+	}
+	got = command(t, "replay", "--data", data, "--from", "baseline", "--dry-run", "--output", "json")
+	var sums struct {
+		Messages, Changes uint64
+		First             struct{ Sequence int }
+	}
+	if err := json.Unmarshal([]byte(got.stdout), &sums); err != nil || got.status != 0 || sums.Messages < 10 || sums.Changes < 20 || sums.First.Sequence < 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	got = command(t, "replay", "--data", data, "--stream", "events", "--rule", "unassigned")
+	if got.status != 0 || strings.Count(got.stdout, "drift.opened") != strings.Count(got.stdout, "unassigned (") || !strings.Contains(got.stdout, "in quest 8 ") {
+		t.Errorf("%+v", got)
+	}
+	path := filepath.Join(t.TempDir(), "a.replay")
+	got = command(t, "replay", "--data", data, "--to-file", path)
+	if got.status != 0 || !strings.Contains(got.stdout, " messages with ") {
+		t.Errorf("%+v", got)
+	}
+	refused(t, command(t, "replay", "--data", data, "--to-file", path), exitUsage, "file already exists", "--continue")
+	refused(t, command(t, "replay", "--data", data, "--to-file", path, "--continue"), exitUsage, "the file is finished")
+	all := command(t, "replay", "--from-file", path, "--quest", "8")
+	if all.status != 0 || !strings.Contains(all.stdout, "  quest 8  (baseline)\n") {
+		t.Errorf("%+v", all)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := path + ".broken"
+	if err := os.WriteFile(broken, []byte(strings.Replace(string(text), `"quest_id":8`, `"quest_id":9`, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, command(t, "replay", "--from-file", broken), exitFailure, "a.replay.broken, line ", "its checksum is not right")
+	refused(t, command(t, "replay", "--from-file", broken+"x"), exitFailure, "no such file")
+	refused(t, command(t, "replay", "--from-file", os.Args[0]), exitFailure, "line 1: ")
+	refused(t, command(t, "replay", "--data", data, "--quest", "4711"), exitFailure, "no such quest: the stream has nothing of quest 4711")
+	refused(t, command(t, "replay", "--data", data, "--from", "999999"), exitUsage, "behind the end of the stream")
+	refused(t, command(t, "replay", "--data", data, "--to", "2001-01-01T00:00:00Z"), exitUsage, "before the beginning of the stream")
+	refused(t, command(t, "replay", "--data", data, "--to-subject", "questwatch"), exitFailure, "in the namespace of the instance")
+	refused(t, command(t, "replay", "--data", data, "--to-subject", "copies"), exitFailure, "no stream takes it", "nats stream add")
+}
+
+// TestReplayInterrupted ends the program by Ctrl-C in the middle, and goes on as it says.
+func TestReplayInterrupted(t *testing.T) {
+	t.Parallel()
+	dsn := testkit.Database(t, testkit.LoadAudit001)
+	a, data := instance(t, dsn)
+	openFindings(t, a, 5)
+	whole := command(t, "replay", "--data", data, "--entity", "quest", "--output", "json", "--to", "12")
+	cmd := exec.Command(os.Args[0], "replay", "--data", data, "--entity", "quest", "--output", "json", "--to", "12", "--rate", "2/s")
+	cmd.Env = append(os.Environ(), asMain+"=1")
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(out)
+	first, err := lines.ReadString('\n')
+	if err == nil {
+		err = cmd.Process.Signal(os.Interrupt)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest, err := io.ReadAll(lines)
+	_ = cmd.Wait() // how it ended is in ProcessState
+	if err != nil || cmd.ProcessState.ExitCode() != exitFailure || !strings.Contains(errs.String(), "interrupted after ") {
+		t.Fatalf("%v, %v, %s", err, cmd.ProcessState, errs.String())
+	}
+	_, line, _ := strings.Cut(errs.String(), "go on with: questwatch ")
+	more := command(t, strings.Fields(line)...)
+	if more.status != 0 || first+string(rest)+more.stdout != whole.stdout {
+		t.Errorf("%q, then %q: %+v, want %+v", first, line, more, whole)
 	}
 }

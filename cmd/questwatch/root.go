@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/peerquest/questwatch/internal/config"
 	"github.com/peerquest/questwatch/internal/hint"
@@ -86,7 +87,7 @@ func root() *cobra.Command {
 	cmd.SetVersionTemplate("{{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{err, c.CommandPath()} })
 	cmd.AddCommand(
-		runCommand(), auditCommand(), verifyCommand(), demoCommand(), showCommand(), tailCommand(), replayCommand(), statusCommand(), setupCommand(), repairCommand(), alertCommand(), versionCommand(),
+		runCommand(), auditCommand(), verifyCommand(), demoCommand(), showCommand(), tailCommand(), replayCommand(), incidentCommand(), statusCommand(), trendsCommand(), setupCommand(), repairCommand(), alertCommand(), versionCommand(),
 	)
 	nameUsage(cmd)
 	return cmd
@@ -240,3 +241,12 @@ func (s *settings) wantsDSN() error {
 	}
 	return usageError{error: fmt.Errorf("no database is named: give --dsn URL, set QUESTWATCH_POSTGRES_DSN, or use libpq's variables")}
 }
+
+// onTerminal reports whether a person looks at what is written.
+func onTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// colored reports whether colours are welcome there.
+func colored(w io.Writer) bool { return onTerminal(w) && os.Getenv("NO_COLOR") == "" }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -14,11 +13,11 @@ func showCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "show",
 		Short:   "Show what is behind something that was found",
-		Long:    `Show reads back from the streams of an instance that runs what led to a finding.`,
-		Example: `  questwatch show finding b47c15b0e61be9a6aab1`,
+		Long:    `Show reads back from the streams of an instance what led to a finding, or what a quest was.`,
+		Example: "  questwatch show finding b47c15b0e61be9a6aab1\n  questwatch show quest 42 --at -2h",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(showFindingCommand())
+	cmd.AddCommand(showFindingCommand(), showQuestCommand())
 	return cmd
 }
 
@@ -74,10 +73,5 @@ func (s *settings) explain(cmd *cobra.Command, id string, limit int) (*replay.Ev
 		return nil, err
 	}
 	e, err := app.Explain(cmd.Context(), &s.config, id, limit, s.namesDSN(), logger)
-	var wrong *replay.IDError
-	var many *replay.AmbiguousError
-	if errors.As(err, &wrong) || errors.As(err, &many) {
-		return nil, usageError{error: err}
-	}
-	return e, err
+	return e, askedID(err)
 }

@@ -14,13 +14,22 @@
 // Two instances do not both tell: the place is moved on by who holds its revision, and
 // the other one ends with ErrTaken.
 //
-// What is tried again: everything but a refusal of the notice itself (400, 413, 422), after
-// growing pauses, or those that Retry-After asks for. After the last try an event
-// alert.undelivered says what was not told.
+// What is tried again: everything but a refusal of the notice itself (400, 413, 422; of a
+// mail or a recipient with 5xx), after growing pauses, or those that Retry-After asks
+// for. After the last try an event alert.undelivered says what was not told.
+//
+// An Alertmanager is also told of all that is open, again and again, and a channel to
+// people, where that is wanted, once in an interval. Both ask those who know it: what the
+// stream said once may be over.
+//
+// What somebody has silenced is not told, and is told no later; where silences cannot be
+// read, those count that were known. In a channel's quiet time what is not critical
+// waits, and so does the place.
 //
 // Not guaranteed: an event that cannot be read is logged and not told. The time after
 // which a notice is given up begins anew with the process.
 //
 // Addresses and secrets of channels are in no log and no error. Text that comes from the
-// database is made harmless and escaped as the channel needs it.
+// database is made harmless and escaped as the channel needs it, and so is what a
+// template makes.
 package alert

@@ -18,11 +18,8 @@ type Quiet struct {
 	Zone     *time.Location
 }
 
-// until is when a quiet time ends that is going on; nil has none.
+// until is when a quiet time ends that is going on.
 func (q *Quiet) until(now time.Time) (end time.Time, quiet bool) {
-	if q == nil {
-		return time.Time{}, false
-	}
 	now = now.In(q.Zone)
 	for _, day := range []int{-1, 0} { // it may have begun yesterday
 		from, to := q.at(now, day, q.From), q.at(now, day, q.To)
@@ -46,8 +43,8 @@ const clockJumps = time.Minute
 
 // rest waits until what is pending may be told.
 func (w *worker) rest(ctx context.Context, queue <-chan read) error {
-	for len(w.pending) < maxPending && !w.urgent(ctx) {
-		end, quiet := w.outlet.Quiet.until(time.Now())
+	for len(w.pending) < maxPending {
+		end, quiet := w.outlet.Quiet.holds(w.audible(ctx, w.pending), time.Now())
 		if !quiet {
 			return nil
 		}
@@ -66,10 +63,11 @@ func (w *worker) rest(ctx context.Context, queue <-chan read) error {
 	return nil
 }
 
-// urgent reports whether something pending cannot wait.
-func (w *worker) urgent(ctx context.Context) bool {
-	now := w.listSilences(ctx)
-	return slices.ContainsFunc(w.pending, func(it item) bool { return it.urgent() && !w.silent(&it, now) })
+// holds reports whether, and until when, events are not to be told now. A nil Quiet holds
+// nothing.
+func (q *Quiet) holds(items []item, now time.Time) (end time.Time, quiet bool) {
+	if q == nil || slices.ContainsFunc(items, func(it item) bool { return it.severity >= rule.Critical && !it.over }) {
+		return time.Time{}, false
+	}
+	return q.until(now)
 }
-
-func (it *item) urgent() bool { return it.severity >= rule.Critical && !it.over }

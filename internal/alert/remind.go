@@ -15,7 +15,7 @@ import (
 const remindEvery = time.Minute
 
 // remind tells, once in Repeat, of what is still open when something has been for so
-// long, in a quiet time only where something of it is critical. A try that fails is made again a little later, with what is open then.
+// long. A try that fails is made again a little later, with what is open then.
 func (w *worker) remind(ctx context.Context) error {
 	due, now := w.position.Reminded.Add(w.outlet.Repeat), time.Now()
 	if now.Before(due) {
@@ -26,7 +26,7 @@ func (w *worker) remind(ctx context.Context) error {
 	if !slices.ContainsFunc(items, func(it item) bool { return it.event.Time <= old }) {
 		return nil
 	}
-	if _, quiet := w.outlet.Quiet.until(now); quiet && !slices.ContainsFunc(items, func(it item) bool { return it.urgent() }) {
+	if _, quiet := w.outlet.Quiet.holds(items, now); quiet {
 		return nil
 	}
 	n := stillOpen(fmt.Sprint(w.outlet.Name, w.position.Reminded.UnixNano()), items, w.nameOf(ctx))

@@ -40,6 +40,7 @@ func TestStillOpen(t *testing.T) {
 		}
 		for range 5 { // a restart every 45 minutes
 			time.Sleep(45 * time.Minute)
+			m.add(t, info) // moves the position and is not told
 			stop()
 			stop = beginOpen(t, m, open, o)
 		}

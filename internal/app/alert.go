@@ -57,11 +57,11 @@ func outlets(all *config.Config, logger *slog.Logger) (list []alert.Outlet, err 
 		if err != nil {
 			return nil, err
 		}
-		worded, err := readTemplate(chat.name, chat.c.Template, false)
+		quiet, err := quietOf(chat.c.QuietHours(chat.name))
 		if err != nil {
 			return nil, err
 		}
-		quiet, err := quietOf(chat.c.QuietHours(chat.name))
+		worded, err := readTemplate(chat.name, chat.c.Template, false)
 		if err != nil {
 			return nil, err
 		}

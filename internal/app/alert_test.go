@@ -144,6 +144,18 @@ func (h *hook) waitFor(t testing.TB, kind string, quest int) (found post) {
 	return found
 }
 
+func (h *hook) waitForBaseline(t testing.TB) {
+	t.Helper()
+	testkit.Eventually(t, 40*time.Second, func() error {
+		for _, p := range h.all() {
+			if p.kind == "drift.baseline" {
+				return nil
+			}
+		}
+		return errors.New("no summary of the baseline")
+	})
+}
+
 // toldAll waits until every failure that the program has found is told, and checks that
 // none was told more often than so many times.
 func (h *hook) toldAll(t *testing.T, r *running, atMost int) (told int) {
@@ -187,12 +199,7 @@ func TestAlerts(t *testing.T) {
 	c.Alert.Webhook.URL, c.Alert.Webhook.Secret = h.url(), "a secret"
 	r := start(t, c, dsn)
 	r.ready(t)
-	testkit.Eventually(t, 20*time.Second, func() error {
-		if len(h.all()) == 0 {
-			return errors.New("no summary of the baseline")
-		}
-		return nil
-	})
+	h.waitForBaseline(t)
 	committed := time.Now()
 	failIn(t, dsn, 105)
 	opened := h.waitFor(t, "drift.opened", 105)
@@ -291,14 +298,17 @@ func TestAlertsAcrossOutages(t *testing.T) {
 	c.Alert.Webhook.URL = h.url()
 	r := start(t, c, dsn)
 	r.ready(t)
+	h.waitForBaseline(t) // what is under way when the channel goes down is told again
 	failIn(t, dsn, 101)
 	h.waitFor(t, "drift.opened", 101)
+	h.waitFor(t, "approval.failed", 101)
 
 	down()
 	failIn(t, dsn, 102)
 	r.found(t, "missing_participant", 102, false)
 	t.Cleanup(h.up(t))
 	h.waitFor(t, "drift.opened", 102)
+	h.waitFor(t, "approval.failed", 102)
 
 	if err := server.Kill(); err != nil {
 		t.Fatal(err)

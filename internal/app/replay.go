@@ -34,6 +34,38 @@ func Recheck(ctx context.Context, c *config.Config, k replay.Checking, logger *s
 	return replay.NewChecker(past, pastEvents{conn}, store).Check(ctx, &k)
 }
 
+// ShowQuest says what a quest was at a point, and how it came to that.
+func ShowQuest(ctx context.Context, c *config.Config, id int64, at replay.Point, limit int, names bool, logger *slog.Logger) (*replay.Moment, error) {
+	conn, done, err := openPast(ctx, c, logger)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	lookUp, closed := openNames(ctx, c, names, logger)
+	defer closed()
+	past := pastStream{conn}
+	reader := replay.New(replay.Config{Schema: Schema(&c.Tables), Limit: limit}, past, pastEvents{conn}, pastFindings{conn.Findings()}, lookUp, logger)
+	return replay.NewChecker(past, pastEvents{conn}, checkpointsPort{objects: conn.Checkpoints()}).Quest(ctx, Rules(c), id, at, reader)
+}
+
+// Incident tells the story of a finding. Private leaves out what people are called and what
+// they wrote; else names looks those up in the database, where that can be done.
+func Incident(ctx context.Context, c *config.Config, id string, limit int, names, private bool, logger *slog.Logger) (*replay.Story, error) {
+	if _, err := replay.ParseID(id); err != nil {
+		return nil, err
+	}
+	conn, done, err := openPast(ctx, c, logger)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	lookUp, closed := openNames(ctx, c, names && !private, logger)
+	defer closed()
+	reader := replay.New(replay.Config{Schema: Schema(&c.Tables), Limit: limit},
+		pastStream{conn}, pastEvents{conn}, pastFindings{conn.Findings()}, lookUp, logger)
+	return reader.Story(ctx, id, private)
+}
+
 // openPast connects to the server of an instance that runs, or starts that of one that
 // does not, on its data directory.
 func openPast(ctx context.Context, c *config.Config, logger *slog.Logger) (conn *bus.Conn, done func(), err error) {
@@ -72,6 +104,10 @@ func (p pastStream) Message(ctx context.Context, seq change.Seq) (watch.Message,
 
 func (p pastStream) Range(ctx context.Context, from, to change.Seq, fn func(change.Record) error) error {
 	return p.bus.ReadCDC(ctx, from, to, func(m bus.Message) error { return fn(record(m)) })
+}
+
+func (p pastStream) Quest(ctx context.Context, quest int64, from, to change.Seq, fn func(change.Record) error) error {
+	return p.bus.ReadQuest(ctx, quest, from, to, func(m bus.Message) error { return fn(record(m)) })
 }
 
 // Told says subjects below the namespace's.

@@ -199,6 +199,14 @@ func TestReplayCheckAfterRetention(t *testing.T) {
 	if _, _, err := recheck(t, tuned, "", ""); err == nil || !strings.Contains(err.Error(), "discarded") || hint.Of(err) == "" {
 		t.Errorf("by other rules: %v, advice %q", err, hint.Of(err))
 	}
+	// An audit of the past needs the checkpoint too, and says when there is none.
+	at, nothing := pointOf(t, text(int64(first)+1)), func(int64, int64) {}
+	if _, err := OpenPastDatabase(t.Context(), &c, at, nothing, testLogger(t)); err != nil {
+		t.Errorf("the past behind a checkpoint: %v", err)
+	}
+	if _, err := OpenPastDatabase(t.Context(), &tuned, at, nothing, testLogger(t)); err == nil || !strings.Contains(err.Error(), "discarded") || hint.Of(err) == "" {
+		t.Errorf("the past by other rules: %v, advice %q", err, hint.Of(err))
+	}
 	for _, from := range []string{"3", "0/1", "2001-01-01T00:00:00Z"} {
 		var point *replay.PointError
 		if _, _, err := recheck(t, c, from, ""); !errors.As(err, &point) || !strings.Contains(hint.Of(err), fmt.Sprintf("begins with message %d", first)) {

@@ -47,6 +47,8 @@ type Status struct {
 	Silences []alert.Silence `json:"silences"`
 	// Verified is how the last comparison of state and database ended.
 	Verified *Verification `json:"verified,omitempty"`
+	// Audit is how audits by timetable stand, absent where nothing is watched.
+	Audit *AuditStatus `json:"audit,omitempty"`
 	// Checkpoint is the newest one, if there is one.
 	Checkpoint *CheckpointStatus `json:"checkpoint,omitempty"`
 }
@@ -133,7 +135,7 @@ func (a *App) status(ctx context.Context) *Status {
 			out.Safe = &u.Safe
 		}
 	}
-	out.Verified = a.verification()
+	out.Verified, out.Audit = a.verification(), a.auditStatus()
 	if s.Marked != 0 {
 		out.Marked = event.Stamp(s.Marked)
 	}

@@ -21,7 +21,8 @@ type Message struct {
 	// Stored is by the server's clock. ConsumeCDC may say when this process was told
 	// that the message is stored, by its own.
 	Stored time.Time
-	// ID is an event's id, from ReadEventIDs only.
+	// ID is the message's, from ReadEventIDs and ReadPast only. Of changes those have one that
+	// were not written in batches.
 	ID string
 }
 

@@ -65,13 +65,16 @@ type feed struct {
 	caughtUp func(Seq) error
 	// headersOnly leaves out the data, and says the events' ids instead.
 	headersOnly bool
-	since       time.Time // where to begin while next is 0; zero for the oldest
+	// ids says the messages' ids with their data.
+	ids   bool
+	since time.Time // where to begin while next is 0; zero for the oldest
 
 	next    Seq       // the sequence to continue at; 0 is the oldest
 	stored  time.Time // when the message before next was, if one was delivered
 	created time.Time // the stream's identity
 	tail    Seq       // the last sequence at the time of the call
 	foreign bool      // the message before was foreign
+	slow    bool      // the message before took so long that the consumer may have been given up
 	own     handed    // the message before next, if it came from the local tail
 
 	reader   *tailReader // nil where there is no local tail
@@ -114,7 +117,7 @@ func (f *feed) run(ctx context.Context, opts []ConsumeOption) error {
 		if f.next != before {
 			retry = retryMin
 		}
-		if retry == retryMin {
+		if retry == retryMin && !f.slow {
 			f.conn.log.Warn("consumer was lost, making another", "stream", f.stream, "seq", f.next, "err", err)
 		}
 		if !pause(ctx, retry) {
@@ -277,14 +280,18 @@ func (f *feed) accept(m jetstream.Msg, delivered uint64) error {
 		return stopError{&SeqGapError{Want: f.next, Got: seq}}
 	}
 	msg := Message{Seq: seq, Subject: m.Subject(), Data: m.Data(), Stored: meta.Timestamp}
-	if f.headersOnly {
+	if f.headersOnly || f.ids {
 		msg.ID = m.Headers().Get(jetstream.MsgIDHeader)
 	}
 	foreign := f.conn.isForeign(f.stream, m.Headers())
 	if foreign {
 		f.conn.skipForeign(f.stream, msg, !f.foreign)
-	} else if err := f.deliver(msg); err != nil {
-		return stopError{err}
+	} else {
+		began := time.Now()
+		if err := f.deliver(msg); err != nil {
+			return stopError{err}
+		}
+		f.slow = time.Since(began) >= pullHeartbeat
 	}
 	f.foreign = foreign
 	f.next, f.stored, f.own = seq+1, meta.Timestamp, handed{}

@@ -54,37 +54,48 @@ func (c *Conn) PublishEvents(ctx context.Context, events []EventMsg) error {
 			return err
 		}
 	}
-	for len(events) > 0 {
-		stored, err := retryEvent(ctx, c, func() (int, error) {
-			n, err := c.pipelineEvents(ctx, events[:min(len(events), eventPipeline)])
-			if n > 0 {
-				err = nil // some progress: the rest is another round
-			}
-			return n, err
-		})
-		if err != nil {
-			return classify(fmt.Sprintf("publish events to stream %q", c.names.eventsStream), err)
-		}
-		events = events[stored:]
-	}
-	return nil
+	_, err := c.publishInOrder(ctx, c.names.eventsPrefix, len(events), func(i int) *nats.Msg { return eventMessage(events[i]) })
+	return classify(fmt.Sprintf("publish events to stream %q", c.names.eventsStream), err)
 }
 
-// pipelineEvents publishes a round and returns how many of its first events are
-// stored. Every event but the first names the one it has to follow, so that
-// none is stored after one that failed. When another publisher's event comes
+// publishInOrder publishes n messages, which all have ids, on subjects below a prefix, and
+// returns how many of the first ones are stored for certain.
+func (c *Conn) publishInOrder(ctx context.Context, prefix string, n int, message func(i int) *nats.Msg) (stored int, err error) {
+	for stored < n {
+		first := stored
+		count, err := retryEvent(ctx, c, func() (int, error) {
+			count, err := c.pipeline(ctx, prefix, min(n-first, eventPipeline), func(i int) *nats.Msg { return message(first + i) })
+			if count > 0 {
+				err = nil // some progress: the rest is another round
+			}
+			return count, err
+		})
+		if err != nil {
+			return stored, err
+		}
+		stored += count
+	}
+	return stored, nil
+}
+
+// pipeline publishes a round and returns how many of its first messages are
+// stored. Every one but the first names the one it has to follow, so that
+// none is stored after one that failed. When another publisher's message comes
 // in between, which the server cannot tell from a failure, the round ends
-// there and the next one begins with an event that names none.
-func (c *Conn) pipelineEvents(ctx context.Context, events []EventMsg) (stored int, err error) {
-	err = c.admin(ctx, c.names.eventsPrefix, func(ctx context.Context) error {
-		futures := make([]jetstream.PubAckFuture, 0, len(events))
+// there and the next one begins with a message that names none.
+func (c *Conn) pipeline(ctx context.Context, prefix string, n int, message func(i int) *nats.Msg) (stored int, err error) {
+	err = c.admin(ctx, prefix, func(ctx context.Context) error {
+		futures := make([]jetstream.PubAckFuture, 0, n)
 		var sendErr error
-		for i, e := range events {
+		before := ""
+		for i := range n {
 			opts := []jetstream.PublishOpt{jetstream.WithRetryAttempts(0)}
 			if i > 0 {
-				opts = append(opts, jetstream.WithExpectLastMsgID(events[i-1].ID))
+				opts = append(opts, jetstream.WithExpectLastMsgID(before))
 			}
-			future, err := c.js.PublishMsgAsync(eventMessage(e), opts...)
+			m := message(i)
+			before = m.Header.Get(jetstream.MsgIDHeader)
+			future, err := c.js.PublishMsgAsync(m, opts...)
 			if err != nil {
 				sendErr = err
 				break

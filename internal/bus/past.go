@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -44,11 +45,55 @@ func (c *Conn) ReadCDC(ctx context.Context, from, to Seq, fn func(Message) error
 	return c.read(ctx, &feed{stream: c.names.cdcStream, cdc: true, next: from, deliver: upTo(to, fn)})
 }
 
+// ReadQuest is ReadSteps with the control records between them.
+func (c *Conn) ReadQuest(ctx context.Context, questID int64, from, to Seq, fn func(Message) error) error {
+	return c.read(ctx, &feed{
+		stream: c.names.cdcStream, filters: []string{c.StepSubject(questID), c.names.control}, next: from, deliver: upTo(to, fn),
+	})
+}
+
 // ReadEvents delivers the stored events on subjects that match any of the filters, oldest
 // first, until none is left or fn returns ErrEnough. It begins at a sequence or, where
 // that is 0, with what was stored at a time or after it.
 func (c *Conn) ReadEvents(ctx context.Context, filters []string, from Seq, since time.Time, fn func(Message) error) error {
 	return c.read(ctx, &feed{stream: c.names.eventsStream, filters: filters, next: from, since: since, deliver: fn})
+}
+
+// Past is a stored stream as it is read as a whole.
+type Past struct {
+	Events bool // the events stream, else that of changes
+	// Filters are subjects any of which has to match; none is all.
+	Filters []string
+	// From and To are sequences, both included; a From of 0 is what was stored at Since or
+	// after it, or the oldest.
+	From, To Seq
+	Since    time.Time
+}
+
+// ReadPast delivers the messages of a stored stream in order, and returns. Those of the CDC
+// stream without filters have no holes; what else the stream discarded meanwhile is not
+// noticed here. A message's data is valid until fn returns. fn may take its time.
+func (c *Conn) ReadPast(ctx context.Context, p *Past, fn func(Message) error) error {
+	f := &feed{stream: c.names.cdcStream, filters: p.Filters, next: p.From, since: p.Since, ids: true, deliver: upTo(p.To, fn)}
+	if p.Events {
+		f.stream = c.names.eventsStream
+	}
+	f.cdc = !p.Events && len(p.Filters) == 0
+	return c.read(ctx, f)
+}
+
+// KnowsQuest reports whether the CDC stream has a step of the quest.
+func (c *Conn) KnowsQuest(ctx context.Context, questID int64) (bool, error) {
+	_, err := c.getMessage(ctx, c.names.cdcStream, getRequest{LastFor: c.StepSubject(questID)})
+	if errors.Is(err, ErrNoMessage) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Relative is a subject without the namespace.
+func (c *Conn) Relative(subject string) string {
+	return strings.TrimPrefix(subject, c.names.namespace+".")
 }
 
 // NextControl reads the first control record at a sequence or after it,
@@ -87,8 +132,10 @@ func (c *Conn) read(ctx context.Context, f *feed) error {
 	defer stalled.Stop()
 	deliver := f.deliver
 	f.deliver = func(m Message) error {
+		stalled.Stop()
+		err := deliver(m)
 		stalled.Reset(readPatience)
-		return deliver(m)
+		return err
 	}
 	err := f.run(ctx, []ConsumeOption{OnCaughtUp(func(Seq) error { return errEnd })})
 	switch {

@@ -18,11 +18,13 @@ const (
 
 // names are all names on the server, derived from the namespace.
 type names struct {
+	namespace                     string
 	cdcStream, eventsStream       string
 	cdcPrefix, eventsPrefix       string
 	control                       string
 	findingsBucket, controlBucket string
 	checkpointsBucket             string
+	reportsBucket                 string
 }
 
 func newNames(namespace string) (names, error) {
@@ -33,11 +35,13 @@ func newNames(namespace string) (names, error) {
 	}
 	upper := strings.ToUpper(strings.ReplaceAll(namespace, "-", "_"))
 	return names{
+		namespace: namespace,
 		cdcStream: upper + "_CDC", eventsStream: upper + "_EVENTS",
 		cdcPrefix: namespace + ".cdc.", eventsPrefix: namespace + ".events.",
 		control:        namespace + ".cdc.control",
 		findingsBucket: namespace + "-findings", controlBucket: namespace + "-control",
 		checkpointsBucket: namespace + "-checkpoints",
+		reportsBucket:     namespace + "-reports",
 	}, nil
 }
 

@@ -122,8 +122,7 @@ func (a *Alert) check() error {
 	}{{"slack", &a.Slack}, {"discord", &a.Discord}} {
 		_, err := c.chat.Route(c.name)
 		_, quietErr := c.chat.QuietHours(c.name)
-		errs = append(errs, err, quietErr, alertAddress("alert."+c.name, c.chat.URL))
-		errs = append(errs, repeatInterval("alert."+c.name, c.chat.Repeat))
+		errs = append(errs, err, quietErr, alertAddress("alert."+c.name, c.chat.URL), repeatInterval("alert."+c.name, c.chat.Repeat))
 		if c.chat.GroupFor < time.Second {
 			errs = append(errs, &Error{Where: "alert." + c.name + ".group_for", Err: errors.New("must be 1s or more")})
 		}

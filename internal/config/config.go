@@ -23,6 +23,7 @@ type Config struct {
 	Rules     Rules    `yaml:"rules"`
 	Repair    Repair   `yaml:"repair"`
 	Alert     Alert    `yaml:"alert"`
+	Audit     Audit    `yaml:"audit"`
 }
 
 // Log is how the program logs to standard error.
@@ -227,5 +228,6 @@ func Default() Config {
 		Rules:    defaultRules(),
 		Repair:   Repair{LockTimeout: 2 * time.Second, Mode: string(remedy.ModePlan), PerMinute: 60, PerRule: 30, Breaker: Breaker{Opened: 50, Percent: 1}},
 		Alert:    defaultAlert(),
+		Audit:    Audit{Schedule: "0 6 * * 1", Zone: "UTC", Within: time.Hour, Keep: 60},
 	}
 }

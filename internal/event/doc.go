@@ -11,6 +11,12 @@
 // checker's state is not what the database holds: one event for each of the first
 // quests that differ (third token: state), and one about all of them (summary).
 //
+// audit.completed tells of an audit that the program made by its timetable (third token:
+// scheduled) or because somebody asked (requested). Where such an audit and the checker
+// judge a quest otherwise, audit.mismatch has one event for each of the first differences
+// (finding) and one about all of them (findings). Their ids are made of the time for which
+// the audit was planned: one that is made again, after a crash, doubles nothing.
+//
 // The repair group tells what becomes of findings that can be repaired. planned comes
 // once with each finding of the stream that is opened and has a plan, where plans are
 // made. applied and undone are what a repair, or the undoing of one, says of its own

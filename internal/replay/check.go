@@ -18,6 +18,8 @@ type Past interface {
 	Message(ctx context.Context, seq change.Seq) (watch.Message, error)
 	// Range gives the messages between two sequences, both included, in order.
 	Range(ctx context.Context, from, to change.Seq, fn func(change.Record) error) error
+	// Quest gives those of a quest, and the control records between them.
+	Quest(ctx context.Context, quest int64, from, to change.Seq, fn func(change.Record) error) error
 }
 
 // Told are the checker's events as they are stored.

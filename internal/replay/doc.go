@@ -1,6 +1,7 @@
 // Package replay looks into the past of the stream. Reader.Finding explains one finding:
 // it reads back the transactions that led to it. Checker.Check judges a range anew by
-// given rules, and says what it finds otherwise than it was found live.
+// given rules, and says what it finds otherwise than it was found live; Checker.Quest says
+// what a quest was at a moment, judged anew too.
 //
 // Guarantees.
 //

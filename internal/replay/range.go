@@ -35,7 +35,8 @@ type PointError struct{ text, why string }
 func (e *PointError) Error() string { return fmt.Sprintf("%q %s", e.text, e.why) }
 
 // ParsePoint reads a time (2026-11-27T22:00:00Z), how long ago one was (-2h), a position
-// of the database's log (0/1DAE9F8), a message's sequence (4711) or "baseline".
+// of the database's log (0/1DAE9F8), a message's sequence (4711) or "baseline". A sequence with a time (4711@2026-11-27T22:00:00Z)
+// is what an interrupted replay goes on from.
 func ParsePoint(text string, now time.Time) (Point, error) {
 	p := Point{text: text}
 	var err error
@@ -51,10 +52,19 @@ func ParsePoint(text string, now time.Time) (Point, error) {
 		}
 		return p, nil
 	}
-	if seq, err := strconv.ParseUint(text, 10, 64); err == nil {
+	number, moment, both := strings.Cut(text, "@")
+	if seq, err := strconv.ParseUint(number, 10, 64); err == nil {
 		if p.Seq = change.Seq(seq); seq == 0 {
 			return Point{}, &PointError{text, "is no sequence: messages are counted from 1"}
 		}
+		if !both {
+			return p, nil
+		}
+		at, err := time.Parse(time.RFC3339, moment)
+		if err != nil {
+			return Point{}, &PointError{text, "is no sequence with a time as in 4711@2026-11-27T22:00:00Z"}
+		}
+		p.Time = change.MillisOf(at)
 		return p, nil
 	}
 	at, err := time.Parse(time.RFC3339, text)

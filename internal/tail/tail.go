@@ -82,6 +82,12 @@ func (t *Tail) Run(ctx context.Context, w io.Writer, o *Options) error {
 	})
 }
 
+// Line is an event as Run shows it to people.
+func (t *Tail) Line(ctx context.Context, s Stored, color bool) string {
+	line, _ := t.line(ctx, s, &Options{Color: color})
+	return string(line)
+}
+
 // subjects are what the server can select by.
 func (f *Filter) subjects() []string {
 	group, quest := "*", "*"

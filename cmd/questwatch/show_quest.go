@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/peerquest/questwatch/internal/app"
+	"github.com/peerquest/questwatch/internal/replay"
+)
+
+func showQuestCommand() *cobra.Command {
+	var s settings
+	var output, at string
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "quest ID",
+		Short: "Show what a quest was at a moment, and how it came to that",
+		Long: `Show quest prints a quest's status, applications, participants and open findings as they
+were at a moment, and the transactions that touched it up to then, repairs among them.
+
+The moment is the end of the stream, or --at: a commit's time (2026-11-27T22:00:00Z, or
+-2h), a position of the database's log (0/1DAE9F8) or a message's sequence; what committed
+then counts. All comes from the stream: give the --config that the instance runs with. An
+instance is found as by show finding; the data directory of one that does not run is
+opened. People's names come from the database, where one is named. All times are UTC.
+
+Exit status: 0 shown, 2 wrong usage or a moment that is not in the stream, 3 no such
+quest, no instance, or another failure.`,
+		Example: `  questwatch show quest 42
+  questwatch show quest 42 --at 2026-11-27T22:00:00Z --data /var/lib/questwatch
+  questwatch show quest 42 --at 0/1DAE9F8 --output json | jq .open`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := strconv.ParseInt(args[0], 10, 64)
+			if err != nil || id < 1 {
+				return usageError{error: fmt.Errorf("%q is no quest's id", args[0])}
+			}
+			point, err := pastMoment(at)
+			switch {
+			case err != nil:
+				return usageError{error: err}
+			case output != "text" && output != "json":
+				return usageError{error: fmt.Errorf("--output is %q: want text or json", output)}
+			case limit < 1 || limit > replay.MaxLimit:
+				return usageError{error: fmt.Errorf("--limit is %d: want 1 to %d", limit, replay.MaxLimit)}
+			}
+			m, err := s.showQuest(cmd, id, point, limit)
+			switch {
+			case err != nil:
+				return err
+			case output == "json":
+				return m.WriteJSON(cmd.OutOrStdout())
+			}
+			return m.WriteText(cmd.OutOrStdout())
+		},
+	}
+	s.common(cmd)
+	s.server(cmd)
+	cmd.Flags().StringVar(&at, "at", "", "show it as it was at this `POINT`; the end of the stream by default")
+	cmd.Flags().IntVar(&limit, "limit", replay.DefaultLimit, "show this `NUMBER` of transactions at most, the newest")
+	cmd.Flags().StringVar(&output, "output", "text", "`FORMAT`: text, or json: one last line")
+	complete(cmd, "output", "text", "json")
+	return cmd
+}
+
+// pastMoment reads a point that is one moment; none for "".
+func pastMoment(text string) (replay.Point, error) {
+	point, err := replay.ParsePoint(text, time.Now())
+	if err == nil && point.Baseline {
+		err = errors.New("baseline is no moment")
+	}
+	if err != nil {
+		return point, fmt.Errorf("--at: %w", err)
+	}
+	return point, nil
+}
+
+func (s *settings) showQuest(cmd *cobra.Command, id int64, at replay.Point, limit int) (*replay.Moment, error) {
+	logger, err := s.load(cmd)
+	if err != nil {
+		return nil, err
+	}
+	m, err := app.ShowQuest(cmd.Context(), &s.config, id, at, limit, s.namesDSN(), logger)
+	var point *replay.PointError
+	if errors.As(err, &point) {
+		return nil, usageError{error: err}
+	}
+	return m, err
+}

@@ -1,0 +1,182 @@
+package replay
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/hint"
+	"github.com/peerquest/questwatch/internal/quest"
+	"github.com/peerquest/questwatch/internal/terminal"
+	"github.com/peerquest/questwatch/internal/watch"
+)
+
+// ErrNoQuest says that the stream has nothing of a quest.
+var ErrNoQuest = errors.New("no such quest")
+
+// Moment is a quest as it was at a moment, and how it came to that.
+type Moment struct {
+	QuestID  int64      `json:"quest_id"`
+	Title    string     `json:"title"`
+	Exists   bool       `json:"exists"`
+	Deleted  bool       `json:"deleted"`
+	Status   string     `json:"status"` // its role, as in the statuses' settings
+	Assigned string     `json:"assigned_to_id,omitempty"`
+	Sequence change.Seq `json:"sequence"` // the last message that counts
+	Stamp    string     `json:"at"`       // stream time there
+
+	Applications []Row           `json:"applications"` // by id
+	Participants []Row           `json:"participants"`
+	Open         []event.Finding `json:"open"`
+	Transactions []*Transaction  `json:"transactions"`
+	LeftOut      int             `json:"transactions_left_out,omitempty"`
+
+	names map[string]string
+}
+
+// Row is a person's row.
+type Row struct {
+	ID     int64  `json:"id"`
+	User   string `json:"user_id"`
+	Status string `json:"status"`
+}
+
+// The roles of statuses, in words: what the database calls them may be something else.
+var (
+	applicationWords = map[quest.ApplicationStatus]string{
+		quest.OtherApplication: "other", quest.Pending: "pending", quest.Approved: "approved", quest.Rejected: "rejected", quest.Kicked: "kicked",
+	}
+	participantWords = map[quest.ParticipantStatus]string{
+		quest.OtherParticipant: "other", quest.Joined: "joined", quest.Working: "in_progress", quest.Finished: "completed", quest.Dropped: "dropped",
+	}
+)
+
+// Quest says what a quest was at a point, the end of the stream where none is given. A
+// checker is given the quest's own steps and all control records: rules judge one quest.
+func (k *Checker) Quest(ctx context.Context, rules watch.Rules, id int64, at Point, reader *Reader) (*Moment, error) {
+	bounds, err := k.past.Bounds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m := &Moment{QuestID: id, Sequence: bounds.Last, Applications: []Row{}, Participants: []Row{}, Open: []event.Finding{}}
+	f := &finder{past: k.past, bounds: bounds}
+	if at.Given() {
+		if m.Sequence, err = f.locate(ctx, at, true); err != nil {
+			return nil, err
+		}
+	}
+	r := &recheck{Checker: k, checking: &Checking{Rules: rules}, finder: *f, checker: watch.NewChecker(rules)}
+	r.result.Last, r.result.Base = math.MaxUint64, bounds.First-1
+	if bounds.First > 1 {
+		used, err := r.checkpoint(ctx, m.Sequence+1)
+		if err != nil {
+			return nil, err
+		}
+		if !used {
+			return nil, hint.Wrap(errors.New("what the quest was then is not known: what the stream has discarded is needed"),
+				"the stream begins with message %d, and no checkpoint by the same rules stands before the moment", bounds.First)
+		}
+	}
+	err = k.past.Quest(ctx, id, r.result.Base+1, m.Sequence, func(one change.Record) error {
+		_, err := r.checker.Take(one)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read quest %d: %w", id, err)
+	}
+	if err := m.timeline(ctx, reader, bounds.First); err != nil {
+		return nil, err
+	}
+	q := r.checker.State().Quest(id)
+	if q == nil && len(m.Transactions) == 0 {
+		return nil, fmt.Errorf("%w: the stream has nothing of quest %d up to message %d", ErrNoQuest, id, m.Sequence)
+	}
+	m.Stamp = event.Stamp(r.checker.Now())
+	m.fill(q, r.checker)
+	return m, nil
+}
+
+// timeline gathers what happened to the quest.
+func (m *Moment) timeline(ctx context.Context, r *Reader, first change.Seq) error {
+	g := &gatherer{
+		stream: r.stream, finding: &event.Finding{QuestID: m.QuestID}, columns: columnsOf(&r.config.Schema), limit: r.config.Limit,
+		known: map[rowKey]row{}, scope: scope{applications: true},
+	}
+	if err := g.read(ctx, first, m.Sequence); err != nil {
+		return fmt.Errorf("read the steps of quest %d: %w", m.QuestID, err)
+	}
+	m.Transactions, m.LeftOut = g.kept, g.leftOut
+	e := &Evidence{Transactions: g.kept, Names: map[string]string{}}
+	r.lookUp(ctx, e)
+	m.names = e.Names
+	return nil
+}
+
+func (m *Moment) fill(q *quest.Quest, c *watch.Checker) {
+	if q == nil {
+		return
+	}
+	users := c.State().Users()
+	m.Title, m.Exists, m.Deleted, m.Status, m.Assigned = q.ShownTitle(), q.Exists, q.Deleted, q.Status.String(), users.Text(q.Assigned)
+	for _, a := range q.Applications {
+		m.Applications = append(m.Applications, Row{a.ID, users.Text(a.User), applicationWords[a.Status]})
+	}
+	for _, p := range q.Participants {
+		m.Participants = append(m.Participants, Row{p.ID, users.Text(p.User), participantWords[p.Status]})
+	}
+	for _, f := range c.Open() {
+		if f.Quest == m.QuestID {
+			m.Open = append(m.Open, event.FindingOf(&f))
+		}
+	}
+}
+
+// WriteJSON writes it as one line.
+func (m *Moment) WriteJSON(w io.Writer) error {
+	line, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("encode quest %d: %w", m.QuestID, err)
+	}
+	_, err = w.Write(append(terminal.JSON(line), '\n'))
+	return err
+}
+
+// WriteText writes it for people.
+func (m *Moment) WriteText(w io.Writer) error {
+	e := &Evidence{Names: m.names}
+	p := &printer{Writer: bufio.NewWriter(w), e: e}
+	state := m.Status
+	switch {
+	case !m.Exists:
+		state = "not there"
+	case m.Deleted:
+		state += ", deleted"
+	}
+	if m.Assigned != "" {
+		state += ", assigned to " + e.person(m.Assigned)
+	}
+	p.line("quest %d %q at %s (message %d): %s", m.QuestID, m.Title, spaced(m.Stamp), m.Sequence, state)
+	for _, a := range m.Applications {
+		p.line("    application %d  %s  %s", a.ID, a.Status, e.person(a.User))
+	}
+	for _, a := range m.Participants {
+		p.line("    participant %d  %s  %s", a.ID, a.Status, e.person(a.User))
+	}
+	for _, f := range m.Open {
+		p.line("open: %s (%s), %s, since %s  finding %s", f.Rule, f.Cause, f.Severity, spaced(f.OpenedAt), f.Finding)
+	}
+	p.line("")
+	for _, t := range m.Transactions {
+		p.transaction(t)
+	}
+	if m.LeftOut > 0 {
+		p.line("%s left out; --limit keeps more of the newest", count(m.LeftOut, "transaction is", "transactions are"))
+	}
+	return p.Flush()
+}

@@ -1,0 +1,295 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/hint"
+)
+
+// Playing says what is played, and where to.
+type Playing struct {
+	Kind     Kind
+	From, To Point
+	Select   Selection
+	Pace     Pace
+	// Progress is told now and then how far it is.
+	Progress func(done, total int64)
+}
+
+// Sink is where messages are played to.
+type Sink interface {
+	// Begin is told what will be played, with the range as it was found.
+	Begin(o *Origin) error
+	// Take has a message; it may keep it until End. An error ends the playing.
+	Take(ctx context.Context, i *Item) error
+	// End makes sure of what was taken, and says which message was the last one that is
+	// kept for certain, 0 for none. Whole says that all was played.
+	End(ctx context.Context, whole bool) (safe change.Seq, err error)
+}
+
+// Origin says where messages come from.
+type Origin struct {
+	Kind   Kind
+	Stream string
+	// Created is when the stream was made.
+	Created change.Millis
+	Select  Selection
+	// First and Last are what is read, From and To what of it counts.
+	First, Last change.Seq
+	From, To    change.Millis
+}
+
+// Played is what was played.
+type Played struct {
+	Messages     uint64 `json:"messages"`
+	Changes      uint64 `json:"changes"`
+	Transactions uint64 `json:"transactions"`
+	// First and Last are the messages played first and last; nil where there is none.
+	First *Spot `json:"first"`
+	Last  *Spot `json:"last"`
+	// Again is where to go on after an interrupt, To where the range ends.
+	Again string `json:"-"`
+	To    string `json:"-"`
+}
+
+// Spot is where a message stands.
+type Spot struct {
+	Sequence change.Seq `json:"sequence"`
+	Time     string     `json:"time"`
+	LSN      string     `json:"lsn,omitempty"`
+}
+
+func spotOf(i *Item) *Spot {
+	s := &Spot{Sequence: i.Seq, Time: event.Stamp(i.At)}
+	if i.LSN != 0 {
+		s.LSN = i.LSN.String()
+	}
+	return s
+}
+
+func (p *Played) String() string {
+	if p.First == nil {
+		return "0 messages"
+	}
+	text := fmt.Sprintf("%d messages", p.Messages)
+	if p.Changes > 0 {
+		text += fmt.Sprintf(" with %d changes, %d transactions", p.Changes, p.Transactions)
+	}
+	return fmt.Sprintf("%s: message %d of %s to message %d of %s", text, p.First.Sequence, spaced(p.First.Time), p.Last.Sequence, spaced(p.Last.Time))
+}
+
+// Player plays a stored stream.
+type Player struct {
+	tape Tape
+	past Past // to find points in the stream of changes; nil where the tape is read as a whole
+	cols [change.Participant + 1]columns
+}
+
+// NewPlayer makes one. Past is nil for a tape that is read as a whole.
+func NewPlayer(tape Tape, past Past, schema change.Schema) *Player {
+	return &Player{tape: tape, past: past, cols: columnsOf(&schema)}
+}
+
+// Play plays a range to a sink. With an error too it says what was played and where to
+// go on: nothing is lost or doubled then.
+func (p *Player) Play(ctx context.Context, what *Playing, to Sink) (*Played, error) {
+	if err := errors.Join(what.Select.Check(what.Kind), checkPoints(what.Kind, what.From, what.To)); err != nil {
+		return nil, err
+	}
+	extent, err := p.tape.Extent(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := p.span(ctx, what, extent)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.known(ctx, what); err != nil {
+		return nil, err
+	}
+	origin := &Origin{what.Kind, extent.Stream, extent.Created, what.Select, s.first, s.last, s.from, s.to}
+	if err := to.Begin(origin); err != nil {
+		return nil, err
+	}
+	run := &playing{Player: p, what: what, span: s, sink: to, pace: newPacer(what.Pace), reader: reader{kind: what.Kind}, begin: max(s.first, extent.First)}
+	err = run.read(ctx)
+	// What was taken is made sure of, also when the call was broken off.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endPatience)
+	defer cancel()
+	safe, ended := to.End(last, err == nil)
+	run.again(safe)
+	return &run.played, errors.Join(err, ended)
+}
+
+// endPatience bounds how long an interrupt waits for what is under way.
+const endPatience = 10 * time.Second
+
+func (p *Player) span(ctx context.Context, what *Playing, e Extent) (span, error) {
+	switch {
+	case e.First > e.Last:
+		return span{}, errors.New("the stream is empty")
+	case p.past == nil:
+		return plainSpan(e, what.From, what.To), nil
+	case what.Kind == KindEvents:
+		return eventSpan(e, what.From, what.To)
+	}
+	bounds, err := p.past.Bounds(ctx)
+	if err != nil {
+		return span{}, err
+	}
+	f := &finder{past: p.past, bounds: bounds}
+	return f.spanOf(ctx, what.From, what.To)
+}
+
+// known refuses quests that the stream has never had.
+func (p *Player) known(ctx context.Context, what *Playing) error {
+	for _, id := range what.Select.Quests {
+		known, err := p.tape.Knows(ctx, id)
+		if err == nil && !known {
+			err = fmt.Errorf("%w: the stream has nothing of quest %d", ErrNoQuest, id)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// playing is one run.
+type playing struct {
+	*Player
+	what   *Playing
+	span   span
+	sink   Sink
+	pace   *pacer
+	reader reader
+	played Played
+
+	begin change.Seq // the first message that there can be
+	at    change.Seq // the message that was read last
+	tx    change.LSN // the transaction that was counted last
+	look  time.Time  // when the head of the stream is looked at again
+}
+
+// lookEvery is how often the head of the stream is looked at.
+const lookEvery = time.Second
+
+func (r *playing) read(ctx context.Context) error {
+	stretch := &Stretch{r.what.Kind, r.span.first, r.span.last, r.span.since, r.what.Select.Quests, r.what.Select.Rule}
+	err := r.tape.Read(ctx, stretch, func(m *Message) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := r.watch(ctx); err != nil {
+			return err
+		}
+		return r.take(ctx, m)
+	})
+	if errors.Is(err, errPassed) {
+		err = nil
+	}
+	if err == nil {
+		err = r.head(ctx)
+	}
+	if moved := new(MovedError); errors.As(err, &moved) {
+		err = hint.Wrap(err, "begin later, or replay to a file first (--to-file) and from there (--from-file); stream.keep_for and stream.keep_bytes say how much is kept")
+	}
+	if err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
+	return nil
+}
+
+func (r *playing) take(ctx context.Context, m *Message) error {
+	i, err := r.reader.read(m)
+	if err != nil {
+		return err
+	}
+	r.at = m.Seq
+	if m.Seq > r.span.last {
+		return errPassed
+	}
+	if !r.span.holds(i) {
+		return nil
+	}
+	matches, err := r.what.Select.matches(i, &r.cols)
+	if err != nil || !matches {
+		return err
+	}
+	if err := r.pace.wait(ctx, i.At); err != nil {
+		return err
+	}
+	if err := r.sink.Take(ctx, i); err != nil {
+		return err
+	}
+	r.count(i)
+	return nil
+}
+
+func (r *playing) count(i *Item) {
+	p := &r.played
+	p.Messages++
+	p.Changes += uint64(len(i.changes))
+	if i.Transaction != 0 && i.LSN != r.tx {
+		r.tx = i.LSN
+		p.Transactions++
+	}
+	if p.First == nil {
+		p.First = spotOf(i)
+	}
+	p.Last = spotOf(i)
+}
+
+// watch tells of progress, and looks whether the stream's head has moved over what is read:
+// before the first message, and then now and then.
+func (r *playing) watch(ctx context.Context) error {
+	now := time.Now()
+	if now.Before(r.look) {
+		return nil
+	}
+	r.look = now.Add(lookEvery)
+	r.what.Progress(int64(r.at-r.begin)+1, int64(r.span.last-r.begin)+1)
+	return r.head(ctx)
+}
+
+// head refuses to go on where the stream has discarded what was not read yet. Where all is
+// read, whoever reads notices a hole.
+func (r *playing) head(ctx context.Context) error {
+	if sel := &r.what.Select; r.what.Kind == KindCDC && len(sel.Quests) == 0 {
+		return nil
+	}
+	before := r.at
+	if before == 0 {
+		if !r.span.given || r.span.first == 0 {
+			return nil
+		}
+		before = r.span.first - 1
+	}
+	e, err := r.tape.Extent(ctx)
+	if err != nil || e.First <= before+1 || before >= r.span.last {
+		return err
+	}
+	return &MovedError{e.First}
+}
+
+// again says where to go on.
+func (r *playing) again(safe change.Seq) {
+	p := &r.played
+	p.To = fmt.Sprint(r.span.last)
+	if r.span.to != 0 {
+		p.To = event.Stamp(r.span.to)
+	}
+	next := safe + 1
+	if safe == 0 {
+		next = r.begin
+	}
+	p.Again = fmt.Sprint(next)
+	if r.span.from != 0 {
+		p.Again += "@" + event.Stamp(r.span.from)
+	}
+}

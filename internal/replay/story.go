@@ -1,0 +1,185 @@
+package replay
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/terminal"
+)
+
+// Story is a finding with all that the streams tell of it, to be sent around. Its JSON form
+// is public.
+type Story struct {
+	*Evidence
+	// Events are those about the finding, in order.
+	Events []json.RawMessage `json:"events"`
+	// EventsLeftOut counts older ones for which there was no room.
+	EventsLeftOut int `json:"events_left_out"`
+	// Replay is the command that shows the stretch of the stream.
+	Replay string `json:"replay"`
+
+	told []event.Event
+}
+
+// eventsTold is how many events a story has.
+const eventsTold = 200
+
+// Story tells a finding. Private leaves out what people are called and what they wrote.
+func (r *Reader) Story(ctx context.Context, id string, private bool) (*Story, error) {
+	reader := *r
+	if private {
+		reader.names = aliases{}
+	}
+	e, err := reader.Finding(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	s := &Story{Evidence: e, Events: []json.RawMessage{}}
+	if err := s.gather(ctx, r.events); err != nil {
+		return nil, err
+	}
+	if private {
+		s.conceal()
+	}
+	for i := range s.told {
+		data, err := json.Marshal(map[string]any{
+			"id": s.told[i].ID, "type": s.told[i].Type(), "time": event.Stamp(s.told[i].Time), "data": s.told[i].Data,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("encode event %s: %w", s.told[i].ID, err)
+		}
+		s.Events = append(s.Events, data)
+	}
+	s.Replay = s.command()
+	return s, nil
+}
+
+// gather takes in the events that are about the finding.
+func (s *Story) gather(ctx context.Context, events Events) error {
+	_, last, err := events.Bounds(ctx)
+	if err != nil {
+		return err
+	}
+	var refs []Ref
+	err = events.Refs(ctx, []string{fmt.Sprintf("*.*.*.%d", s.Finding.QuestID)}, 0, last, func(ref Ref) error {
+		refs = append(refs, ref)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the events of quest %d: %w", s.Finding.QuestID, err)
+	}
+	for _, ref := range refs {
+		stored, err := events.Event(ctx, ref.Seq)
+		if errors.Is(err, ErrNone) { // discarded just now
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		e, err := event.Parse(stored.Data)
+		if err != nil || findingAbout(&e) != s.Finding.Finding { // one of another version is about nobody knows what
+			continue
+		}
+		if s.told = append(s.told, e); len(s.told) > eventsTold {
+			s.told = slices.Delete(s.told, 0, 1)
+			s.EventsLeftOut++
+		}
+	}
+	return nil
+}
+
+// findingAbout is the finding that an event is about, also of a kind that has no type of its own.
+func findingAbout(e *event.Event) string {
+	if raw, unknown := e.Data.(json.RawMessage); unknown {
+		var d struct {
+			Finding string `json:"finding"`
+		}
+		if json.Unmarshal(raw, &d) == nil {
+			return d.Finding
+		}
+	}
+	return e.FindingID()
+}
+
+// aliases call people by numbers.
+type aliases struct{}
+
+func (aliases) Usernames(_ context.Context, ids []string) (map[string]string, error) {
+	names := map[string]string{}
+	for i, id := range ids {
+		names[id] = fmt.Sprintf("person %d", i+1)
+	}
+	return names, nil
+}
+
+// withheld stands for what is left out.
+const withheld = "(left out)"
+
+// conceal leaves out titles, what other columns hold that people write, who repaired, and
+// the texts of errors.
+func (s *Story) conceal() {
+	hide := func(text *string) {
+		if *text != "" {
+			*text = withheld
+		}
+	}
+	hide(&s.Finding.QuestTitle)
+	for _, t := range s.Transactions {
+		if t.Repair != nil {
+			hide(&t.Repair.Actor)
+		}
+		for _, c := range t.Changes {
+			c.Columns = slices.DeleteFunc(c.Columns, func(o Column) bool { return o.role == noRole && o.Column != "id" && o.Column != "quest_id" })
+		}
+	}
+	for i := range s.told {
+		switch d := s.told[i].Data.(type) {
+		case event.Finding:
+			hide(&d.QuestTitle)
+			s.told[i].Data = d
+		case event.Approval:
+			hide(&d.QuestTitle)
+			hide(&d.Error)
+			s.told[i].Data = d
+		case event.Repaired:
+			hide(&d.Actor)
+			s.told[i].Data = d
+		case event.NotRepaired:
+			hide(&d.Actor)
+			hide(&d.Error)
+			s.told[i].Data = d
+		case json.RawMessage:
+			s.told[i].Data = json.RawMessage("{}")
+		}
+	}
+}
+
+// command shows the stretch from what led to the finding to what ended it.
+func (s *Story) command() string {
+	first, last := change.Seq(s.Finding.Position.Sequence), change.Seq(s.Finding.Position.Sequence)
+	for _, t := range s.Transactions {
+		first, last = min(first, t.Sequence), max(last, t.Sequence)
+	}
+	if first == 0 || s.History.Replaced {
+		return fmt.Sprintf("questwatch replay --quest %d", s.Finding.QuestID)
+	}
+	return fmt.Sprintf("questwatch replay --quest %d --from %d --to %d", s.Finding.QuestID, first, last)
+}
+
+// WriteJSON writes the story as one line.
+func (s *Story) WriteJSON(w io.Writer) error {
+	line, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("encode the story: %w", err)
+	}
+	if _, err := w.Write(append(terminal.JSON(line), '\n')); err != nil {
+		return fmt.Errorf("write the story: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package replay
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/people"
+	"github.com/peerquest/questwatch/internal/terminal"
+)
+
+// Timeline says for people what messages of the stream of changes say.
+type Timeline struct {
+	names *people.Book
+	color bool
+	text  strings.Builder
+}
+
+// NewTimeline makes one; color marks what is what.
+func NewTimeline(names *people.Book, color bool) *Timeline {
+	return &Timeline{names: names, color: color}
+}
+
+// Line is what is shown of an item, with its line's end; nothing for a mark of progress.
+func (t *Timeline) Line(ctx context.Context, i *Item) (string, error) {
+	if i.Control != nil && i.Control.Kind == change.Progress {
+		return "", nil
+	}
+	t.text.Reset()
+	e := &Evidence{Names: map[string]string{}}
+	p := &printer{Writer: bufio.NewWriter(&t.text), e: e}
+	head := fmt.Sprintf("%s  message %d", i.At.Time().Format("2006-01-02 15:04:05.000"), i.Seq)
+	if i.Transaction != 0 {
+		head += fmt.Sprintf("  transaction %d", i.Transaction)
+	}
+	if i.LSN != 0 {
+		head += "  " + i.LSN.String()
+	}
+	if i.Control != nil {
+		t.line(p, head+"  "+recorded(i.Control), yellow)
+		err := p.Flush()
+		return t.text.String(), err
+	}
+	what := fmt.Sprintf("  quest %d", i.Step.QuestID)
+	if i.Step.Source.Snapshot {
+		what += "  (baseline)"
+	}
+	t.line(p, head+what, faint)
+	if err := t.changes(ctx, p, i); err != nil {
+		return "", err
+	}
+	err := p.Flush()
+	return t.text.String(), err
+}
+
+func (t *Timeline) changes(ctx context.Context, p *printer, i *Item) error {
+	for n := range i.changes {
+		c, err := i.changes[n].describe()
+		if err != nil {
+			return fmt.Errorf("message %d: %w", i.Seq, err)
+		}
+		for k := range c.Columns {
+			if c.Columns[k].role == ofPerson {
+				t.look(ctx, p.e, asText(c.Columns[k].Before), asText(c.Columns[k].After))
+			}
+		}
+		p.line("    %s  %s", c.name(), strings.TrimRight(c.verb()+"  "+p.columns(c), " "))
+	}
+	if more := len(i.Step.Changes) - len(i.changes); more > 0 {
+		p.line("    and %s in the quest", count(more, "other change", "other changes"))
+	}
+	return nil
+}
+
+func (t *Timeline) look(ctx context.Context, e *Evidence, ids ...*string) {
+	for _, id := range ids {
+		if id != nil && *id != "" {
+			if name := t.names.Name(ctx, *id); name != "" {
+				e.Names[*id] = name
+			}
+		}
+	}
+}
+
+const (
+	faint   = "\x1b[2m"
+	yellow  = "\x1b[33m"
+	plainly = "\x1b[0m"
+)
+
+func (t *Timeline) line(p *printer, text, color string) {
+	if !t.color {
+		p.line("%s", text)
+		return
+	}
+	_, _ = p.WriteString(color + terminal.Clean(text) + plainly + "\n")
+}
+
+// recorded says what a control record says.
+func recorded(c *change.Control) string {
+	text := strings.ReplaceAll(string(c.Kind), "_", " ")
+	switch c.Kind {
+	case change.Truncate:
+		text = "TRUNCATE of " + strings.Join(c.Entities, " and ")
+	case change.SchemaChanged:
+		text = "the columns of " + strings.Join(c.Entities, " and ") + " are others"
+	case change.Gap:
+		text = fmt.Sprintf("GAP from %s to %s (%s)", c.From, c.To, cmp.Or(c.Reason, "unknown"))
+	case change.Epoch:
+		text = fmt.Sprintf("epoch %d begins (%s)", c.Source.Epoch, cmp.Or(c.Reason, "a writer"))
+	case change.TxEnd:
+		text = "the transaction ends"
+	case change.BaselineBegin, change.BaselineEnd, change.Progress:
+	case change.Message:
+		text = fmt.Sprintf("message of the application, %s", c.Prefix)
+		if r, err := change.ParseRepaired(c.Content); c.Prefix == change.RepairPrefix && err == nil {
+			text = (&Repair{Entry: r.Entry, Undoes: r.Undoes, Finding: r.Finding, Action: r.Action, Actor: r.Actor, Automatic: r.Automatic}).String()
+		}
+	}
+	return text
+}

@@ -1,0 +1,198 @@
+package replay
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/hint"
+)
+
+// FileSink writes messages to a file that TapeFile reads. It never writes over one that is
+// there; a file that was not finished can be gone on with.
+type FileSink struct {
+	path  string
+	file  *os.File
+	out   *bufio.Writer
+	sum   uint32
+	count uint64
+	line  []byte
+	data  bytes.Buffer
+	// taken is the last message that is in the file or on its way.
+	taken change.Seq
+	// head is that of the file that is gone on with, or nil.
+	head *fileHead
+}
+
+// NewFile names a file that must not be there yet. Begin makes it.
+func NewFile(path string) (*FileSink, error) {
+	if _, err := os.Lstat(path); err == nil {
+		return nil, there(path)
+	}
+	return &FileSink{path: path}, nil
+}
+
+func there(path string) error {
+	return hint.Wrap(fmt.Errorf("%s: %w", path, os.ErrExist), "give another name; or go on with one that was not finished: --continue")
+}
+
+func (f *FileSink) create() error {
+	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return there(f.path)
+	}
+	if err != nil {
+		return err
+	}
+	f.file, f.out = file, bufio.NewWriterSize(file, 1<<16)
+	return nil
+}
+
+// ErrFinished says that nothing is missing of a file.
+var ErrFinished = errors.New("the file is finished")
+
+// ContinueFile goes on with a file that was not finished. What is to be played is what it
+// was made of, from where it ends; nil where nothing is missing but the end. A last line
+// that was cut off is given up.
+func ContinueFile(path string) (*FileSink, *Playing, error) {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	f := &FileSink{path: path, file: file, out: bufio.NewWriterSize(file, 1<<16)}
+	what, err := f.recover()
+	if err != nil {
+		return nil, nil, errors.Join(err, file.Close())
+	}
+	return f, what, nil
+}
+
+// recover reads the file to where it was broken off.
+func (f *FileSink) recover() (*Playing, error) {
+	lines := &fileLines{path: f.path, in: bufio.NewReaderSize(f.file, 1<<16)}
+	head, err := lines.head()
+	if err != nil {
+		return nil, err
+	}
+	good, m, more := lines.at, fileMessage{}, true
+	for more {
+		if more, err = lines.message(&m); err != nil {
+			break
+		}
+		if more {
+			good, f.sum, f.taken = lines.at, lines.sum, m.Sequence
+			f.count++
+		}
+	}
+	switch {
+	case err == nil:
+		return nil, fmt.Errorf("%w: %s", ErrFinished, f.path)
+	case !errors.Is(err, errCut):
+		return nil, err
+	}
+	if f.count == 0 {
+		f.sum = lines.sum
+	}
+	if err := f.file.Truncate(good); err != nil {
+		return nil, err
+	}
+	if _, err := f.file.Seek(good, io.SeekStart); err != nil {
+		return nil, err
+	}
+	if f.head = &head; f.taken >= head.Last {
+		return nil, nil
+	}
+	from := Point{Seq: max(head.First, f.taken+1), Time: head.From}
+	if f.taken == 0 && head.First == 0 {
+		from.Seq = 0
+	}
+	from.text = fmt.Sprint(from.Seq)
+	to := Point{Seq: head.Last, Time: head.To, text: fmt.Sprint(head.Last)}
+	return &Playing{Kind: head.Kind, From: from, To: to, Select: head.Select}, nil
+}
+
+// Begin writes what the messages are.
+func (f *FileSink) Begin(o *Origin) error {
+	if h := f.head; h != nil {
+		if h.Stream != o.Stream || h.Created != o.Created {
+			return fmt.Errorf("%s is of another stream, %s: it cannot be gone on with", f.path, h.Stream)
+		}
+		return nil
+	}
+	if err := f.create(); err != nil {
+		return err
+	}
+	head, err := json.Marshal(fileHead{FileVersion, o.Kind, o.Stream, o.Created, o.Select, o.First, o.Last, o.From, o.To})
+	if err != nil {
+		return fmt.Errorf("encode the file's head: %w", err)
+	}
+	return f.write(head)
+}
+
+// Take writes a message.
+func (f *FileSink) Take(_ context.Context, i *Item) error {
+	f.data.Reset()
+	if err := appendLine(&f.data, i); err != nil {
+		return err
+	}
+	if err := f.write(f.data.Bytes()); err != nil {
+		return err
+	}
+	f.taken = i.Seq
+	f.count++
+	return nil
+}
+
+// appendLine writes a message as an object of JSON.
+func appendLine(out *bytes.Buffer, i *Item) error {
+	fmt.Fprintf(out, `{"sequence":%d,"subject":`, i.Seq)
+	text := change.AppendString(nil, i.Subject)
+	if i.ID != "" {
+		text = change.AppendString(append(text, `,"id":`...), i.ID)
+	}
+	out.Write(append(text, `,"data":`...))
+	if err := json.Compact(out, i.Data); err != nil { // it has no line's end then
+		return fmt.Errorf("message %d: %w", i.Seq, err)
+	}
+	return out.WriteByte('}')
+}
+
+func (f *FileSink) write(object []byte) error {
+	var sum uint32
+	f.line, sum = appendSummed(f.line[:0], f.sum, object)
+	if _, err := f.out.Write(f.line); err != nil {
+		return fmt.Errorf("write %s: %w", f.path, err)
+	}
+	f.sum = sum
+	return nil
+}
+
+// End writes the last line where all was played, and has the file on the disk.
+func (f *FileSink) End(_ context.Context, whole bool) (change.Seq, error) {
+	var err error
+	if whole {
+		var end []byte
+		if end, err = json.Marshal(fileEnd{true, f.count}); err == nil {
+			err = f.write(end)
+		}
+	}
+	err = errors.Join(err, f.out.Flush(), f.file.Sync())
+	if err != nil {
+		return 0, fmt.Errorf("write %s: %w", f.path, err)
+	}
+	return f.taken, nil
+}
+
+// Close closes the file.
+func (f *FileSink) Close() error {
+	if f.file == nil {
+		return nil
+	}
+	return f.file.Close()
+}
