@@ -39,11 +39,15 @@ func TestSilenceCovers(t *testing.T) {
 		{Silence{Rule: "missing_participant", Quest: 7, User: "bert"}, false, false, false},
 	} {
 		c.s.Until = now.Add(time.Second)
-		if got := [3]bool{c.s.covers(&e, now), c.s.covers(&failed, now), c.s.covers(&other, now)}; got != [3]bool{c.finding, c.failed, c.rest} {
+		if got := [3]bool{c.s.covers(&e, now, now), c.s.covers(&failed, now, now), c.s.covers(&other, now, now)}; got != [3]bool{c.finding, c.failed, c.rest} {
 			t.Errorf("%s covers %v", &c.s, got)
 		}
-		if c.s.covers(&e, c.s.Until) {
+		if c.s.covers(&e, c.s.Until, c.s.Until) {
 			t.Errorf("%s covers its end", &c.s)
+		}
+		c.s.Since = now
+		if late := c.s.Until.Add(time.Hour); c.s.covers(&e, now, late) != c.finding || c.s.covers(&e, now.Add(-1), late) {
+			t.Errorf("%s: what was stored under it is told later, or what was stored before is not", &c.s)
 		}
 	}
 }
@@ -53,6 +57,7 @@ func TestSilenceCheck(t *testing.T) {
 	for _, s := range []Silence{
 		{Since: now, Until: now.Add(time.Hour)},
 		{Quest: 1, Since: now, Until: now},
+		{Quest: -1, Since: now, Until: now.Add(time.Hour)},
 		{Quest: 1, Since: now, Until: now.Add(-time.Hour)},
 		{Quest: 1, Since: now, Until: now.Add(LongestSilence + 1)},
 		{Rule: "no_such_rule", Since: now, Until: now.Add(time.Hour)},

@@ -79,6 +79,9 @@ func newWrapped(ctx context.Context, c config.Config, logger *slog.Logger, wrap 
 }
 
 func (a *App) open(ctx context.Context) error {
+	for _, warning := range a.config.Retention() {
+		a.logger.Warn(warning)
+	}
 	if err := a.listen(); err != nil {
 		return err
 	}
@@ -229,7 +232,7 @@ func (a *App) build() {
 	a.watch.Keep(watch.Keeping{
 		Store: p.store, Stream: p.messages, Baseline: a.stream.Need,
 		// Two of the rare ones of a quiet time must fit into what the stream keeps.
-		Every: min(a.config.Watch.CheckpointEvery, a.config.Stream.KeepFor/24),
+		Every: a.config.CheckpointEvery(),
 		Bytes: max(a.config.Stream.KeepBytes, 0) / 4,
 	})
 	a.verifier = a.newVerifier(&rules)
@@ -295,6 +298,7 @@ func (a *App) watchAndRepair(ctx context.Context, self watch.Writer) error {
 	group.Go(func() error { return a.answerRepairs(ctx) })
 	group.Go(func() error { return a.auditor.Run(ctx) })
 	group.Go(func() error { return a.answerAudits(ctx) })
+	group.Go(func() error { return a.newTrends().Run(ctx) })
 	return group.Wait()
 }
 

@@ -207,7 +207,7 @@ func (c *Config) check() error {
 	}
 	_, err := c.Modes() // of all rules
 	return errors.Join(
-		err, c.Statuses.check(), c.WaysBack.check(), c.Repair.check(), c.Repair.checkAccess(), c.Alert.check(), c.Audit.check(),
+		err, c.checkRetention(), c.Statuses.check(), c.WaysBack.check(), c.Repair.check(), c.Repair.checkAccess(), c.Alert.check(), c.Audit.check(),
 		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		oneOf("log.format", c.Log.Format, "text", "json"),
 		oneOf("postgres.columns", c.Postgres.Columns, "listed", AllColumns),
