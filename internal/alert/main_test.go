@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -139,6 +140,21 @@ func (s *sink) Send(ctx context.Context, n *Notice) error {
 
 func newAlerter(m *memory, open Open, outlets ...Outlet) *Alerter {
 	return New(Config{Namespace: "questwatch", Outlets: outlets, Open: open}, m, m, m, nil, slog.New(slog.DiscardHandler))
+}
+
+// told is what it has got so far. Virtual time alone does not order its goroutine and the
+// test's.
+func (s *sink) told() []*Notice {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.got)
+}
+
+// place is the position that is kept.
+func (m *memory) place(channel string) uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.positions[channel].Sequence
 }
 
 // begin runs an Alerter until the function that it returns is called.

@@ -63,21 +63,21 @@ func TestSilenceAtNight(t *testing.T) {
 		stop := beginSilent(t, m, k, nightly(s))
 		until(22, 30)
 		from := time.Now()
-		k.list = []Silence{{Quest: 2, Since: from, Until: from.Add(2 * time.Hour)}, {Quest: 3, Since: from, Until: from.Add(2 * time.Hour)}}
+		k.set(nil, Silence{Quest: 2, Since: from, Until: from.Add(2 * time.Hour)}, Silence{Quest: 3, Since: from, Until: from.Add(2 * time.Hour)})
 		until(23, 0)
 		m.add(t, finding(1, warning), finding(2, warning), finding(3))
 		until(3, 0)
-		if len(s.got) != 0 {
-			t.Fatalf("%d notices at night", len(s.got))
+		if len(s.told()) != 0 {
+			t.Fatalf("%d notices at night", len(s.told()))
 		}
 		stop()
 		stop = beginSilent(t, m, k, nightly(s))
 		until(7, 1)
-		if len(s.got) != 1 || s.got[0].ID != "f1.opened" {
-			t.Errorf("%d notices in the morning, not the one of the first finding", len(s.got))
+		if len(s.told()) != 1 || s.told()[0].ID != "f1.opened" {
+			t.Errorf("%d notices in the morning, not the one of the first finding", len(s.told()))
 		}
-		if p := m.positions["chat"]; p.Sequence != 3 {
-			t.Errorf("the place is %d", p.Sequence)
+		if p := m.place("chat"); p != 3 {
+			t.Errorf("the place is %d", p)
 		}
 		stop()
 	})
@@ -103,12 +103,12 @@ func TestRemindersAtNight(t *testing.T) {
 				m.add(t, one)
 				open.set([]event.Event{one})
 				until(6, 59)
-				if len(s.got) != c.notices {
-					t.Errorf("%d notices at night, want %d", len(s.got), c.notices)
+				if len(s.told()) != c.notices {
+					t.Errorf("%d notices at night, want %d", len(s.told()), c.notices)
 				}
 				until(10, 0)
-				if len(s.got) != c.notices+1 || s.got[c.notices].Open != 1 {
-					t.Errorf("%d notices in the morning, want one more than %d", len(s.got), c.notices)
+				if len(s.told()) != c.notices+1 || s.told()[c.notices].Open != 1 {
+					t.Errorf("%d notices in the morning, want one more than %d", len(s.told()), c.notices)
 				}
 				stop()
 			})
@@ -123,8 +123,8 @@ func TestSilencesThatCannotBeRead(t *testing.T) {
 		stop := beginSilent(t, m, waiting{}, hook(s))
 		m.add(t, finding(1))
 		time.Sleep(5 * time.Second)
-		if len(s.got) != 1 {
-			t.Errorf("%d notices", len(s.got))
+		if len(s.told()) != 1 {
+			t.Errorf("%d notices", len(s.told()))
 		}
 		stop()
 	})
@@ -142,7 +142,7 @@ func TestServiceAtNight(t *testing.T) {
 		m.add(t, finding(1, warning), finding(2), finding(3, warning), finding(4, warning))
 		until(6, 59)
 		ids := func() (all string) {
-			for _, n := range s.got {
+			for _, n := range s.told() {
 				all += n.ID + " "
 			}
 			return all

@@ -68,11 +68,11 @@ func TestQuietHours(t *testing.T) {
 			t.Helper()
 			synctest.Wait()
 			n := 0
-			for _, one := range s.got {
+			for _, one := range s.told() {
 				n += one.New + one.Over
 			}
-			if len(s.got) != notices || n != events {
-				t.Fatalf("%s: %d notices of %d events, want %d of %d", time.Now().UTC(), len(s.got), n, notices, events)
+			if len(s.told()) != notices || n != events {
+				t.Fatalf("%s: %d notices of %d events, want %d of %d", time.Now().UTC(), len(s.told()), n, notices, events)
 			}
 		}
 		at(21, 0)

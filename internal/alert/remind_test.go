@@ -28,15 +28,15 @@ func TestStillOpen(t *testing.T) {
 		m.add(t, one)
 		open.set([]event.Event{info, one, old}, alarm)
 		sleep(4*time.Hour - time.Second)
-		if len(s.got) != 1 {
-			t.Fatalf("told %+v", s.got)
+		if len(s.told()) != 1 {
+			t.Fatalf("told %+v", s.told())
 		}
 		two.Time = now()
 		m.add(t, two)
 		open.set([]event.Event{info, one, two, old}, alarm)
 		sleep(2 * time.Minute)
-		if len(s.got) != 3 || s.got[2].Open != 3 || s.got[2].Title() != "critical: still open: 3" || s.got[2].ID == s.got[1].ID {
-			t.Fatalf("told %+v", s.got)
+		if len(s.told()) != 3 || s.told()[2].Open != 3 || s.told()[2].Title() != "critical: still open: 3" || s.told()[2].ID == s.told()[1].ID {
+			t.Fatalf("told %+v", s.told())
 		}
 		for range 5 { // a restart every 45 minutes
 			sleep(45 * time.Minute)
@@ -44,23 +44,28 @@ func TestStillOpen(t *testing.T) {
 			stop()
 			stop = beginOpen(t, m, open, o)
 		}
-		if len(s.got) != 3 {
-			t.Errorf("restarts were told of: %+v", s.got[3:])
+		if len(s.told()) != 3 {
+			t.Errorf("restarts were told of: %+v", s.told()[3:])
 		}
+		s.mu.Lock()
 		s.answer = func(_ context.Context, try int) error {
 			if try == 4 {
 				return errors.New("away")
 			}
 			return nil
 		}
+		s.mu.Unlock()
 		sleep(25 * time.Minute)
-		if len(s.got) != 4 || s.tries != 5 || s.got[3].Open != 3 {
-			t.Errorf("%d tries, told %+v", s.tries, s.got[3:])
+		s.mu.Lock()
+		tries := s.tries
+		s.mu.Unlock()
+		if len(s.told()) != 4 || tries != 5 || s.told()[3].Open != 3 {
+			t.Errorf("%d tries, told %+v", tries, s.told()[3:])
 		}
 		open.forget() // nobody knows: as it was
 		sleep(4 * time.Hour)
-		if len(s.got) != 5 {
-			t.Errorf("told %+v", s.got[4:])
+		if len(s.told()) != 5 {
+			t.Errorf("told %+v", s.told()[4:])
 		}
 		open.set([]event.Event{info, old})
 		sleep(24 * time.Hour)
@@ -69,10 +74,10 @@ func TestStillOpen(t *testing.T) {
 		open.set([]event.Event{three})
 		m.add(t, three)
 		sleep(3 * time.Hour)
-		if len(s.got) != 6 || s.got[5].Open != 0 {
-			t.Errorf("told %+v", s.got[5:])
+		if len(s.told()) != 6 || s.told()[5].Open != 0 {
+			t.Errorf("told %+v", s.told()[5:])
 		}
-		if lines := s.got[2].lines(); len(lines) != 3 || lines[0][:10] != began.UTC().Format(time.DateOnly) {
+		if lines := s.told()[2].lines(); len(lines) != 3 || lines[0][:10] != began.UTC().Format(time.DateOnly) {
 			t.Errorf("lines %q", lines)
 		}
 		if len(m.letters) > 0 {
@@ -90,8 +95,8 @@ func TestNotReminded(t *testing.T) {
 		m.add(t, finding(1))
 		open.set([]event.Event{finding(1)})
 		sleep(48 * time.Hour)
-		if len(s.got) != 1 {
-			t.Errorf("told %+v", s.got)
+		if len(s.told()) != 1 {
+			t.Errorf("told %+v", s.told())
 		}
 		stop()
 	})

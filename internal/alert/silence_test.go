@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,11 +15,22 @@ import (
 
 // kept are silences that a test changes.
 type kept struct {
+	mu   sync.Mutex
 	list []Silence
 	err  error
 }
 
-func (k *kept) List(context.Context) ([]Silence, error) { return k.list, k.err }
+func (k *kept) List(context.Context) ([]Silence, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.list, k.err
+}
+
+func (k *kept) set(err error, list ...Silence) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.list, k.err = list, err
+}
 
 func TestSilenceCovers(t *testing.T) {
 	anna, now := "anna", time.Now()
@@ -89,7 +101,7 @@ func TestSilence(t *testing.T) {
 			synctest.Wait()
 			for i, s := range []*sink{people, service} {
 				n := 0
-				for _, notice := range s.got {
+				for _, notice := range s.told() {
 					n += notice.New
 				}
 				if n != want[i] {
@@ -100,17 +112,17 @@ func TestSilence(t *testing.T) {
 		m.add(t, finding(1))
 		told(1, 1)
 		m.add(t, finding(2)) // the chat waits to tell of it
-		k.err, k.list = nil, []Silence{{Quest: 2, Until: time.Now().Add(time.Hour)}, {Rule: rule.Unassigned.String(), Until: time.Now().Add(time.Hour)}}
+		k.set(nil, Silence{Quest: 2, Until: time.Now().Add(time.Hour)}, Silence{Rule: rule.Unassigned.String(), Until: time.Now().Add(time.Hour)})
 		sleep(31 * time.Second)
 		told(1, 2)
 		m.add(t, finding(2), finding(2, func(f *event.Finding) { f.Rule = rule.Unassigned }), finding(3))
 		sleep(31 * time.Second)
 		told(2, 3)
 		sleep(11 * time.Second) // the place is kept
-		if p := m.positions["chat"]; p.Sequence != 5 || m.positions["hook"].Sequence != 5 {
-			t.Errorf("positions %v", m.positions)
+		if chat, hook := m.place("chat"), m.place("hook"); chat != 5 || hook != 5 {
+			t.Errorf("positions %d and %d", chat, hook)
 		}
-		k.err = errors.New("away")
+		k.set(errors.New("away"))
 		m.add(t, finding(2))
 		sleep(31 * time.Second)
 		told(2, 3)
