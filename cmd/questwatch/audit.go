@@ -47,6 +47,9 @@ sequence; what committed then counts. The history of the rows is known there, an
 the causes; people are known by their ids, in --user too. Where the stream has discarded
 what is needed, it says the earliest possible time.
 
+A running instance audits by a timetable (audit.schedule, Mondays at six UTC unless set):
+see audit list and audit show; audit now has it make one at once.
+
 Exit status: 0 nothing remains, 1 findings remain (see --fail-on), 2 wrong usage or
 configuration, 3 a failure, such as a quest that could not be repaired.`,
 		Example: `  questwatch audit --dsn postgres://questwatch@localhost/peerquest
@@ -57,6 +60,7 @@ configuration, 3 a failure, such as a quest that could not be repaired.`,
   questwatch audit --compat django --output json | tail -n 1 | jq .stats`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
+	cmd.AddCommand(auditNowCommand(), auditListCommand(), auditShowCommand())
 	f.common(cmd)
 	f.server(cmd)
 	flags := cmd.Flags()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // zones of quiet hours, where the machine has none
 )
 
 // version is set by the build.

@@ -87,7 +87,7 @@ func root() *cobra.Command {
 	cmd.SetVersionTemplate("{{.Version}}\n")
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{err, c.CommandPath()} })
 	cmd.AddCommand(
-		runCommand(), auditCommand(), verifyCommand(), demoCommand(), showCommand(), tailCommand(), replayCommand(), incidentCommand(), statusCommand(), setupCommand(), repairCommand(), versionCommand(),
+		runCommand(), auditCommand(), verifyCommand(), demoCommand(), showCommand(), tailCommand(), replayCommand(), incidentCommand(), statusCommand(), trendsCommand(), setupCommand(), repairCommand(), alertCommand(), versionCommand(),
 	)
 	nameUsage(cmd)
 	return cmd

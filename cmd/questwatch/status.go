@@ -158,6 +158,10 @@ func writeStatus(w io.Writer, s, before *app.Status, now time.Time) error {
 		line("checkpoint", "none yet")
 	}
 	line("compared", "%s", compared(s.Verified, now))
+	line("audit", "%s", audited(s.Audit, now))
+	for i := range s.Silences {
+		line("silence", "%s", silenceLine(&s.Silences[i]))
+	}
 	for _, a := range s.Alarms {
 		line("alarm", "%s, %s since %s", a.Reason, a.Severity, a.Since.Time().UTC().Format(time.DateTime))
 	}
@@ -203,6 +207,29 @@ func compared(v *app.Verification, now time.Time) string {
 		return fmt.Sprintf("%s: %d quests differ from the database", when(v.At, now), v.Mismatched)
 	}
 	return fmt.Sprintf("%s: the state of %d quests equals the database", when(v.At, now), v.Quests)
+}
+
+func audited(s *app.AuditStatus, now time.Time) string {
+	if s == nil {
+		return "none: nothing is watched"
+	}
+	text := "none yet"
+	if a := s.Last; a != nil {
+		text = fmt.Sprintf("%s: %d findings", when(a.Began.Time().Format(time.RFC3339), now), a.Findings)
+		if c := a.Change; c != nil {
+			text += fmt.Sprintf(", %d new, %d gone", c.New, c.Gone)
+		}
+		if a.Mismatched > 0 {
+			text += fmt.Sprintf(", %d judged otherwise by the checker", a.Mismatched)
+		}
+	}
+	if s.Error != "" {
+		text += "; the newest one failed: " + s.Error
+	}
+	if s.Next == "" {
+		return text + "; none planned"
+	}
+	return text + "; next at " + strings.NewReplacer("T", " ", "Z", "").Replace(s.Next)
 }
 
 // when is a moment and how long ago it was.

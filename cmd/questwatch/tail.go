@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 )
 
 // eventGroups are the groups of events.
-var eventGroups = []string{"approval", "audit", "drift", "repair", "status", "stream"}
+var eventGroups = []string{"alert", "approval", "audit", "drift", "repair", "status", "stream"}
 
 func tailCommand() *cobra.Command {
 	var s settings
@@ -117,7 +118,7 @@ func moment(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if ago, err := time.ParseDuration(text); err == nil {
+	if ago, err := length(text); err == nil {
 		if ago < 0 {
 			return time.Time{}, fmt.Errorf("%q is in the future", text)
 		}
@@ -126,9 +127,19 @@ func moment(text string, now time.Time) (time.Time, error) {
 	at, err := time.Parse(time.RFC3339, text)
 	switch {
 	case err != nil:
-		return time.Time{}, fmt.Errorf("%q is neither a time as in 2026-11-27T22:00:00Z nor a length of time as in 1h", text)
+		return time.Time{}, fmt.Errorf("%q is neither a time as in 2026-11-27T22:00:00Z nor a length of time as in 1h or 30d", text)
 	case at.After(now):
 		return time.Time{}, fmt.Errorf("%s is in the future", text)
 	}
 	return at, nil
+}
+
+// length reads a length of time, in which days may stand alone: 30d.
+func length(text string) (time.Duration, error) {
+	days, found := strings.CutSuffix(text, "d")
+	if n, err := strconv.ParseInt(days, 10, 32); found && err == nil {
+		const most = 100 * 365
+		return time.Duration(min(max(n, -1), most)) * 24 * time.Hour, nil
+	}
+	return time.ParseDuration(text)
 }

@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/peerquest/questwatch/internal/alert"
+	"github.com/peerquest/questwatch/internal/audit/schedule"
 	"github.com/peerquest/questwatch/internal/audit/verify"
 	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/bus/embedded"
@@ -35,19 +37,22 @@ type App struct {
 	// instance names this process in the stream.
 	instance string
 
-	listener net.Listener
-	source   *pgsource.Source
-	store    *pgstore.Store
-	nats     *embedded.Server // nil with an external server
-	bus      *bus.Conn
-	sync     externalSync
-	stream   *stream.Flow
-	guard    *stream.Guard
-	watch    *watch.Flow                 // nil when it is switched off
-	verifier *verify.Verifier            // as watch
-	repairs  *pgstore.Store              // as watch
-	repairer *repair.Repairer            // as watch
-	wrap     func(watchPorts) watchPorts // in tests, what comes between the checker and its ports
+	listener  net.Listener
+	source    *pgsource.Source
+	store     *pgstore.Store
+	nats      *embedded.Server // nil with an external server
+	bus       *bus.Conn
+	sync      externalSync
+	stream    *stream.Flow
+	guard     *stream.Guard
+	reporting sync.Mutex // held while a report is stored
+	alerts    *alert.Alerter
+	watch     *watch.Flow                 // nil when it is switched off
+	verifier  *verify.Verifier            // as watch
+	repairs   *pgstore.Store              // as watch
+	repairer  *repair.Repairer            // as watch
+	auditor   *schedule.Auditor           // as watch
+	wrap      func(watchPorts) watchPorts // in tests, what comes between the checker and its ports
 }
 
 // watchPorts are what the checker reads and writes, and who acts on it.
@@ -91,7 +96,7 @@ func (a *App) open(ctx context.Context) error {
 		return err
 	}
 	a.build()
-	return nil
+	return a.openAlerts(ctx)
 }
 
 // onClose registers what takes down something that was just acquired.
@@ -231,6 +236,7 @@ func (a *App) build() {
 		Bytes: max(a.config.Stream.KeepBytes, 0) / 4,
 	})
 	a.verifier = a.newVerifier(&rules)
+	a.auditor = a.newAuditor(&rules)
 	a.repairer = a.newRepairer(&rules, p.repairs)
 	a.guard = a.newGuard()
 }
@@ -254,6 +260,7 @@ func (a *App) Run(ctx context.Context, wait bool) error {
 	group.Go(func() error { return a.guard.Run(ctx) })
 	group.Go(func() error { return a.followSync(ctx) })
 	group.Go(func() error { return a.answerStatus(ctx) })
+	group.Go(func() error { return a.alertWhileActive(ctx) })
 	if a.nats != nil {
 		group.Go(func() error { return a.nats.Keep(ctx) })
 	}
@@ -289,6 +296,9 @@ func (a *App) watchAndRepair(ctx context.Context, self watch.Writer) error {
 	group.Go(func() error { return a.repairAutomatically(ctx) })
 	group.Go(func() error { return a.answer(ctx) })
 	group.Go(func() error { return a.answerRepairs(ctx) })
+	group.Go(func() error { return a.auditor.Run(ctx) })
+	group.Go(func() error { return a.answerAudits(ctx) })
+	group.Go(func() error { return a.newTrends().Run(ctx) })
 	return group.Wait()
 }
 

@@ -79,6 +79,7 @@ func TestColumnsAlteredWhileStreaming(t *testing.T) {
 			`BEGIN; ` + touch + `; ALTER TABLE quests_quest DROP a; ` + touch + `; COMMIT`, `ALTER TABLE quests_quest RENAME b TO d`, touch,
 			`VACUUM FULL quests_quest`, touch, `CLUSTER quests_quest USING quests_quest_pkey`, touch,
 			`CREATE TABLE seats (LIKE quests_questparticipant INCLUDING DEFAULTS) PARTITION BY RANGE (id)`,
+			`ALTER TABLE quests_questparticipant ALTER id DROP IDENTITY IF EXISTS`, // no partition has one from Postgres 17 on
 			`ALTER TABLE seats ATTACH PARTITION quests_questparticipant FOR VALUES FROM (MINVALUE) TO (MAXVALUE)`,
 			`UPDATE seats SET status = 'completed' WHERE id = 1`, `UPDATE quests_questparticipant SET status = 'joined' WHERE id = 1`,
 		}, false, nil},
@@ -170,29 +171,33 @@ func TestColumnsThatTheRulesCannotDoWithout(t *testing.T) {
 	for name, c := range map[string]struct {
 		breaks, mends string
 		says, schema  string
+		before        int // the first server that is not troubled by it
 	}{
 		"status becomes a number": {
 			`ALTER TABLE applications_application ALTER status TYPE int USING CASE status WHEN 'approved' THEN 1 ELSE 0 END`,
 			`ALTER TABLE applications_application ALTER status TYPE varchar(15) USING CASE status WHEN 1 THEN 'approved' ELSE 'pending' END`,
-			"its column status is of a type that the rules cannot read", "retyped status missing status",
+			"its column status is of a type that the rules cannot read", "retyped status missing status", 0,
 		},
 		"joined_at becomes a date": {
 			`ALTER TABLE quests_questparticipant ALTER joined_at TYPE date`, `ALTER TABLE quests_questparticipant ALTER joined_at TYPE timestamptz`,
-			"its column joined_at is of a type", "retyped joined_at missing joined_at",
+			"its column joined_at is of a type", "retyped joined_at missing joined_at", 0,
 		},
 		"title dropped and made anew": {
 			`ALTER TABLE quests_quest DROP title`, `ALTER TABLE quests_quest ADD title varchar(200) NOT NULL DEFAULT 'none'`,
-			"it has no column title", "missing title",
+			"it has no column title", "missing title", 0,
 		},
 		"title generated": {
 			`ALTER TABLE quests_quest DROP title; ALTER TABLE quests_quest ADD title text GENERATED ALWAYS AS (status || 'x') STORED`,
 			`ALTER TABLE quests_quest ALTER title DROP EXPRESSION`,
-			"its column title is generated", "missing title",
+			"its column title is generated", "missing title", 180000,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dsn := testkit.Database(t, testkit.LoadAudit001)
+			if c.before != 0 && serverVersion(t, dsn) >= c.before {
+				return
+			}
 			r := start(t, settings(t, dsn), dsn)
 			r.ready(t)
 			const touch = `UPDATE quests_quest SET is_deleted = is_deleted; UPDATE applications_application SET applied_at = applied_at;

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,9 +15,9 @@ import (
 	"github.com/peerquest/questwatch/internal/testkit"
 )
 
-// TestSubscriberExample runs the example of a service: it hears of each failure once,
+// TestSubscriberExamples runs the examples of a service: each hears of each failure once,
 // also of those that come while it does not run.
-func TestSubscriberExample(t *testing.T) {
+func TestSubscriberExamples(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "subscriber")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../deploy/events/subscriber").CombinedOutput(); err != nil {
@@ -31,10 +32,18 @@ func TestSubscriberExample(t *testing.T) {
 			VALUES ('approved', now(), '22222222-2222-4222-8222-222222222222', %d)`, quest))
 		r.found(t, "missing_participant", quest, false)
 	}
-	hears := func(want ...string) {
+	server, err := url.Parse(r.nats.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := [][]string{
+		{program, server.String()},
+		{"python3", "../../deploy/events/subscriber/subscriber.py", server.Hostname(), server.Port()},
+	}
+	hears := func(example []string, want ...string) {
 		t.Helper()
 		ctx, stop := context.WithCancel(t.Context())
-		cmd := exec.CommandContext(ctx, program, r.nats.ClientURL())
+		cmd := exec.CommandContext(ctx, example[0], example[1:]...)
 		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 		var heard lines
 		cmd.Stdout = &heard
@@ -55,7 +64,11 @@ func TestSubscriberExample(t *testing.T) {
 		})
 	}
 	fail(10)
-	hears("warning: quest 1, unknown", "warning: quest 2, unknown", "warning: quest 3, unknown", "critical: quest 10, approval_failed")
+	for _, example := range examples {
+		hears(example, "warning: quest 1, unknown", "warning: quest 2, unknown", "warning: quest 3, unknown", "critical: quest 10, approval_failed")
+	}
 	fail(9)
-	hears("critical: quest 9, approval_failed")
+	for _, example := range examples {
+		hears(example, "critical: quest 9, approval_failed")
+	}
 }

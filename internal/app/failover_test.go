@@ -33,9 +33,7 @@ func startPair(t *testing.T) *pair {
 // on there: 17 and later do.
 func (p *pair) copiesSlots(t *testing.T) bool {
 	t.Helper()
-	var version int
-	query(t, p.primary.DSN("postgres"), "SELECT current_setting('server_version_num')::int", &version)
-	return version >= 170000
+	return serverVersion(t, p.primary.DSN("postgres")) >= 170000
 }
 
 // slotCopied waits until the standby could go on with the slot.

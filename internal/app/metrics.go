@@ -19,6 +19,7 @@ func (a *App) metrics() http.Handler {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build(), present{a})
 	a.stream.Measure(r)
+	a.alerts.Measure(r)
 	if a.watch != nil {
 		a.watch.Measure(r)
 	}
@@ -130,6 +131,7 @@ func (p present) checker(out chan<- prometheus.Metric, gauge func(*prometheus.De
 		gauge(descCheckpointTime, seconds(c.Stored))
 		gauge(descCheckpointBytes, float64(c.Bytes))
 	}
+	p.audits(out, gauge)
 	r := p.app.repairer.Status()
 	for result, n := range map[string]int64{"applied": r.Applied, "skipped": r.Skipped, "failed": r.Failed} {
 		out <- prometheus.MustNewConstMetric(descRepairs, prometheus.CounterValue, float64(n), result)
@@ -142,6 +144,33 @@ func (p present) checker(out chan<- prometheus.Metric, gauge func(*prometheus.De
 		if v.Result != nil {
 			gauge(descQuests, float64(v.Result.Quests))
 		}
+	}
+}
+
+// What it collects of audits by timetable.
+var (
+	descAuditTime  = desc("audit_time_seconds", "When the newest audit began, since 1970; absent before the first.")
+	descAuditNext  = desc("audit_next_time_seconds", "When the next audit is planned, since 1970; absent for never.")
+	descAuditWrong = desc("audit_mismatched_findings", "What the newest audit and the checker judged otherwise.")
+	descAuditFound = desc("audit_findings", "Findings of the newest audit.", "rule")
+	descAudits     = desc("audits_total", "Audits that were made, or failed.", "result")
+)
+
+func (p present) audits(out chan<- prometheus.Metric, gauge func(*prometheus.Desc, float64, ...string)) {
+	s := p.app.auditor.Status()
+	for result, n := range map[string]int{"done": s.Done, "failed": s.Failed} {
+		out <- prometheus.MustNewConstMetric(descAudits, prometheus.CounterValue, float64(n), result)
+	}
+	if !s.Next.IsZero() {
+		gauge(descAuditNext, seconds(s.Next))
+	}
+	if s.Last == nil {
+		return
+	}
+	gauge(descAuditTime, seconds(s.Last.Began.Time()))
+	gauge(descAuditWrong, float64(s.Last.Mismatched))
+	for _, r := range rule.All {
+		gauge(descAuditFound, float64(s.Last.ByRule[r]), r.String())
 	}
 }
 

@@ -25,7 +25,7 @@ func (a *App) openBus(ctx context.Context) (err error) {
 	bc := bus.Config{
 		URL: n.URL, Namespace: a.config.Namespace, Manage: n.Manage, Logger: a.logger,
 		CDCMaxAge: a.config.Stream.KeepFor, CDCMaxBytes: a.config.Stream.KeepBytes, EventsMaxAge: a.config.Stream.KeepEvents,
-		Batches: a.always(), Checkpoints: a.checkpoints(),
+		Batches: a.always(), Checkpoints: a.checkpoints(), Reports: a.config.Watch.Enabled,
 	}
 	if external(n) {
 		if bc.URL, bc.Options, err = credentials(n); err != nil {

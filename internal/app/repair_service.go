@@ -84,7 +84,7 @@ func (a *App) doRepairRequest(ctx context.Context, req *repairRequest, tell func
 	return fmt.Errorf("%q is no request about repairs", req.Ask)
 }
 
-// AskedError is an error of who asked: an id that no open finding has.
+// AskedError is an error of who asked: an id or a name of what is not there.
 type AskedError struct{ What string }
 
 func (e *AskedError) Error() string { return e.What }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/peerquest/questwatch/internal/alert"
 	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/event"
@@ -42,8 +43,12 @@ type Status struct {
 	Streams []StreamSize `json:"streams"`
 	// Repair is absent where nothing is watched.
 	Repair *RepairStatus `json:"repair,omitempty"`
+	// Silences are those of alerts, as far as they can be seen now.
+	Silences []alert.Silence `json:"silences"`
 	// Verified is how the last comparison of state and database ended.
 	Verified *Verification `json:"verified,omitempty"`
+	// Audit is how audits by timetable stand, absent where nothing is watched.
+	Audit *AuditStatus `json:"audit,omitempty"`
 	// Checkpoint is the newest one, if there is one.
 	Checkpoint *CheckpointStatus `json:"checkpoint,omitempty"`
 }
@@ -130,7 +135,7 @@ func (a *App) status(ctx context.Context) *Status {
 			out.Safe = &u.Safe
 		}
 	}
-	out.Verified = a.verification()
+	out.Verified, out.Audit = a.verification(), a.auditStatus()
 	if s.Marked != 0 {
 		out.Marked = event.Stamp(s.Marked)
 	}
@@ -146,7 +151,7 @@ func (a *App) status(ctx context.Context) *Status {
 	for severity, n := range w.Severe {
 		out.Severe[severity.String()] = n
 	}
-	out.Streams, out.Repair = a.streamSizes(ctx), a.repairStatus()
+	out.Streams, out.Silences, out.Repair = a.streamSizes(ctx), a.silences(ctx), a.repairStatus()
 	return out
 }
 
@@ -168,6 +173,16 @@ func (a *App) streamSizes(ctx context.Context) []StreamSize {
 	events, err := a.bus.EventsState(ctx)
 	add(a.bus.EventsStream(), events, err)
 	return sizes
+}
+
+func (a *App) silences(ctx context.Context) []alert.Silence {
+	ctx, cancel := context.WithTimeout(ctx, statusPatience)
+	defer cancel()
+	list, err := (&Silences{bucket: a.bus.Control()}).List(ctx)
+	if err != nil {
+		return []alert.Silence{}
+	}
+	return list
 }
 
 func (a *App) repairStatus() *RepairStatus {

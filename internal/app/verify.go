@@ -104,7 +104,7 @@ func (p statePort) Look(fn func(*verify.View) error) error {
 			return fn(nil)
 		}
 		return fn(&verify.View{
-			State: c.State(), Recent: c.Recent(), Passed: c.Passed(), Known: c.Known(), CaughtUp: status.CaughtUp,
+			State: c.State(), Violated: c.Violated, Recent: c.Recent(), Passed: c.Passed(), Known: c.Known(), CaughtUp: status.CaughtUp,
 			Sequence: status.Read, Epoch: c.Writer().Epoch, Generation: verify.Generation{Run: run, Baseline: c.Baselines()},
 		})
 	})

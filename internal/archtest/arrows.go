@@ -30,12 +30,13 @@ var layers = map[string]layer{
 	"stream": flow, "watch": flow, "replay": flow, "audit": flow, "tail": flow, "repair": flow, "alert": flow, "trend": flow, "web": flow,
 	"pgsource": adapter, "pgstore": adapter, "bus": adapter,
 	"event": domain, "remedy": domain, "drift": domain, "rule": domain, "quest": domain, "change": domain,
-	"hint":     leaf, // what an operator can do about an error
-	"pack":     leaf, // how states are written to be read again
-	"people":   leaf, // what people are called
-	"pgjson":   leaf, // Postgres's values as JSON, for both of its adapters
-	"terminal": leaf, // text from elsewhere, made harmless
-	"testkit":  kit, "demo": kit, "bench": kit,
+	"hint":      leaf, // what an operator can do about an error
+	"pack":      leaf, // how states are written to be read again
+	"people":    leaf, // what people are called
+	"pgjson":    leaf, // Postgres's values as JSON, for both of its adapters
+	"terminal":  leaf, // text from elsewhere, made harmless
+	"timetable": leaf, // when something is due that is planned
+	"testkit":   kit, "demo": kit, "bench": kit,
 	"archtest": self,
 }
 

@@ -43,6 +43,7 @@ func says(t *testing.T, result interface{ Table() string }, keys, words []string
 
 func TestDrain(t *testing.T) {
 	o := options(t)
+	o.Rows = 80_000 // of a smaller backlog most is gone before the clock starts where the machine is busy
 	o.Cases = []string{"embedded+checker", "external", "embedded+durable"}
 	d, err := RunDrain(t.Context(), o, 5)
 	if err != nil {

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/jackc/pgx/v5"
@@ -47,7 +48,18 @@ func startPostgres(ctx context.Context) (*postgres, error) {
 	return p, nil
 }
 
-func (p *postgres) program(name string) string { return filepath.Join(p.bin, name) }
+// program finds a client program: the server's own, or where its folder has the server alone, the newest of Debian's.
+func (p *postgres) program(name string) string {
+	path := filepath.Join(p.bin, name)
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	others, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name) // the pattern is well formed, and there is no other error
+	if len(others) == 0 {
+		return path
+	}
+	return others[len(others)-1]
+}
 
 // exec runs statements on a connection of their own.
 func (p *postgres) exec(ctx context.Context, sql ...string) error {

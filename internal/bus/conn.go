@@ -50,6 +50,8 @@ type Config struct {
 
 	// Checkpoints is whether there is to be a store of checkpoints.
 	Checkpoints bool
+	// Reports is whether there is to be a store of reports.
+	Reports bool
 
 	// Batches makes the CDC stream one that a BatchWriter can write to.
 	Batches       bool
@@ -100,6 +102,7 @@ type Conn struct {
 	js       jetstream.JetStream
 	findings *Bucket
 	control  *Bucket
+	reports  *Objects
 	// checkpoints is there whether the store is or not.
 	checkpoints *Objects
 	foreign     atomic.Uint64
@@ -130,6 +133,7 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	c.findings = &Bucket{conn: c, name: ns.findingsBucket}
 	c.control = &Bucket{conn: c, name: ns.controlBucket}
 	c.checkpoints = &Objects{conn: c, bucket: ns.checkpointsBucket}
+	c.reports = &Objects{conn: c, bucket: ns.reportsBucket}
 	if err := c.connect(ctx); err != nil {
 		return nil, classify("connect to nats", err)
 	}

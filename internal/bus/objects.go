@@ -39,6 +39,9 @@ type Object struct {
 // Checkpoints is the store of the checker's states.
 func (c *Conn) Checkpoints() *Objects { return c.checkpoints }
 
+// Reports is the store of audits' reports and of trends.
+func (c *Conn) Reports() *Objects { return c.reports }
+
 // List lists the objects that are there as a whole, by name. What else is in the
 // store, the rest of an upload that was cut off or something foreign, is left out.
 func (o *Objects) List(ctx context.Context) ([]Object, error) {

@@ -37,10 +37,21 @@ func (c *Conn) Setup(ctx context.Context) error {
 			return classify(fmt.Sprintf("set up bucket %q", bucket), err)
 		}
 	}
-	if !c.cfg.Checkpoints {
+	if c.cfg.Checkpoints {
+		err := c.setupObjects(ctx, c.checkpoints, "states of questwatch's checker", "; or set watch.checkpoint_every to 0s, to go on without")
+		if err != nil {
+			return classify(fmt.Sprintf("set up object store %q", c.names.checkpointsBucket), err)
+		}
+	}
+	if !c.cfg.Reports {
 		return nil
 	}
-	return classify(fmt.Sprintf("set up object store %q", c.names.checkpointsBucket), c.setupObjects(ctx))
+	// Streaming and checking need none.
+	if err := c.setupObjects(ctx, c.reports, "reports of questwatch's audits, and trends", ""); err != nil {
+		err = classify(fmt.Sprintf("set up object store %q", c.names.reportsBucket), err)
+		c.log.Warn("reports of audits and trends cannot be kept", "err", err, "advice", hint.Of(err))
+	}
+	return ctx.Err()
 }
 
 func (c *Conn) cdcConfig() jetstream.StreamConfig {
@@ -213,9 +224,8 @@ func (c *Conn) setupBucket(ctx context.Context, name string) error {
 	})
 }
 
-// setupObjects makes the object store of checkpoints.
-func (c *Conn) setupObjects(ctx context.Context) error {
-	o := c.checkpoints
+// setupObjects makes an object store.
+func (c *Conn) setupObjects(ctx context.Context, o *Objects, about, otherwise string) error {
 	err := c.admin(ctx, o.stream(), func(ctx context.Context) error {
 		_, err := c.js.Stream(ctx, o.stream())
 		return err
@@ -225,11 +235,11 @@ func (c *Conn) setupObjects(ctx context.Context) error {
 	}
 	if c.cfg.Manage == ManageVerify {
 		return hint.Failed("verify object store", fmt.Errorf("%w: it does not exist", ErrSetup),
-			fmt.Sprintf("create it: nats object add %s --storage=file --replicas=%d; or set watch.checkpoint_every to 0s, to go on without", o.bucket, c.cfg.Replicas))
+			fmt.Sprintf("create it: nats object add %s --storage=file --replicas=%d%s", o.bucket, c.cfg.Replicas, otherwise))
 	}
 	return c.admin(ctx, o.stream(), func(ctx context.Context) error {
 		_, err := c.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
-			Bucket: o.bucket, Description: "states of questwatch's checker", Storage: jetstream.FileStorage, Replicas: c.cfg.Replicas,
+			Bucket: o.bucket, Description: about, Storage: jetstream.FileStorage, Replicas: c.cfg.Replicas,
 		})
 		return err
 	})

@@ -24,6 +24,7 @@ type names struct {
 	control                       string
 	findingsBucket, controlBucket string
 	checkpointsBucket             string
+	reportsBucket                 string
 }
 
 func newNames(namespace string) (names, error) {
@@ -40,6 +41,7 @@ func newNames(namespace string) (names, error) {
 		control:        namespace + ".cdc.control",
 		findingsBucket: namespace + "-findings", controlBucket: namespace + "-control",
 		checkpointsBucket: namespace + "-checkpoints",
+		reportsBucket:     namespace + "-reports",
 	}, nil
 }
 

@@ -22,6 +22,8 @@ type Config struct {
 	WaysBack  WaysBack `yaml:"ways_back"`
 	Rules     Rules    `yaml:"rules"`
 	Repair    Repair   `yaml:"repair"`
+	Alert     Alert    `yaml:"alert"`
+	Audit     Audit    `yaml:"audit"`
 }
 
 // Log is how the program logs to standard error.
@@ -225,5 +227,7 @@ func Default() Config {
 		WaysBack: WaysBack{InProgressToOpen: "released", CompletedToInProgress: "never", CompletedToOpen: "never"},
 		Rules:    defaultRules(),
 		Repair:   Repair{LockTimeout: 2 * time.Second, Mode: string(remedy.ModePlan), PerMinute: 60, PerRule: 30, Breaker: Breaker{Opened: 50, Percent: 1}},
+		Alert:    defaultAlert(),
+		Audit:    Audit{Schedule: "0 6 * * 1", Zone: "UTC", Within: time.Hour, Keep: 60},
 	}
 }

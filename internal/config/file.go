@@ -74,7 +74,17 @@ func checkNode(path string, n ast.Node, t reflect.Type, key string) error {
 	want := error(nil)
 	switch n := n.(type) {
 	case *ast.AliasNode, *ast.AnchorNode, *ast.TagNode:
-	case *ast.MappingNode, *ast.MappingValueNode, *ast.SequenceNode:
+	case *ast.SequenceNode:
+		if t.Kind() != reflect.Slice {
+			want = wanted(t)
+			break
+		}
+		for _, value := range n.Values {
+			if err := checkNode(path, value, t.Elem(), key); err != nil {
+				return err
+			}
+		}
+	case *ast.MappingNode, *ast.MappingValueNode:
 		want = wanted(t)
 	default:
 		if !fits(n, t) {
@@ -169,6 +179,8 @@ func fits(n ast.Node, t reflect.Type) bool {
 		}
 		big, ok := number.Value.(uint64)
 		return !ok || big <= math.MaxInt64
+	case reflect.Slice:
+		return false
 	}
 	return true // the library makes a text of any other scalar
 }
@@ -181,6 +193,8 @@ func wanted(t reflect.Type) error {
 		return errWantBool
 	case t.Kind() == reflect.String:
 		return errWantText
+	case t.Kind() == reflect.Slice:
+		return errWantList
 	}
 	return errWantNumber
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/goccy/go-yaml"
 )
 
 // Error is a setting that cannot be used. It is the operator's to mend.
@@ -100,6 +102,7 @@ var (
 	errWantBool   = errors.New("want true or false")
 	errWantNumber = errors.New("want a whole number")
 	errWantText   = errors.New("want a text")
+	errWantList   = errors.New("want a list of texts such as [/usr/local/bin/page, --team, ops]")
 )
 
 func set(field reflect.Value, text string) error {
@@ -126,6 +129,12 @@ func set(field reflect.Value, text string) error {
 			return errWantNumber
 		}
 		field.SetInt(n)
+	case reflect.Slice:
+		var list []string
+		if err := yaml.Unmarshal([]byte(text), &list); err != nil { // which would repeat the value
+			return errWantList
+		}
+		field.Set(reflect.ValueOf(list))
 	default:
 		return fmt.Errorf("cannot be set from the environment")
 	}
@@ -142,6 +151,12 @@ func (c *Config) Finish() error {
 		{"postgres.dsn", &c.Postgres.DSN, &c.Postgres.DSNFile},
 		{"repair.dsn", &c.Repair.DSN, &c.Repair.DSNFile},
 		{"nats.password", &c.NATS.Password, &c.NATS.PasswordFile},
+		{"alert.webhook.url", &c.Alert.Webhook.URL, &c.Alert.Webhook.URLFile},
+		{"alert.webhook.secret", &c.Alert.Webhook.Secret, &c.Alert.Webhook.SecretFile},
+		{"alert.slack.url", &c.Alert.Slack.URL, &c.Alert.Slack.URLFile},
+		{"alert.discord.url", &c.Alert.Discord.URL, &c.Alert.Discord.URLFile},
+		{"alert.alertmanager.url", &c.Alert.Alertmanager.URL, &c.Alert.Alertmanager.URLFile},
+		{"alert.email.password", &c.Alert.Email.Password, &c.Alert.Email.PasswordFile},
 	} {
 		if *secret.file == "" {
 			continue
@@ -165,12 +180,6 @@ var namespacePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,30}$`)
 var slotPattern = regexp.MustCompile(`^[a-z0-9_]{1,40}$`)
 
 func (c *Config) check() error {
-	oneOf := func(key, value string, allowed ...string) error {
-		if slices.Contains(allowed, value) {
-			return nil
-		}
-		return &Error{Where: key, Err: fmt.Errorf("want one of %s", strings.Join(allowed, ", "))}
-	}
 	if !namespacePattern.MatchString(c.Namespace) {
 		return &Error{Where: "namespace", Err: errors.New("want small letters, digits, - and _, a letter first, at most 31")}
 	}
@@ -198,7 +207,7 @@ func (c *Config) check() error {
 	}
 	_, err := c.Modes() // of all rules
 	return errors.Join(
-		err, c.checkRetention(), c.Statuses.check(), c.WaysBack.check(), c.Repair.check(), c.Repair.checkAccess(),
+		err, c.checkRetention(), c.Statuses.check(), c.WaysBack.check(), c.Repair.check(), c.Repair.checkAccess(), c.Alert.check(), c.Audit.check(),
 		oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error"),
 		oneOf("log.format", c.Log.Format, "text", "json"),
 		oneOf("postgres.columns", c.Postgres.Columns, "listed", AllColumns),
@@ -209,6 +218,13 @@ func (c *Config) check() error {
 		// With an external server nobody listens there.
 		address("nats.listen", c.NATS.Listen, c.NATS.URL != "" || c.NATS.Context != ""),
 	)
+}
+
+func oneOf(key, value string, allowed ...string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return &Error{Where: key, Err: fmt.Errorf("want one of %s", strings.Join(allowed, ", "))}
 }
 
 // address refuses what nobody can listen on, by its form alone.

@@ -88,6 +88,16 @@ func (t *Tracker) Open() []Finding {
 	return found
 }
 
+// Violated calls fn for everything that is violated now, whether it is open or only
+// suspected, in no order.
+func (t *Tracker) Violated(fn func(r rule.Rule, quest int64, user string)) {
+	for e := range t.quests.all {
+		if e.phase != closed {
+			fn(e.Violation.Rule, e.Quest, e.User)
+		}
+	}
+}
+
 // Get is an open finding by its id.
 func (t *Tracker) Get(id string) (Finding, bool) {
 	quest, open := t.byID[id]

@@ -11,6 +11,12 @@
 // checker's state is not what the database holds: one event for each of the first
 // quests that differ (third token: state), and one about all of them (summary).
 //
+// audit.completed tells of an audit that the program made by its timetable (third token:
+// scheduled) or because somebody asked (requested). Where such an audit and the checker
+// judge a quest otherwise, audit.mismatch has one event for each of the first differences
+// (finding) and one about all of them (findings). Their ids are made of the time for which
+// the audit was planned: one that is made again, after a crash, doubles nothing.
+//
 // The repair group tells what becomes of findings that can be repaired. planned comes
 // once with each finding of the stream that is opened and has a plan, where plans are
 // made. applied and undone are what a repair, or the undoing of one, says of its own
@@ -29,6 +35,9 @@
 //	         The third token is the reason: breaker, more findings were opened than can be
 //	         right
 //	resumed  they go on; each has its halted, with the same reason and since_ms
+//
+// alert.undelivered says that a channel of alerts was not told of some events, after the
+// last try. It has no Position; its third token is the channel.
 //
 // stream.stalled and stream.recovered are alarms. What happened while JetStream was
 // away is told after it, with the time at which it began. Each stalled has its recovered, of the same reason and the same

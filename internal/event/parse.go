@@ -66,11 +66,10 @@ func (e *Event) decode(data json.RawMessage) (any, error) {
 		return decodeAs[Continuity](data)
 	case "stream.stalled", "stream.recovered":
 		return decodeAs[Alarm](data)
+	case "audit.completed":
+		return decodeAs[Audited](data)
 	case "audit.mismatch":
-		if e.Quest != 0 {
-			return decodeAs[Mismatch](data)
-		}
-		return decodeAs[Mismatches](data)
+		return e.decodeMismatch(data)
 	case "repair.planned":
 		return decodeAs[Planned](data)
 	case "repair.applied", "repair.undone":
@@ -79,8 +78,31 @@ func (e *Event) decode(data json.RawMessage) (any, error) {
 		return decodeAs[NotRepaired](data)
 	case "repair.halted", "repair.resumed":
 		return decodeAs[Halt](data)
+	case "alert.test":
+		return decodeAs[Trial](data)
+	case "alert.undelivered":
+		return decodeAs[Undelivered](data)
 	}
 	return data, nil
+}
+
+// decodeMismatch: those that audits tell of say which kind they are.
+func (e *Event) decodeMismatch(data json.RawMessage) (any, error) {
+	var of struct {
+		Kind string `json:"kind"`
+	}
+	if err := json.Unmarshal(data, &of); err != nil {
+		return nil, err
+	}
+	switch {
+	case of.Kind == mismatchFinding:
+		return decodeAs[Disagreement](data)
+	case of.Kind == mismatchFindings:
+		return decodeAs[Disagreements](data)
+	case e.Quest != 0:
+		return decodeAs[Mismatch](data)
+	}
+	return decodeAs[Mismatches](data)
 }
 
 func decodeAs[T any](data json.RawMessage) (any, error) {
@@ -112,6 +134,12 @@ func detailOf(data any) string {
 		return d.Reason
 	case Mismatch:
 		return "state"
+	case Audited:
+		return d.Kind
+	case Disagreement:
+		return d.Kind
+	case Disagreements:
+		return d.Kind
 	case Planned:
 		return d.Rule.String()
 	case Repaired:
@@ -120,6 +148,10 @@ func detailOf(data any) string {
 		return d.Rule.String()
 	case Halt:
 		return d.Reason
+	case Trial:
+		return d.Channel
+	case Undelivered:
+		return d.Channel
 	}
 	return ""
 }

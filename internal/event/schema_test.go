@@ -49,12 +49,17 @@ var kinds = []kind{
 	{"repair.resumed", "Automatic repairs go on.", event.Halt{}, "reason", false},
 	{"audit.mismatch.state", "The checker's state of a quest is not what the database holds.", event.Mismatch{}, "state", true},
 	{"audit.mismatch.summary", "All quests of which that is so, in numbers.", event.Mismatches{}, "summary", false},
+	{"audit.mismatch.finding", "An audit and the checker judge a quest otherwise.", event.Disagreement{}, "finding", true},
+	{"audit.mismatch.findings", "All things of an audit of which that is so, in numbers.", event.Disagreements{}, "findings", false},
+	{"audit.completed", "An audit is complete.", event.Audited{}, "kind", false},
 	{"stream.gap", "Changes are missing from the stream.", event.Continuity{}, "reason", false},
 	{"stream.epoch", "Another writer writes the stream, or a baseline was taken.", event.Continuity{}, "reason", false},
 	{"stream.truncated", "Tables were emptied.", event.Continuity{}, "truncate", false},
 	{"stream.schema_changed", "Columns have changed.", event.Continuity{}, "columns", false},
 	{"stream.stalled", "An alarm: the stream is in trouble, or will be.", event.Alarm{}, "reason", false},
 	{"stream.recovered", "An alarm is over.", event.Alarm{}, "reason", false},
+	{"alert.test", "Somebody tries whether a channel of alerts arrives; in no stream.", event.Trial{}, "channel", false},
+	{"alert.undelivered", "A channel of alerts was not told of events, after the last try.", event.Undelivered{}, "channel", false},
 }
 
 // typeOf is the CloudEvents type of a kind: the two of audit.mismatch have one.
@@ -66,7 +71,7 @@ func (k *kind) typeOf() string {
 func (k *kind) subject() string {
 	parts := strings.Split(k.name, ".")
 	detail := "{" + k.detail + "}"
-	if k.detail != "rule" && k.detail != "reason" && k.detail != "transition" {
+	if k.detail != "rule" && k.detail != "reason" && k.detail != "channel" && k.detail != "transition" && k.detail != "kind" {
 		detail = k.detail
 	}
 	quest := "_"
@@ -255,6 +260,7 @@ func asyncAPI(t *testing.T) []byte {
 		"rule":       {{Key: "description", Value: "The rule."}, {Key: "enum", Value: names(rule.All[:])}},
 		"reason":     {{Key: "description", Value: "Why, in a word; data.reason is the same."}},
 		"transition": {{Key: "description", Value: "From which status to which, as in completed_to_open."}},
+		"kind":       {{Key: "enum", Value: []string{event.AuditScheduled, event.AuditRequested}}},
 		"quest_id":   {{Key: "description", Value: "The quest's id."}},
 	}
 	var channels, operations yaml.MapSlice

@@ -33,8 +33,12 @@ func (e *Event) Severity() rule.Severity {
 		if d.Until == 0 {
 			return severityOf(d.Severity)
 		}
-	case Mismatch, Mismatches:
+	case Mismatch, Mismatches, Disagreement, Disagreements:
 		return rule.Critical
+	case Audited:
+		return d.severity()
+	case Undelivered:
+		return rule.Warning
 	case NotRepaired:
 		return d.Severity
 	case Halt:
@@ -72,6 +76,8 @@ func (e *Event) UserID() string {
 		return of(d.UserID)
 	case NotRepaired:
 		return of(d.UserID)
+	case Disagreement:
+		return of(d.UserID)
 	}
 	return ""
 }
@@ -95,9 +101,11 @@ func (e *Event) FindingID() string {
 
 // Rule is the name of the rule that an event is about, "" for none.
 func (e *Event) Rule() string {
-	switch e.Data.(type) {
+	switch d := e.Data.(type) {
 	case Finding, Planned, Repaired, NotRepaired:
 		return e.Detail
+	case Disagreement:
+		return d.Rule.String()
 	}
 	return ""
 }
@@ -129,6 +137,12 @@ func (e *Event) Sentence(name func(id string) string) string {
 		return fmt.Sprintf("quest %d is not in the state as it is in the database", d.QuestID)
 	case Mismatches:
 		return fmt.Sprintf("%d quests are not in the state as they are in the database", d.Mismatched)
+	case Audited:
+		return d.sentence()
+	case Disagreement:
+		return d.sentence(who)
+	case Disagreements:
+		return fmt.Sprintf("an audit and the checker judge %d things otherwise", d.Mismatched)
 	case Planned:
 		return fmt.Sprintf("%s of quest %d%s can be repaired by %s%s", d.Rule, d.QuestID, who, d.Action, automatically(d.Automatic))
 	case Repaired:
@@ -140,6 +154,10 @@ func (e *Event) Sentence(name func(id string) string) string {
 			return "automatic repairs go on, resumed by " + d.Actor
 		}
 		return fmt.Sprintf("automatic repairs have stopped (%s): %d findings of %d quests opened in a minute", d.Reason, d.Opened, d.Quests)
+	case Trial:
+		return "this is a test: alerts over " + d.Channel + " arrive here"
+	case Undelivered:
+		return fmt.Sprintf("%s was not told of %d events: %s", d.Channel, d.Events, d.Error)
 	}
 	return e.Group + "." + e.What
 }

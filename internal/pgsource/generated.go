@@ -68,7 +68,7 @@ func (s *Source) checkOthers(ctx context.Context, conn *pgx.Conn, t *table) erro
 // publishGenerated is the statement that the publication, which exists, needs for
 // the tables' generated columns, or "".
 func (s *Source) publishGenerated(ctx context.Context, conn *pgx.Conn, tables []table) (sql string, err error) {
-	if !anyGenerated(tables) {
+	if !slices.ContainsFunc(tables, func(t table) bool { return t.publishGenerated }) {
 		return "", nil
 	}
 	var already bool
@@ -81,8 +81,4 @@ func (s *Source) publishGenerated(ctx context.Context, conn *pgx.Conn, tables []
 		return "", nil
 	}
 	return fmt.Sprintf("ALTER PUBLICATION %s SET (publish_generated_columns = stored)", quote(s.config.Publication)), nil
-}
-
-func anyGenerated(tables []table) bool {
-	return slices.ContainsFunc(tables, func(t table) bool { return t.publishGenerated })
 }

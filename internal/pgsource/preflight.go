@@ -56,7 +56,7 @@ func (s *Source) check(ctx context.Context, conn *pgx.Conn) (server Server, setu
 	if err != nil {
 		return server, nil, err
 	}
-	if setup, err = s.missing(ctx, conn, tables); err != nil {
+	if setup, err = s.missing(ctx, conn, server.Version, tables); err != nil {
 		return server, nil, err
 	}
 	return server, setup, s.mayRun(setup)
@@ -182,7 +182,7 @@ func (s *Source) checkTable(ctx context.Context, conn *pgx.Conn, e change.Entity
 // comes before the publication: a publication alone would make the application's
 // UPDATEs fail on a table without a key. Generated columns come before identity,
 // for the same reason.
-func (s *Source) missing(ctx context.Context, conn *pgx.Conn, tables []table) (steps Setup, err error) {
+func (s *Source) missing(ctx context.Context, conn *pgx.Conn, version int, tables []table) (steps Setup, err error) {
 	published, exists, mayAlter, err := s.published(ctx, conn)
 	if err != nil {
 		return nil, err
@@ -214,7 +214,7 @@ func (s *Source) missing(ctx context.Context, conn *pgx.Conn, tables []table) (s
 			list[i] = s.quoted(t.entity)
 		}
 		sql := fmt.Sprintf("CREATE PUBLICATION %s FOR TABLE %s", name, strings.Join(list, ", "))
-		if anyGenerated(tables) {
+		if version >= generatedVersion { // also for those that somebody adds one day
 			sql += " WITH (publish_generated_columns = stored)"
 		}
 		return append(steps, statement{sql, mayCreate && ownsAll}), nil

@@ -106,11 +106,12 @@ type tableColumn struct {
 	as   *pgjson.Type
 }
 
-// columnsOf lists the columns to read, in the table's order. The log does not
-// have generated ones.
+// columnsOf lists the columns to read, in the table's order. The log has generated
+// ones from Postgres 18 on, where our publication must have those that are stored.
 func columnsOf(ctx context.Context, conn *pgx.Conn, table string, wanted []string, all bool) ([]tableColumn, error) {
 	const sql = `SELECT a.attname::text, a.atttypid::bigint FROM pg_catalog.pg_attribute a
-		WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum`
+		WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped AND (a.attgenerated = ''
+			OR a.attgenerated = 's' AND current_setting('server_version_num')::int >= 180000) ORDER BY a.attnum`
 	rows, err := conn.Query(ctx, sql, quoteTable(table))
 	if err != nil {
 		return nil, readError("read columns", err)

@@ -17,7 +17,22 @@ import (
 func (s *Store) Survey(
 	ctx context.Context, of remedy.Scope, begin func(remedy.Census) error, each func(*remedy.Case) error,
 ) error {
+	return s.SurveyAt(ctx, of, func(change.LSN, change.Visible) error { return nil }, begin, each)
+}
+
+// SurveyAt does so and says first where the snapshot is, as Moment does.
+func (s *Store) SurveyAt(
+	ctx context.Context, of remedy.Scope, at func(change.LSN, change.Visible) error,
+	begin func(remedy.Census) error, each func(*remedy.Case) error,
+) error {
 	err := s.inSnapshot(ctx, "", func(sn *snapshot) error {
+		lsn, visible, err := sn.position(ctx)
+		if err == nil {
+			err = at(lsn, visible)
+		}
+		if err != nil {
+			return err
+		}
 		census := remedy.Census{}
 		if of.User != "" {
 			id, err := s.userID(ctx, sn, of.User)

@@ -37,23 +37,26 @@ type Moment struct {
 // Moment calls fn with a snapshot of its own.
 func (s *Store) Moment(ctx context.Context, fn func(*Moment) error) error {
 	return s.inSnapshot(ctx, "", func(sn *snapshot) error {
-		// The snapshot was taken by the statement before: what it sees had written its
-		// commit by then.
-		var lsn, seen string
-		err := sn.conn.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn()::text, pg_current_snapshot()::text").Scan(&lsn, &seen)
-		if err != nil {
-			return readError("read the log's position", err)
-		}
-		m := &Moment{store: s, sn: sn}
-		m.LSN, err = change.ParseLSN(lsn)
-		if err == nil {
-			m.Visible, err = change.ParseVisible(seen)
-		}
+		at, visible, err := sn.position(ctx)
 		if err != nil {
 			return err
 		}
-		return fn(m)
+		return fn(&Moment{store: s, sn: sn, LSN: at, Visible: visible})
 	})
+}
+
+// position is above the commit of everything that the snapshot sees, which was taken by
+// the statement before: what it sees had written its commit by then.
+func (sn *snapshot) position(ctx context.Context) (at change.LSN, visible change.Visible, err error) {
+	var lsn, seen string
+	err = sn.conn.QueryRow(ctx, "SELECT pg_current_wal_insert_lsn()::text, pg_current_snapshot()::text").Scan(&lsn, &seen)
+	if err != nil {
+		return 0, visible, readError("read the log's position", err)
+	}
+	if at, err = change.ParseLSN(lsn); err == nil {
+		visible, err = change.ParseVisible(seen)
+	}
+	return at, visible, err
 }
 
 // Digests are those of consecutive ranges of quests: each begins at one of starts,

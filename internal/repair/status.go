@@ -3,6 +3,7 @@ package repair
 import (
 	"time"
 
+	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/remedy"
 )
 
@@ -15,6 +16,8 @@ type Status struct {
 	Blocked string `json:"blocked,omitempty"`
 	// Brake is what stops them, or nil.
 	Brake *remedy.Brake `json:"-"`
+	// Told is the halt that was told, and its end not yet, or nil.
+	Told *event.Halt `json:"-"`
 }
 
 // Status is a copy of how automatic repairs stand.
@@ -24,6 +27,10 @@ func (r *Repairer) Status() Status {
 	s := Status{Waiting: len(r.queue.items), Counts: r.counts}
 	if time.Now().Before(r.seen.blocked) {
 		s.Blocked = r.seen.blockedBy
+	}
+	if r.seen.told != nil {
+		h := *r.seen.told
+		s.Told = &h
 	}
 	if r.seen.brake != nil {
 		b := *r.seen.brake

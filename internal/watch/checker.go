@@ -112,6 +112,9 @@ func (c *Checker) Baselines() int { return c.baselines }
 // Open lists the open findings in a fixed order.
 func (c *Checker) Open() []drift.Finding { return c.tracker.Open() }
 
+// Violated calls fn for everything that is violated now, open or only suspected.
+func (c *Checker) Violated(fn func(r rule.Rule, quest int64, user string)) { c.tracker.Violated(fn) }
+
 // Finding is an open finding by its id; false when it is not open, or never was.
 func (c *Checker) Finding(id string) (drift.Finding, bool) { return c.tracker.Get(id) }
 

@@ -190,12 +190,18 @@ type sight struct {
 func newSight(v *View, at At) *sight {
 	s := &sight{state: v.State.Snapshot(), beyond: map[int64]struct{}{}, certain: at.Visible.Xmin >= v.Recent.Floor()}
 	s.users = s.state.Users()
+	v.beyond(at, s.beyond)
+	return s
+}
+
+// beyond notes the quests that the state may have from transactions that a snapshot does
+// not see.
+func (v *View) beyond(at At, quests map[int64]struct{}) {
 	v.Recent.Each(func(xid uint64, id int64) {
 		if !at.Visible.Sees(xid) {
-			s.beyond[id] = struct{}{}
+			quests[id] = struct{}{}
 		}
 	})
-	return s
 }
 
 // moment takes a snapshot, and the state when the checker has passed it.
@@ -203,7 +209,11 @@ func (p *pass) moment(ctx context.Context, fn func(*sight, Rows) error) error {
 	began := time.Now()
 	err := p.database.Moment(ctx, func(at At, rows Rows) error {
 		p.result.Rounds++
-		s, err := p.wait(ctx, at)
+		var s *sight
+		err := p.wait(ctx, at.LSN, func(v *View) {
+			s = newSight(v, at)
+			p.result.Position = Position{Sequence: v.Sequence, LSN: at.LSN, epoch: v.Epoch}
+		})
 		if err != nil {
 			return err
 		}
@@ -224,8 +234,8 @@ const (
 	hurryEvery = time.Second
 )
 
-// wait returns when the checker has passed a position.
-func (p *pass) wait(ctx context.Context, at At) (s *sight, err error) {
+// wait calls take once, with the checker as it is when it has passed a position.
+func (p *pass) wait(ctx context.Context, at change.LSN, take func(*View)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, p.config.Patience, errBehind)
 	defer cancel()
 	poll := time.NewTicker(pollEvery)
@@ -234,14 +244,13 @@ func (p *pass) wait(ctx context.Context, at At) (s *sight, err error) {
 	var passed change.LSN
 	for {
 		err := p.look(func(v *View) error {
-			if passed = v.Passed; passed >= at.LSN {
-				s = newSight(v, at)
-				p.result.Position = Position{Sequence: v.Sequence, LSN: at.LSN, epoch: v.Epoch}
+			if passed = v.Passed; passed >= at {
+				take(v)
 			}
 			return nil
 		})
-		if err != nil || s != nil {
-			return s, err
+		if err != nil || passed >= at {
+			return err
 		}
 		if time.Since(hurried) > hurryEvery {
 			hurried = time.Now()
@@ -250,10 +259,10 @@ func (p *pass) wait(ctx context.Context, at At) (s *sight, err error) {
 		select {
 		case <-ctx.Done():
 			if errors.Is(context.Cause(ctx), errBehind) {
-				return nil, hint.Wrap(fmt.Errorf("%w: it is at %s after %s, the database at %s", errBehind, passed, p.config.Patience, at.LSN),
+				return hint.Wrap(fmt.Errorf("%w: it is at %s after %s, the database at %s", errBehind, passed, p.config.Patience, at),
 					"see /readyz of the instance, and try again when it is ready")
 			}
-			return nil, ctx.Err()
+			return ctx.Err()
 		case <-poll.C:
 		}
 	}

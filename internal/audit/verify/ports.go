@@ -6,6 +6,7 @@ import (
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/quest"
+	"github.com/peerquest/questwatch/internal/rule"
 )
 
 // State is the checker's, while it goes on.
@@ -25,9 +26,12 @@ type View struct {
 	// Known says that the state rests on a baseline and nothing is missing since;
 	// CaughtUp, that the stream was read to where it ended at the start.
 	Known, CaughtUp bool
-	Sequence        change.Seq
-	Epoch           uint64
-	Generation      Generation
+	// Violated calls a function for everything that the checker holds to be violated,
+	// open or only suspected; "" is no person.
+	Violated   func(func(r rule.Rule, quest int64, user string))
+	Sequence   change.Seq
+	Epoch      uint64
+	Generation Generation
 }
 
 // Generation tells states apart that do not follow from one another: that of

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/peerquest/questwatch/internal/app"
+)
+
+func alertCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "alert",
+		Short: "Try and silence the channels that tell people and services of events",
+		Long: `Alerts are sent by the running instance, over the channels that its configuration sets up
+under "alert". See README for what they say, and when.`,
+		Example: `  questwatch alert test slack --config questwatch.yaml
+  questwatch alert silence --quest 42 --for 2h --reason "being mended"`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(alertTestCommand(), alertSilenceCommand(), alertSilencesCommand(), alertUnsilenceCommand())
+	return cmd
+}
+
+func alertTestCommand() *cobra.Command {
+	var s settings
+	cmd := &cobra.Command{
+		Use:   "test CHANNEL",
+		Short: "Send a test over a channel",
+		Long: `Test sends a notice that says that it is a test over one of the channels that are set up, such
+as webhook or slack, once and from this machine. It needs no running instance.
+
+Exit status: 0 the other side has taken it, 2 wrong usage or configuration, or the channel is
+not set up, 3 it was not taken.`,
+		Example: `  questwatch alert test slack --config questwatch.yaml
+  QUESTWATCH_ALERT_WEBHOOK_URL=https://alerts.example/questwatch questwatch alert test webhook`,
+		Args: cobra.ExactArgs(1),
+	}
+	asJSON := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		wantJSON, err := asJSON()
+		if err != nil {
+			return err
+		}
+		logger, err := s.load(cmd)
+		if err != nil {
+			return err
+		}
+		took, err := app.TryAlert(cmd.Context(), &s.config, args[0], logger)
+		switch {
+		case err != nil:
+			return askedWell(err)
+		case wantJSON:
+			return printJSON(cmd, map[string]any{"channel": args[0], "took_ms": took.Milliseconds()})
+		}
+		return printed(fmt.Fprintf(cmd.OutOrStdout(), "%s has taken a test, in %v.\n", args[0], took.Round(time.Millisecond)))
+	}
+	s.base(cmd)
+	s.text(cmd, "namespace", "of the instance with this `NAME`", namespaceOf)
+	return cmd
+}

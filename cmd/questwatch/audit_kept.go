@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/peerquest/questwatch/internal/app"
+	"github.com/peerquest/questwatch/internal/audit/schedule"
+	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/rule"
+	"github.com/peerquest/questwatch/internal/terminal"
+)
+
+func auditNowCommand() *cobra.Command {
+	var s settings
+	cmd := &cobra.Command{
+		Use:   "now",
+		Short: "Have a running instance audit its database now",
+		Long: `Now asks the instance that is running for an audit, as its timetable would make one: it
+is kept, told as an event, and compared with the audit before and with what the instance
+itself holds to be violated.
+
+Exit status: 0 no finding at warning or above, 1 some, or the instance judges otherwise,
+2 wrong usage, 3 no instance, or another failure.`,
+		Example: `  questwatch audit now --data /var/lib/questwatch
+  questwatch audit now --output json | jq .by_rule`,
+	}
+	asJSON := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		wantJSON, err := asJSON()
+		if err != nil {
+			return err
+		}
+		logger, err := s.load(cmd)
+		if err != nil {
+			return err
+		}
+		a, err := app.AskToAudit(cmd.Context(), &s.config, logger)
+		if err != nil {
+			return err
+		}
+		if wantJSON {
+			err = printJSON(cmd, a)
+		} else {
+			err = printed(fmt.Fprint(cmd.OutOrStdout(), auditText(a)))
+		}
+		if err == nil && (a.Mismatched > 0 || a.BySeverity[rule.Warning]+a.BySeverity[rule.Critical] > 0) {
+			err = statusError(exitFindings)
+		}
+		return err
+	}
+	s.base(cmd)
+	s.server(cmd)
+	return cmd
+}
+
+func auditListCommand() *cobra.Command {
+	var limit int
+	cmd, run := keptCommand(&cobra.Command{
+		Use:   "list",
+		Short: "List the audits that running instances made, the newest first",
+		Long: `List shows the kept reports of audits that were made by timetable (audit.schedule) or on
+request (audit now), a line each. All times are UTC.
+
+Exit status: 0 listed, 2 wrong usage, 3 no server, or another failure.`,
+		Example: `  questwatch audit list
+  questwatch audit list --limit 0 --output json | jq '.audits[].findings'`,
+	})
+	cmd.Flags().IntVar(&limit, "limit", 20, "at most so many `AUDITS`; 0 for all")
+	cmd.RunE = run(func(ctx context.Context, kept *app.AuditReports, asJSON bool) error {
+		if limit < 0 {
+			return usageError{error: errors.New("--limit must not be negative")}
+		}
+		all := []event.Audited{}
+		err := kept.Each(ctx, limit, func(r *schedule.Report) error {
+			all = append(all, r.Audited)
+			return nil
+		})
+		switch {
+		case err != nil:
+			return err
+		case asJSON:
+			return printJSON(cmd, map[string]any{"audits": all})
+		case len(all) == 0:
+			return printed(fmt.Fprintln(cmd.OutOrStdout(), "No audit has been made yet: questwatch status says when the next one is, questwatch audit now makes one."))
+		}
+		var b strings.Builder
+		fmt.Fprintf(&b, "%-26s  %-9s  %8s  %5s  %5s  %10s  %s\n", "report", "kind", "findings", "new", "gone", "mismatched", "took")
+		for i := range all {
+			a, fresh, gone, wrong := &all[i], "-", "-", fmt.Sprint(all[i].Mismatched)
+			if c := a.Change; c != nil {
+				fresh, gone = fmt.Sprint(c.New), fmt.Sprint(c.Gone)
+			}
+			if a.NotCompared != "" {
+				wrong = "-"
+			}
+			fmt.Fprintf(&b, "%-26s  %-9s  %8d  %5s  %5s  %10s  %s\n", terminal.Clean(a.Report), terminal.Clean(a.Kind), a.Findings, fresh, gone, wrong, took(a))
+		}
+		return printed(fmt.Fprint(cmd.OutOrStdout(), b.String()))
+	})
+	return cmd
+}
+
+func auditShowCommand() *cobra.Command {
+	cmd, run := keptCommand(&cobra.Command{
+		Use:   "show [REPORT]",
+		Short: "Show an audit that a running instance made, the newest unless one is named",
+		Long: `Show prints a kept report: counts, what changed since the audit before, and what the
+instance judged otherwise. --output json has every finding, with ids and without names.
+
+Exit status: 0 shown, 2 wrong usage, or there is no such report, 3 no server, or another
+failure.`,
+		Example: `  questwatch audit show
+  questwatch audit show audit-20261130T060000.000Z --output json | jq '.all[] | .quest_id'`,
+		Args: cobra.MaximumNArgs(1),
+	})
+	name := ""
+	inner := run(func(ctx context.Context, kept *app.AuditReports, asJSON bool) error {
+		r, err := kept.Load(ctx, name)
+		switch {
+		case err != nil:
+			return err
+		case r == nil && name == "":
+			return usageError{error: errors.New("no audit has been made yet: questwatch audit now makes one")}
+		case r == nil:
+			return usageError{error: fmt.Errorf("there is no report %q: questwatch audit list shows those that are kept", name)}
+		case asJSON:
+			return printJSON(cmd, r)
+		}
+		return printed(fmt.Fprint(cmd.OutOrStdout(), reportText(r)))
+	})
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			if name = args[0]; !schedule.IsName(name) {
+				return usageError{error: fmt.Errorf("%q is no report's name, as in audit-20261130T060000.000Z", name)}
+			}
+		}
+		return inner(cmd, args)
+	}
+	return cmd
+}
+
+// keptCommand makes a command about kept reports.
+func keptCommand(cmd *cobra.Command) (*cobra.Command, func(func(context.Context, *app.AuditReports, bool) error) func(*cobra.Command, []string) error) {
+	var s settings
+	asJSON := outputFlag(cmd)
+	s.base(cmd)
+	s.server(cmd)
+	return cmd, func(fn func(context.Context, *app.AuditReports, bool) error) func(*cobra.Command, []string) error {
+		return func(cmd *cobra.Command, _ []string) error {
+			wantJSON, err := asJSON()
+			if err != nil {
+				return err
+			}
+			logger, err := s.load(cmd)
+			if err != nil {
+				return err
+			}
+			kept, err := app.OpenAuditReports(cmd.Context(), &s.config, logger)
+			if err != nil {
+				return err
+			}
+			defer kept.Close()
+			return fn(cmd.Context(), kept, wantJSON)
+		}
+	}
+}
+
+func took(a *event.Audited) string { return (time.Duration(a.Took) * time.Millisecond).String() }
+
+// auditText is an audit as a person reads it.
+func auditText(a *event.Audited) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, %s, began %s UTC, took %s\n", a.Report, a.Kind, a.Began.Time().UTC().Format(time.DateTime), took(a))
+	fmt.Fprintf(&b, "%d quests, %d findings: %d critical, %d warning, %d info\n", a.Quests, a.Findings,
+		a.BySeverity[rule.Critical], a.BySeverity[rule.Warning], a.BySeverity[rule.Info])
+	for _, r := range rule.All {
+		fresh, gone := int64(0), int64(0)
+		if c := a.Change; c != nil {
+			fresh, gone = c.NewByRule[r], c.GoneByRule[r]
+		}
+		if a.ByRule[r]+gone > 0 {
+			fmt.Fprintf(&b, "  %-25s%6d", r, a.ByRule[r])
+			if a.Change != nil {
+				fmt.Fprintf(&b, "   %d new, %d gone", fresh, gone)
+			}
+			b.WriteByte('\n')
+		}
+	}
+	if c := a.Change; c != nil {
+		fmt.Fprintf(&b, "since %s: %d new, %d gone, %d the same\n", c.Before, c.New, c.Gone, c.Same)
+	}
+	switch {
+	case a.NotCompared != "":
+		fmt.Fprintf(&b, "not compared with what the instance holds to be violated: %s\n", a.NotCompared)
+	case a.Mismatched > 0:
+		fmt.Fprintf(&b, "the instance judges %d things otherwise; questwatch verify compares its state with the database\n", a.Mismatched)
+	default:
+		b.WriteString("the instance holds the same to be violated\n")
+	}
+	if a.Undecided > 0 {
+		fmt.Fprintf(&b, "%d things were being changed and could not be compared\n", a.Undecided)
+	}
+	lines := strings.Split(b.String(), "\n")
+	for i := range lines {
+		lines[i] = terminal.Clean(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+func reportText(r *schedule.Report) string {
+	var b strings.Builder
+	b.WriteString(auditText(&r.Audited))
+	for _, d := range r.Disagreements {
+		who, side := "", "the tables and not by the instance"
+		if d.UserID != "" {
+			who = " of " + d.UserID
+		}
+		if d.Checker {
+			side = "the instance and not by the tables"
+		}
+		fmt.Fprintf(&b, "  %s\n", terminal.Clean(fmt.Sprintf("%s%s in quest %d: violated by %s", d.Rule, who, d.QuestID, side)))
+	}
+	return b.String()
+}

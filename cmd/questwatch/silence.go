@@ -1,0 +1,141 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/peerquest/questwatch/internal/alert"
+	"github.com/peerquest/questwatch/internal/app"
+	"github.com/peerquest/questwatch/internal/rule"
+	"github.com/peerquest/questwatch/internal/terminal"
+)
+
+func alertSilenceCommand() *cobra.Command {
+	var s settings
+	var one alert.Silence
+	var length time.Duration
+	cmd := &cobra.Command{
+		Use:   "silence",
+		Short: "Tell nobody of a rule, a quest or a user for a time",
+		Long: `Silence keeps all channels but an Alertmanager, which has silences of its own, from telling
+of what is about a rule, a quest, a user, or all that are given together, until its end. What
+happens meanwhile is in the events and in questwatch tail, and is not told later.
+
+It is in force within some seconds, outlives restarts, and ends by itself. Exit status: 0 it is
+kept, 2 wrong usage or configuration, 3 another failure.`,
+		Example: `  questwatch alert silence --quest 42 --for 2h --reason "being mended"
+  questwatch alert silence --rule orphan_participant --for 24h`,
+		Args: cobra.NoArgs,
+	}
+	asJSON := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		wantJSON, err := asJSON()
+		if err != nil {
+			return err
+		}
+		one.Since = time.Now().UTC().Truncate(time.Second)
+		one.Until = one.Since.Add(length)
+		if err := one.Check(); err != nil {
+			return usageError{error: err}
+		}
+		return s.silences(cmd, func(kept *app.Silences) error {
+			if err := kept.Add(cmd.Context(), &one); err != nil {
+				return err
+			}
+			if wantJSON {
+				return printJSON(cmd, &one)
+			}
+			return printed(fmt.Fprintf(cmd.OutOrStdout(), "%s\nquestwatch alert unsilence %s ends it.\n", silenceLine(&one), one.ID))
+		})
+	}
+	s.base(cmd)
+	s.server(cmd)
+	names := make([]string, 0, len(rule.All))
+	for _, r := range rule.All {
+		names = append(names, r.String())
+	}
+	cmd.Flags().StringVar(&one.Rule, "rule", "", "about the rule `NAME`: "+strings.Join(names, ", "))
+	complete(cmd, "rule", names...)
+	cmd.Flags().Int64Var(&one.Quest, "quest", 0, "about the quest with the `ID`")
+	cmd.Flags().StringVar(&one.User, "user", "", "about the user with the `ID`")
+	cmd.Flags().DurationVar(&length, "for", 0, "for how `LONG`, as in 90m or 24h; 720h at most")
+	actorFlags(cmd, &one.Actor, &one.Reason)
+	return cmd
+}
+
+func alertSilencesCommand() *cobra.Command {
+	var s settings
+	cmd := &cobra.Command{
+		Use:     "silences",
+		Short:   "List the silences that are in force",
+		Example: `  questwatch alert silences --output json`,
+		Args:    cobra.NoArgs,
+	}
+	asJSON := outputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		wantJSON, err := asJSON()
+		if err != nil {
+			return err
+		}
+		return s.silences(cmd, func(kept *app.Silences) error {
+			list, err := kept.List(cmd.Context())
+			switch {
+			case err != nil:
+				return err
+			case wantJSON:
+				return printJSON(cmd, list)
+			case len(list) == 0:
+				return printed(fmt.Fprintln(cmd.OutOrStdout(), "Nothing is silenced."))
+			}
+			for i := range list {
+				if err := printed(fmt.Fprintln(cmd.OutOrStdout(), silenceLine(&list[i]))); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	s.base(cmd)
+	s.server(cmd)
+	return cmd
+}
+
+func alertUnsilenceCommand() *cobra.Command {
+	var s settings
+	cmd := &cobra.Command{
+		Use:     "unsilence ID",
+		Short:   "End a silence before its time",
+		Example: `  questwatch alert unsilence k3m2xq`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.silences(cmd, func(kept *app.Silences) error {
+				if err := kept.End(cmd.Context(), args[0]); err != nil {
+					return err
+				}
+				return printed(fmt.Fprintf(cmd.OutOrStdout(), "Silence %s is over.\n", args[0]))
+			})
+		},
+	}
+	s.base(cmd)
+	s.server(cmd)
+	return cmd
+}
+
+func silenceLine(one *alert.Silence) string { return terminal.Clean(one.ID + "  " + one.String()) }
+
+// silences does something with the silences of the instance that the settings mean.
+func (s *settings) silences(cmd *cobra.Command, do func(*app.Silences) error) error {
+	logger, err := s.load(cmd)
+	if err != nil {
+		return err
+	}
+	kept, err := app.ConnectSilences(cmd.Context(), &s.config, logger)
+	if err != nil {
+		return err
+	}
+	defer kept.Close()
+	return askedWell(do(kept))
+}

@@ -1,0 +1,169 @@
+package alert
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/terminal"
+)
+
+// Alertmanager posts alerts to the API, version 2, of Prometheus's Alertmanager: one for
+// each finding, alarm and halt that is open, which it repeats while it is, with an end
+// that is a few repetitions ahead, and then with the end that it had. So an alert that
+// nobody repeats any more ends by itself. What has no end of its own, such as a gap, is
+// told once and fires for an hour.
+//
+// The labels of an alert are ids and words of our own only, and the same from beginning to end.
+type Alertmanager struct {
+	config AlertmanagerConfig
+	client *http.Client
+	// turn keeps a list of what is open, on its way, from being overtaken by the end of
+	// something in it. It is waited for no longer than a try may take.
+	turn chan struct{}
+}
+
+// AlertmanagerConfig is what Alertmanager needs to know.
+type AlertmanagerConfig struct {
+	Namespace string
+	URL       string        // of the Alertmanager, without /api
+	Link      string        // where an alert's source leads; "" for nowhere
+	Resend    time.Duration // how often what is open is told
+}
+
+const (
+	resendsAhead = 4
+	firesFor     = time.Hour // what has no end
+	testFiresFor = 5 * time.Minute
+	alertBatch   = 250
+)
+
+// AlertmanagerTryFor is how long one try may take, of all that is open.
+const AlertmanagerTryFor = time.Minute
+
+// NewAlertmanager makes an Alertmanager.
+func NewAlertmanager(c AlertmanagerConfig) *Alertmanager {
+	c.URL = strings.TrimSuffix(c.URL, "/") + "/api/v2/alerts"
+	return &Alertmanager{config: c, client: client(), turn: make(chan struct{}, 1)}
+}
+
+// firing is an alert as the API takes it.
+type firing struct {
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
+	StartsAt    string            `json:"startsAt"`
+	EndsAt      string            `json:"endsAt"`
+	Link        string            `json:"generatorURL,omitempty"`
+}
+
+// Send is of Channel.
+func (m *Alertmanager) Send(ctx context.Context, n *Notice) error {
+	return m.inTurn(ctx, func() error { return m.post(ctx, n.items, n.name) })
+}
+
+func (m *Alertmanager) every() time.Duration { return m.config.Resend }
+
+func (m *Alertmanager) stand(ctx context.Context, open func() []item, name func(id string) string) error {
+	ctx, cancel := context.WithTimeout(ctx, AlertmanagerTryFor)
+	defer cancel()
+	return m.inTurn(ctx, func() error { return m.post(ctx, open(), name) })
+}
+
+func (m *Alertmanager) inTurn(ctx context.Context, fn func() error) error {
+	select {
+	case m.turn <- struct{}{}:
+		defer func() { <-m.turn }()
+		return fn()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// post sends alerts in parts. Of the same one twice the later counts.
+func (m *Alertmanager) post(ctx context.Context, items []item, name func(id string) string) error {
+	for len(items) > 0 {
+		part := items[:min(len(items), alertBatch)]
+		items = items[len(part):]
+		alerts, now := make([]firing, len(part)), time.Now()
+		for i := range part {
+			alerts[i] = m.alert(&part[i], name, now)
+		}
+		if err := postJSON(ctx, m.client, m.config.URL, alerts); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Alertmanager) alert(it *item, name func(id string) string, now time.Time) firing {
+	e := &it.event
+	labels := map[string]string{"severity": it.severity.String(), "source": m.config.Namespace}
+	set := func(key, value string) {
+		if value != "" {
+			labels[key] = terminal.Clean(value)
+		}
+	}
+	from, fires := e.Time, resendsAhead*m.config.Resend
+	switch d := e.Data.(type) {
+	case event.Finding:
+		set("alertname", alertName(d.Rule.String()))
+		set("cause", string(d.Cause))
+		if at, err := time.Parse(time.RFC3339, d.OpenedAt); err == nil {
+			from = change.MillisOf(at)
+		}
+	case event.Alarm:
+		set("alertname", alertName("stream_stalled"))
+		set("reason", d.Reason)
+		from = d.Since
+	case event.Halt:
+		set("alertname", alertName("repair_halted"))
+		set("reason", d.Reason)
+		from = d.Since
+	default:
+		set("alertname", alertName(e.Group+"_"+e.What))
+		set("reason", e.Detail)
+		set("event", e.ID)
+		fires = firesFor
+	}
+	if _, test := e.Data.(event.Trial); test {
+		fires = testFiresFor
+	}
+	set("rule", e.Rule())
+	set("finding", e.FindingID())
+	set("user", e.UserID())
+	if e.Quest != 0 {
+		set("quest", strconv.FormatInt(e.Quest, 10))
+	}
+	// The database's clock may be ahead of ours: an end before the beginning is refused.
+	until := max(from, change.MillisOf(now)) + change.Millis(fires.Milliseconds())
+	if it.over {
+		until = max(from, e.Time)
+	}
+	return firing{
+		labels,
+		map[string]string{"summary": tame(clip(terminal.Clean(e.Sentence(name))))},
+		event.Stamp(from), event.Stamp(until), m.config.Link,
+	}
+}
+
+// alertName is a word with underscores as an alert's name.
+func alertName(words string) string {
+	var b strings.Builder
+	b.WriteString("Questwatch")
+	for word := range strings.SplitSeq(words, "_") {
+		if word != "" {
+			b.WriteString(strings.ToUpper(word[:1]) + word[1:])
+		}
+	}
+	return b.String()
+}
+
+// tame makes a text harmless for whatever an Alertmanager sends it to: its templates put
+// it there as it is.
+func tame(text string) string {
+	return strings.NewReplacer("<", "‹", ">", "›", "@", "@\u200b", "](", "] (").Replace(text)
+}

@@ -1,0 +1,31 @@
+// Package alert tells people and services of consistency events, over channels: one
+// file each.
+//
+// Guarantees. Each channel reads the events stream by itself, in order, and keeps the
+// place up to which it has told everything, which it moves on only when a notice was
+// taken by the other side or given up. So an alert survives restarts and outages of its
+// channel and of NATS: none is lost, and after a crash between the sending of a notice
+// and the keeping of the place, its incidents are told once more, once for each such
+// crash. A notice of one event has the event's own id, so that who minds can tell.
+// A channel that is slow or down does not hold up another.
+//
+// A channel begins with what is stored after it was first configured. A stream that was
+// made anew, or rolled back, is read from the time of the last event that was told.
+// Two instances do not both tell: the place is moved on by who holds its revision, and
+// the other one ends with ErrTaken.
+//
+// What is tried again: everything but a refusal of the notice itself (400, 413, 422; of a
+// mail or a recipient with 5xx), after growing pauses, or those that Retry-After asks
+// for. After the last try an event alert.undelivered says what was not told.
+//
+// An Alertmanager is also told of all that is open, again and again, and a channel to
+// people, where that is wanted, once in an interval. Both ask those who know it: what the
+// stream said once may be over.
+//
+// Not guaranteed: an event that cannot be read is logged and not told. The time after
+// which a notice is given up begins anew with the process.
+//
+// Addresses and secrets of channels are in no log and no error. Text that comes from the
+// database is made harmless and escaped as the channel needs it, and so is what a
+// template makes.
+package alert

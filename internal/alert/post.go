@@ -1,0 +1,65 @@
+package alert
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// client posts notices. It follows no redirect, which would take a signed notice to
+// where nobody meant it to go.
+func client() *http.Client {
+	return &http.Client{
+		Timeout:       tryFor,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// post sends a body. No error has the address in it, of which a part is secret, nor what
+// the other side said, which may repeat it.
+func post(ctx context.Context, c *http.Client, address string, header http.Header, body []byte) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return &Refusal{Err: errors.New("post: the address is no URL"), Final: true}
+	}
+	req.Header = header
+	req.Header.Set("User-Agent", "questwatch")
+	resp, err := c.Do(req)
+	if err != nil {
+		var withAddress *url.Error
+		if errors.As(err, &withAddress) {
+			err = withAddress.Err
+		}
+		return fmt.Errorf("post: %w", err)
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection can be used again
+	if resp.StatusCode/100 == 2 {
+		return nil
+	}
+	r := &Refusal{Err: fmt.Errorf("post: the answer is %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))}
+	switch resp.StatusCode {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		r.Final = true
+	default:
+		r.After = retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	}
+	return r
+}
+
+// retryAfter reads seconds or a date; 0 is neither.
+func retryAfter(text string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds > 0 {
+		return time.Duration(min(seconds, longestAsk.Seconds()) * float64(time.Second))
+	}
+	if at, err := http.ParseTime(text); err == nil && at.After(now) {
+		return min(at.Sub(now), longestAsk)
+	}
+	return 0
+}

@@ -1,0 +1,54 @@
+package alert
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/change"
+)
+
+// remindEvery is how often it is looked whether a reminder is due.
+const remindEvery = time.Minute
+
+// remind tells, once in Repeat, of what is still open when something has been for so
+// long. A try that fails is made again a little later, with what is open then.
+func (w *worker) remind(ctx context.Context) error {
+	due, now := w.position.Reminded.Add(w.outlet.Repeat), time.Now()
+	if now.Before(due) {
+		return nil
+	}
+	items := w.audible(ctx, w.open.list(ctx))
+	old := change.MillisOf(now.Add(-w.outlet.Repeat))
+	if !slices.ContainsFunc(items, func(it item) bool { return it.event.Time <= old }) {
+		return nil
+	}
+	if _, quiet := w.outlet.Quiet.holds(items, now); quiet {
+		return nil
+	}
+	n := stillOpen(fmt.Sprint(w.outlet.Name, w.position.Reminded.UnixNano()), items, w.nameOf(ctx))
+	w.word(n)
+	err := w.try(ctx, n)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		w.counts.notices.WithLabelValues(w.outlet.Name, failed).Inc()
+		w.logger.Warn("what is still open could not be told; trying on", "err", err)
+		return nil
+	}
+	w.counts.notices.WithLabelValues(w.outlet.Name, sent).Inc()
+	w.position.Reminded, w.dirty = now, true
+	return w.save(ctx)
+}
+
+// stillOpen is the notice of what is open; about makes it one of its kind.
+func stillOpen(about string, items []item, name func(id string) string) *Notice {
+	n := noticeOf(items, name)
+	sum := sha256.Sum256([]byte(about))
+	n.ID, n.Open, n.New = "open."+hex.EncodeToString(sum[:10]), n.New, 0
+	return n
+}

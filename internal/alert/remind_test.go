@@ -1,0 +1,98 @@
+package alert
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/drift"
+	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/rule"
+)
+
+// TestStillOpen: what is open for long is told once in each interval, together, whatever
+// is restarted, and no longer when it is over.
+func TestStillOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, s, open := newMemory(), &sink{}, &state{}
+		o := chat(s)
+		o.Repeat = 4 * time.Hour
+		stop := beginOpen(t, m, open, o)
+		began := time.Now()
+		one, two := finding(1), finding(2)
+		info := finding(7, func(f *event.Finding) { f.Severity = rule.Info })
+		old := finding(8, func(f *event.Finding) { f.Origin = drift.FromBaseline })
+		alarm := event.OfAlarm("questwatch", &event.Alarm{Reason: "disk", Severity: event.Warning, Since: now()})
+		m.add(t, one)
+		open.set([]event.Event{info, one, old}, alarm)
+		time.Sleep(4*time.Hour - time.Second)
+		if len(s.got) != 1 {
+			t.Fatalf("told %+v", s.got)
+		}
+		two.Time = now()
+		m.add(t, two)
+		open.set([]event.Event{info, one, two, old}, alarm)
+		time.Sleep(2 * time.Minute)
+		if len(s.got) != 3 || s.got[2].Open != 3 || s.got[2].Title() != "critical: still open: 3" || s.got[2].ID == s.got[1].ID {
+			t.Fatalf("told %+v", s.got)
+		}
+		for range 5 { // a restart every 45 minutes
+			time.Sleep(45 * time.Minute)
+			m.add(t, info) // moves the position and is not told
+			stop()
+			stop = beginOpen(t, m, open, o)
+		}
+		if len(s.got) != 3 {
+			t.Errorf("restarts were told of: %+v", s.got[3:])
+		}
+		s.answer = func(_ context.Context, try int) error {
+			if try == 4 {
+				return errors.New("away")
+			}
+			return nil
+		}
+		time.Sleep(25 * time.Minute)
+		if len(s.got) != 4 || s.tries != 5 || s.got[3].Open != 3 {
+			t.Errorf("%d tries, told %+v", s.tries, s.got[3:])
+		}
+		open.forget() // nobody knows: as it was
+		time.Sleep(4 * time.Hour)
+		if len(s.got) != 5 {
+			t.Errorf("told %+v", s.got[4:])
+		}
+		open.set([]event.Event{info, old})
+		time.Sleep(24 * time.Hour)
+		three := finding(3)
+		three.Time = now()
+		open.set([]event.Event{three})
+		m.add(t, three)
+		time.Sleep(3 * time.Hour)
+		if len(s.got) != 6 || s.got[5].Open != 0 {
+			t.Errorf("told %+v", s.got[5:])
+		}
+		if lines := s.got[2].lines(); len(lines) != 3 || lines[0][:10] != began.UTC().Format(time.DateOnly) {
+			t.Errorf("lines %q", lines)
+		}
+		if len(m.letters) > 0 {
+			t.Errorf("letters %+v", m.letters)
+		}
+		stop()
+	})
+}
+
+// TestNotReminded: without an interval nothing is told twice.
+func TestNotReminded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, s, open := newMemory(), &sink{}, &state{}
+		stop := beginOpen(t, m, open, chat(s))
+		m.add(t, finding(1))
+		open.set([]event.Event{finding(1)})
+		time.Sleep(48 * time.Hour)
+		if len(s.got) != 1 {
+			t.Errorf("told %+v", s.got)
+		}
+		stop()
+	})
+}

@@ -1,0 +1,94 @@
+package app
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/alert"
+	"github.com/peerquest/questwatch/internal/bus"
+	"github.com/peerquest/questwatch/internal/config"
+)
+
+const silencePrefix = "silence."
+
+// Silences keeps silences of alerts, with the other notes of the program. They are in
+// force within some seconds, whether or not an instance runs.
+type Silences struct {
+	bucket *bus.Bucket
+	close  func()
+}
+
+// ConnectSilences opens the silences of the instance that the configuration means.
+func ConnectSilences(ctx context.Context, c *config.Config, logger *slog.Logger) (*Silences, error) {
+	conn, err := ConnectBus(ctx, c, logger)
+	if err != nil {
+		return nil, err
+	}
+	return &Silences{conn.Control(), conn.Close}, nil
+}
+
+// Close ends the connection.
+func (s *Silences) Close() { s.close() }
+
+// Add keeps a silence, and gives it an id.
+func (s *Silences) Add(ctx context.Context, one *alert.Silence) error {
+	one.ID = strings.ToLower(rand.Text()[:6])
+	if err := one.Check(); err != nil {
+		return &AskedError{err.Error()}
+	}
+	_, err := s.bucket.Create(ctx, silencePrefix+one.ID, encode(one))
+	return err
+}
+
+// End ends one before its time.
+func (s *Silences) End(ctx context.Context, id string) error {
+	list, err := s.List(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(list, func(one alert.Silence) bool { return one.ID == id }) {
+		return &AskedError{fmt.Sprintf("there is no silence %q", id)}
+	}
+	return s.bucket.Delete(ctx, silencePrefix+id)
+}
+
+// List is those that are in force, the first to end first. It forgets what is over.
+func (s *Silences) List(ctx context.Context) ([]alert.Silence, error) {
+	keys, err := s.bucket.Keys(ctx, silencePrefix+"*")
+	if err != nil {
+		return nil, err
+	}
+	list := []alert.Silence{}
+	for _, key := range keys {
+		e, err := s.bucket.Get(ctx, key)
+		if errors.Is(err, bus.ErrNoKey) { // it was ended in between
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		// Nobody but us writes here; what is not from us silences nothing.
+		one, strict := alert.Silence{}, json.NewDecoder(bytes.NewReader(e.Value))
+		strict.DisallowUnknownFields()
+		if err := strict.Decode(&one); err != nil || silencePrefix+one.ID != key || one.Check() != nil {
+			continue
+		}
+		if time.Now().After(one.Until.Add(time.Hour)) {
+			_ = s.bucket.Delete(ctx, key) // or the next time
+		}
+		if time.Now().Before(one.Until) {
+			list = append(list, one)
+		}
+	}
+	slices.SortFunc(list, func(a, b alert.Silence) int { return cmp.Or(a.Until.Compare(b.Until), cmp.Compare(a.ID, b.ID)) })
+	return list, nil
+}

@@ -1,0 +1,77 @@
+package app
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/peerquest/questwatch/internal/alert"
+	"github.com/peerquest/questwatch/internal/testkit"
+)
+
+// TestSilences: what somebody has silenced is told to nobody, over a restart too, until
+// the silence ends.
+func TestSilences(t *testing.T) {
+	t.Parallel()
+	h := newHook(t)
+	server := testkit.NewNATS(t, testkit.NATSOptions{})
+	dsn := testkit.Database(t, testkit.LoadAudit001, evidenceQuests)
+	c := outside(t, dsn, server)
+	c.Alert.Webhook.URL = h.url()
+	r := start(t, c, dsn)
+	r.ready(t)
+	kept, err := ConnectSilences(t.Context(), &c, testLogger(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Close()
+	now := time.Now()
+	one := alert.Silence{Quest: 101, Since: now, Until: now.Add(time.Hour), Actor: "anna", Reason: "being mended"}
+	if err := kept.Add(t.Context(), &one); err != nil {
+		t.Fatal(err)
+	}
+	if list := r.status(t.Context()).Silences; len(list) != 1 || !strings.HasPrefix(list[0].String(), "quest 101 until ") {
+		t.Errorf("status has %v", list)
+	}
+	failIn(t, dsn, 101, 102)
+	h.waitFor(t, "drift.opened", 102)
+	r.stop(t)
+	r = start(t, c, dsn)
+	r.ready(t)
+	exec1(t, dsn, `DELETE FROM applications_application WHERE quest_id = 101 AND status = 'approved'`)
+	r.found(t, "missing_participant", 101, true)
+	failIn(t, dsn, 103)
+	h.waitFor(t, "drift.opened", 103)
+	for _, p := range h.all() {
+		if strings.Contains(p.body, `"quest_id":101,`) {
+			t.Errorf("told of the silenced: %s", p.body)
+		}
+	}
+	var asked *AskedError
+	if err := kept.End(t.Context(), "another"); !errors.As(err, &asked) {
+		t.Errorf("end of what is not there: %v", err)
+	}
+	if err := kept.End(t.Context(), one.ID); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, 30*time.Second, func() error { // for a second it may be known yet
+		failIn(t, dsn, 101)
+		r.waitOpen(t, "missing_participant", 101)
+		if slices.ContainsFunc(h.all(), func(p post) bool { return strings.Contains(p.body, `"quest_id":101,`) }) {
+			return nil
+		}
+		exec1(t, dsn, `DELETE FROM applications_application WHERE quest_id = 101 AND status = 'approved'`)
+		return errors.New("still silent")
+	})
+	// What is no silence of ours silences nothing.
+	for _, value := range []string{`{"id":"forged","quest_id":104,"since":"2026-01-01T00:00:00Z","until":"2999-01-01T00:00:00Z"}`, `null`, `{`} {
+		if _, err := r.Bus().Control().Put(t.Context(), silencePrefix+"forged", []byte(value)); err != nil {
+			t.Fatal(err)
+		}
+		if list, err := kept.List(t.Context()); len(list) != 0 || err != nil {
+			t.Errorf("%s: %v, %v", value, list, err)
+		}
+	}
+}
