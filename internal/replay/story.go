@@ -67,6 +67,7 @@ func (s *Story) gather(ctx context.Context, events Events) error {
 		return err
 	}
 	var refs []Ref
+	ids := map[string]change.Seq{}
 	err = events.Refs(ctx, []string{fmt.Sprintf("*.*.*.%d", s.Finding.QuestID)}, 0, last, func(ref Ref) error {
 		refs = append(refs, ref)
 		return nil
@@ -86,12 +87,56 @@ func (s *Story) gather(ctx context.Context, events Events) error {
 		if err != nil || findingAbout(&e) != s.Finding.Finding { // one of another version is about nobody knows what
 			continue
 		}
+		ids[e.ID] = ref.Seq
 		if s.told = append(s.told, e); len(s.told) > eventsTold {
 			s.told = slices.Delete(s.told, 0, 1)
 			s.EventsLeftOut++
 		}
 	}
+	return s.undelivered(ctx, events, last, ids)
+}
+
+// undelivered takes in which channels of alerts were not told of the finding's events, of
+// which the places are given.
+func (s *Story) undelivered(ctx context.Context, events Events, last change.Seq, places map[string]change.Seq) error {
+	var refs []Ref
+	err := events.Refs(ctx, []string{"alert.undelivered.>"}, 0, last, func(ref Ref) error {
+		if refs = append(refs, ref); len(refs) > incidentsRead {
+			refs = slices.Delete(refs, 0, 1)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the events of alerts: %w", err)
+	}
+	for _, ref := range refs {
+		stored, err := events.Event(ctx, ref.Seq)
+		if errors.Is(err, ErrNone) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		e, err := event.Parse(stored.Data)
+		if err != nil {
+			continue
+		}
+		if u, ok := e.Data.(event.Undelivered); ok && isOf(&u, places) {
+			s.told = append(s.told, e)
+		}
+	}
 	return nil
+}
+
+// isOf reports whether any of the events is among those that were not told. Where all are
+// named it goes by that, else by their place.
+func isOf(u *event.Undelivered, places map[string]change.Seq) bool {
+	for id, seq := range places {
+		if slices.Contains(u.EventIDs, id) || len(u.EventIDs) < u.Events && uint64(seq) >= u.First && uint64(seq) <= u.Last {
+			return true
+		}
+	}
+	return false
 }
 
 // findingAbout is the finding that an event is about, also of a kind that has no type of its own.
@@ -152,6 +197,9 @@ func (s *Story) conceal() {
 			s.told[i].Data = d
 		case event.NotRepaired:
 			hide(&d.Actor)
+			hide(&d.Error)
+			s.told[i].Data = d
+		case event.Undelivered:
 			hide(&d.Error)
 			s.told[i].Data = d
 		case json.RawMessage:
