@@ -48,8 +48,9 @@ func TestSilenceThatCannotBe(t *testing.T) {
 		says string
 	}{
 		{[]string{"--for", "1h"}, "wants a rule, a quest or a user"},
-		{[]string{"--quest", "1"}, "longer than 0 s"},
-		{[]string{"--quest", "1", "--for", "721h"}, "at most 30 days"},
+		{[]string{"--quest", "1"}, "wants an end"},
+		{[]string{"--quest", "1", "--for", "721h"}, "at most 30 days ahead"},
+		{[]string{"--quest", "-5", "--for", "1h"}, "no quest has the id -5"},
 		{[]string{"--quest", "one", "--for", "1h"}, "invalid argument"},
 		{[]string{"--rule", "no_such", "--for", "1h"}, "no_such"},
 	} {

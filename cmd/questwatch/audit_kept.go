@@ -204,7 +204,7 @@ func auditText(a *event.Audited) string {
 		b.WriteString("the instance holds the same to be violated\n")
 	}
 	if a.Undecided > 0 {
-		fmt.Fprintf(&b, "%d things were being changed and could not be compared\n", a.Undecided)
+		fmt.Fprintf(&b, "not compared, because it was being changed: %d of a rule in a quest\n", a.Undecided)
 	}
 	lines := strings.Split(b.String(), "\n")
 	for i := range lines {

@@ -63,14 +63,19 @@ kept, 2 wrong usage or configuration, 3 another failure.`,
 	cmd.Flags().StringVar(&one.User, "user", "", "about the user with the `ID`")
 	cmd.Flags().DurationVar(&length, "for", 0, "for how `LONG`, as in 90m or 24h; 720h at most")
 	actorFlags(cmd, &one.Actor, &one.Reason)
+	cmd.Flags().Lookup("actor").Usage, cmd.Flags().Lookup("reason").Usage = "`WHO` asks for it", "why, in `WORDS`"
 	return cmd
 }
 
 func alertSilencesCommand() *cobra.Command {
 	var s settings
 	cmd := &cobra.Command{
-		Use:     "silences",
-		Short:   "List the silences that are in force",
+		Use:   "silences",
+		Short: "List the silences that are in force",
+		Long: `Silences lists what nobody is told of now, until when, for whom and why; the first to end
+first. questwatch status shows them too.
+
+Exit status: 0 listed, 2 wrong usage or configuration, 3 no instance, or another failure.`,
 		Example: `  questwatch alert silences --output json`,
 		Args:    cobra.NoArgs,
 	}
@@ -106,8 +111,13 @@ func alertSilencesCommand() *cobra.Command {
 func alertUnsilenceCommand() *cobra.Command {
 	var s settings
 	cmd := &cobra.Command{
-		Use:     "unsilence ID",
-		Short:   "End a silence before its time",
+		Use:   "unsilence ID",
+		Short: "End a silence before its time",
+		Long: `Unsilence ends a silence, within some seconds. What a channel was not told of meanwhile it is
+not told now, but for what it had to put off.
+
+Exit status: 0 it is over, 2 wrong usage, or there is no such silence, 3 no instance, or
+another failure.`,
 		Example: `  questwatch alert unsilence k3m2xq`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

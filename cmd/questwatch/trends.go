@@ -36,7 +36,7 @@ The instance is found through its data directory (--data), or its NATS server is
 
 Exit status: 0 shown, 2 wrong usage, 3 no instance, or another failure.`,
 		Example: `  questwatch trends --since 30d
-  questwatch trends --since 24h --by hour
+  questwatch trends --since 24h
   questwatch trends --since 2026-10-01T00:00:00Z --output csv > trends.csv
   questwatch trends --output json | jq '.rules[] | {rule, total}'`,
 	}
@@ -48,6 +48,12 @@ Exit status: 0 shown, 2 wrong usage, 3 no instance, or another failure.`,
 		}
 		if err != nil {
 			return usageError{error: fmt.Errorf("--since: %w", err)}
+		}
+		if by == "" {
+			by = "day"
+			if now.Sub(from) <= 2*24*time.Hour {
+				by = "hour"
+			}
 		}
 		pieces, known := map[string]trend.Piecewise{"hour": trend.ByHour, "day": trend.ByDay}[by]
 		if !known {
@@ -77,7 +83,7 @@ Exit status: 0 shown, 2 wrong usage, 3 no instance, or another failure.`,
 	s.server(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&since, "since", "30d", "begin at this `TIME` (2026-11-27T22:00:00Z), or so long ago (24h, 30d)")
-	flags.StringVar(&by, "by", "day", "count by `PIECE`: hour or day")
+	flags.StringVar(&by, "by", "", "count by `PIECE`: hour or day; by default days, or hours of two days at most")
 	flags.StringVar(&output, "output", "text", "`FORMAT`: text, json (one last line) or csv")
 	complete(cmd, "by", "hour", "day")
 	complete(cmd, "output", "text", "json", "csv")

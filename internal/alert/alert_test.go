@@ -26,13 +26,13 @@ func TestGrouping(t *testing.T) {
 		for i := range int64(36) {
 			m.add(t, finding(10+i))
 		}
-		time.Sleep(20 * time.Second)
+		sleep(20 * time.Second)
 		m.add(t, finding(99), resolved(1))
 		synctest.Wait()
 		if len(s.got) != 1 {
 			t.Fatalf("told within the half minute: %+v", s.got[1])
 		}
-		time.Sleep(10 * time.Second)
+		sleep(10 * time.Second)
 		synctest.Wait()
 		if len(s.got) != 2 || s.got[1].New != 37 || s.got[1].Over != 1 || s.at[1].Sub(began) != 30*time.Second {
 			t.Fatalf("then: %+v at %v", s.got, s.at)
@@ -57,9 +57,9 @@ func TestFlood(t *testing.T) {
 		stop := begin(t, m, chat(people), hook(service))
 		for i := range int64(10_000) {
 			m.add(t, finding(i+1))
-			time.Sleep(6 * time.Millisecond)
+			sleep(6 * time.Millisecond)
 		}
-		time.Sleep(5 * time.Minute)
+		sleep(5 * time.Minute)
 		total := 0
 		for _, n := range people.got {
 			total += n.New
@@ -88,9 +88,9 @@ func TestOutage(t *testing.T) {
 		stop := begin(t, m, chat(s))
 		for i := range int64(60) {
 			m.add(t, finding(i+1))
-			time.Sleep(time.Minute)
+			sleep(time.Minute)
 		}
-		time.Sleep(3 * time.Minute)
+		sleep(3 * time.Minute)
 		if len(s.got) != 2 || s.got[0].New != 1 || s.got[1].New != 59 || s.tries > 100 {
 			t.Errorf("%d tries, %+v", s.tries, s.got)
 		}
@@ -137,7 +137,7 @@ func TestUnderWay(t *testing.T) {
 		s.answer = func(context.Context, int) error { return errors.New("away") }
 		stop := begin(t, m, hook(s))
 		m.add(t, finding(1), finding(2, func(f *event.Finding) { f.Severity = rule.Info }))
-		time.Sleep(5 * time.Minute)
+		sleep(5 * time.Minute)
 		_ = stop()
 		if p := m.positions["hook"]; p.Sequence != 0 {
 			t.Errorf("position %+v with nothing told", p)
@@ -169,7 +169,7 @@ func TestPauses(t *testing.T) {
 		stop := begin(t, m, hook(s))
 		began := time.Now()
 		m.add(t, finding(1))
-		time.Sleep(8 * time.Minute)
+		sleep(8 * time.Minute)
 		_ = stop()
 		if len(s.at) != 1 || s.at[0].Sub(began) < 7*time.Minute+tryFor || s.at[0].Sub(began) > 7*time.Minute+tryFor+5*time.Second {
 			t.Errorf("%d tries, told %v after %s", s.tries, s.at, began)
@@ -197,11 +197,11 @@ func TestGivenUp(t *testing.T) {
 		}
 		stop := begin(t, m, hook(s), chat(other))
 		m.add(t, finding(1))
-		time.Sleep(time.Hour)
+		sleep(time.Hour)
 		if len(m.letters) != 1 || m.letters[0].Detail != "chat" || other.tries != 1 {
 			t.Fatalf("%d tries, letters %+v", other.tries, m.letters)
 		}
-		time.Sleep(24 * time.Hour)
+		sleep(24 * time.Hour)
 		if len(m.letters) != 2 {
 			t.Fatalf("letters %+v", m.letters)
 		}
@@ -210,7 +210,7 @@ func TestGivenUp(t *testing.T) {
 			t.Errorf("letter %+v", u)
 		}
 		m.add(t, m.letters[1], finding(2))
-		time.Sleep(2 * time.Minute)
+		sleep(2 * time.Minute)
 		_ = stop()
 		if len(s.got) != 1 || s.got[0].ID != "f2.opened" {
 			t.Errorf("the channel was told of %+v", s.got)
@@ -251,7 +251,7 @@ func TestRate(t *testing.T) {
 		for i := range int64(30) {
 			m.add(t, finding(i+1))
 		}
-		time.Sleep(65 * time.Second) // the 12th is due at the minute itself, the 13th at 70 s
+		sleep(65 * time.Second) // the 12th is due at the minute itself, the 13th at 70 s
 		if len(s.got) != 12 {
 			t.Errorf("%d in the first minute, want 6 at once and 6 more", len(s.got))
 		}

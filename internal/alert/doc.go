@@ -19,8 +19,12 @@
 // for. After the last try an event alert.undelivered says what was not told.
 //
 // An Alertmanager is also told of all that is open, again and again, and a channel to
-// people, where that is wanted, once in an interval. Both ask those who know it: what the
-// stream said once may be over.
+// people, where that is wanted, once in an interval. What is open is asked for, and not
+// read from the stream; while nobody can say, it is what it was last.
+//
+// What somebody has silenced is not told, and is told no later; where silences cannot be
+// read, those count that were known. In a channel's quiet time what is not critical
+// waits, and so does the place.
 //
 // Not guaranteed: an event that cannot be read is logged and not told. The time after
 // which a notice is given up begins anew with the process.

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -102,6 +104,7 @@ func (m *memory) Save(_ context.Context, channel string, p Position, revision ui
 }
 
 func (m *memory) Publish(_ context.Context, events []event.Event) error {
+	pass()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.letters = append(m.letters, events...)
@@ -119,6 +122,7 @@ type sink struct {
 }
 
 func (s *sink) Send(ctx context.Context, n *Notice) error {
+	pass()
 	s.mu.Lock()
 	s.tries++
 	try, answer := s.tries, s.answer
@@ -136,6 +140,21 @@ func (s *sink) Send(ctx context.Context, n *Notice) error {
 
 func newAlerter(m *memory, open Open, outlets ...Outlet) *Alerter {
 	return New(Config{Namespace: "questwatch", Outlets: outlets, Open: open}, m, m, m, nil, slog.New(slog.DiscardHandler))
+}
+
+// told is what it has got so far. Virtual time alone does not order its goroutine and the
+// test's.
+func (s *sink) told() []*Notice {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.got)
+}
+
+// place is the position that is kept.
+func (m *memory) place(channel string) uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.positions[channel].Sequence
 }
 
 // begin runs an Alerter until the function that it returns is called.
@@ -186,3 +205,19 @@ func resolved(quest int64, change ...func(*event.Finding)) event.Event {
 }
 
 func now() change.Millis { return change.MillisOf(time.Now()) }
+
+// fence orders what a test has looked at before what comes after: virtual time alone does
+// not, for the race detector.
+var fence sync.Mutex
+
+func pass() {
+	fence.Lock()
+	defer fence.Unlock()
+}
+
+// sleep lets virtual time pass, and waits until everybody has done what was due.
+func sleep(d time.Duration) {
+	pass()
+	time.Sleep(d)
+	synctest.Wait()
+}

@@ -42,7 +42,9 @@ func (o *opened) list(ctx context.Context) []item {
 	if o.config.Open == nil {
 		return nil
 	}
-	if findings, err := o.config.Open.Findings(ctx); err == nil {
+	asked, cancel := context.WithTimeout(ctx, tryFor)
+	defer cancel()
+	if findings, err := o.config.Open.Findings(asked); err == nil {
 		o.last = findings
 	}
 	var items []item

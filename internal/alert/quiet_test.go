@@ -61,18 +61,18 @@ func TestQuietHours(t *testing.T) {
 			if then.Before(now) {
 				then = then.AddDate(0, 0, 1)
 			}
-			time.Sleep(time.Until(then))
+			sleep(time.Until(then))
 			synctest.Wait()
 		}
 		told := func(notices, events int) {
 			t.Helper()
 			synctest.Wait()
 			n := 0
-			for _, one := range s.got {
+			for _, one := range s.told() {
 				n += one.New + one.Over
 			}
-			if len(s.got) != notices || n != events {
-				t.Fatalf("%s: %d notices of %d events, want %d of %d", time.Now().UTC(), len(s.got), n, notices, events)
+			if len(s.told()) != notices || n != events {
+				t.Fatalf("%s: %d notices of %d events, want %d of %d", time.Now().UTC(), len(s.told()), n, notices, events)
 			}
 		}
 		at(21, 0)

@@ -27,52 +27,57 @@ func TestStillOpen(t *testing.T) {
 		alarm := event.OfAlarm("questwatch", &event.Alarm{Reason: "disk", Severity: event.Warning, Since: now()})
 		m.add(t, one)
 		open.set([]event.Event{info, one, old}, alarm)
-		time.Sleep(4*time.Hour - time.Second)
-		if len(s.got) != 1 {
-			t.Fatalf("told %+v", s.got)
+		sleep(4*time.Hour - time.Second)
+		if len(s.told()) != 1 {
+			t.Fatalf("told %+v", s.told())
 		}
 		two.Time = now()
 		m.add(t, two)
 		open.set([]event.Event{info, one, two, old}, alarm)
-		time.Sleep(2 * time.Minute)
-		if len(s.got) != 3 || s.got[2].Open != 3 || s.got[2].Title() != "critical: still open: 3" || s.got[2].ID == s.got[1].ID {
-			t.Fatalf("told %+v", s.got)
+		sleep(2 * time.Minute)
+		if len(s.told()) != 3 || s.told()[2].Open != 3 || s.told()[2].Title() != "critical: still open: 3" || s.told()[2].ID == s.told()[1].ID {
+			t.Fatalf("told %+v", s.told())
 		}
 		for range 5 { // a restart every 45 minutes
-			time.Sleep(45 * time.Minute)
+			sleep(45 * time.Minute)
 			m.add(t, info) // moves the position and is not told
 			stop()
 			stop = beginOpen(t, m, open, o)
 		}
-		if len(s.got) != 3 {
-			t.Errorf("restarts were told of: %+v", s.got[3:])
+		if len(s.told()) != 3 {
+			t.Errorf("restarts were told of: %+v", s.told()[3:])
 		}
+		s.mu.Lock()
 		s.answer = func(_ context.Context, try int) error {
 			if try == 4 {
 				return errors.New("away")
 			}
 			return nil
 		}
-		time.Sleep(25 * time.Minute)
-		if len(s.got) != 4 || s.tries != 5 || s.got[3].Open != 3 {
-			t.Errorf("%d tries, told %+v", s.tries, s.got[3:])
+		s.mu.Unlock()
+		sleep(25 * time.Minute)
+		s.mu.Lock()
+		tries := s.tries
+		s.mu.Unlock()
+		if len(s.told()) != 4 || tries != 5 || s.told()[3].Open != 3 {
+			t.Errorf("%d tries, told %+v", tries, s.told()[3:])
 		}
 		open.forget() // nobody knows: as it was
-		time.Sleep(4 * time.Hour)
-		if len(s.got) != 5 {
-			t.Errorf("told %+v", s.got[4:])
+		sleep(4 * time.Hour)
+		if len(s.told()) != 5 {
+			t.Errorf("told %+v", s.told()[4:])
 		}
 		open.set([]event.Event{info, old})
-		time.Sleep(24 * time.Hour)
+		sleep(24 * time.Hour)
 		three := finding(3)
 		three.Time = now()
 		open.set([]event.Event{three})
 		m.add(t, three)
-		time.Sleep(3 * time.Hour)
-		if len(s.got) != 6 || s.got[5].Open != 0 {
-			t.Errorf("told %+v", s.got[5:])
+		sleep(3 * time.Hour)
+		if len(s.told()) != 6 || s.told()[5].Open != 0 {
+			t.Errorf("told %+v", s.told()[5:])
 		}
-		if lines := s.got[2].lines(); len(lines) != 3 || lines[0][:10] != began.UTC().Format(time.DateOnly) {
+		if lines := s.told()[2].lines(); len(lines) != 3 || lines[0][:10] != began.UTC().Format(time.DateOnly) {
 			t.Errorf("lines %q", lines)
 		}
 		if len(m.letters) > 0 {
@@ -89,9 +94,9 @@ func TestNotReminded(t *testing.T) {
 		stop := beginOpen(t, m, open, chat(s))
 		m.add(t, finding(1))
 		open.set([]event.Event{finding(1)})
-		time.Sleep(48 * time.Hour)
-		if len(s.got) != 1 {
-			t.Errorf("told %+v", s.got)
+		sleep(48 * time.Hour)
+		if len(s.told()) != 1 {
+			t.Errorf("told %+v", s.told())
 		}
 		stop()
 	})

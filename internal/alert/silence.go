@@ -42,8 +42,11 @@ func (s *Silence) Check() error {
 			return err
 		}
 	}
+	if s.Quest < 0 {
+		return fmt.Errorf("no quest has the id %d", s.Quest)
+	}
 	if length := s.Until.Sub(s.Since); length <= 0 || length > LongestSilence {
-		return fmt.Errorf("a silence lasts longer than 0 s and at most %d days", LongestSilence/(24*time.Hour))
+		return fmt.Errorf("a silence wants an end, such as 2h from now (--for 2h), at most %d days ahead", LongestSilence/(24*time.Hour))
 	}
 	return nil
 }
@@ -59,30 +62,37 @@ func (s *Silence) String() string {
 	if s.User != "" {
 		about = append(about, "user "+s.User)
 	}
-	text := fmt.Sprintf("%s until %s, by %s", strings.Join(about, ", "), s.Until.UTC().Format(time.DateTime), s.Actor)
+	text := fmt.Sprintf("%s until %s UTC, by %s", strings.Join(about, ", "), s.Until.UTC().Format(time.DateTime), s.Actor)
 	if s.Reason != "" {
 		text += ": " + s.Reason
 	}
 	return text
 }
 
-// covers reports whether it keeps an event from being told at a time.
-func (s *Silence) covers(e *event.Event, now time.Time) bool {
+// covers reports whether it keeps an event from being told: because it is in force, or
+// was when the event was stored.
+func (s *Silence) covers(e *event.Event, stored, now time.Time) bool {
+	if !now.Before(s.Until) && (stored.Before(s.Since) || !stored.Before(s.Until)) {
+		return false
+	}
 	which := e.Rule()
 	if a, ok := e.Data.(event.Approval); ok && a.Finding != "" {
 		which = rule.MissingParticipant.String() // as that finding
 	}
-	return now.Before(s.Until) && (s.Rule == "" || s.Rule == which) &&
+	return (s.Rule == "" || s.Rule == which) &&
 		(s.Quest == 0 || s.Quest == e.Quest) && (s.User == "" || s.User == e.UserID())
 }
 
-// Silences are those that somebody has asked for.
+// Silences are those that somebody has asked for, also those that ended in the last days:
+// what came under them may wait yet, for the end of a night or of an outage.
 type Silences interface {
 	List(ctx context.Context) ([]Silence, error)
 }
 
-// silencesFor is for how long what was listed counts.
-const silencesFor = time.Second
+const (
+	silencesFor = time.Second     // for how long what was listed counts
+	silencesIn  = 2 * time.Second // how long a list may take: alerts wait for it
+)
 
 // audible leaves out what a silence covers. Where they cannot be read now they are what
 // they were last.
@@ -90,16 +100,7 @@ func (w *worker) audible(ctx context.Context, items []item) []item {
 	if _, own := w.outlet.Channel.(standing); own || w.config.Silences == nil {
 		return items
 	}
-	now := time.Now()
-	if now.Sub(w.listed) >= silencesFor {
-		list, err := w.config.Silences.List(ctx)
-		if err == nil {
-			w.silences = list
-		} else if ctx.Err() == nil {
-			w.logger.Warn("silences cannot be read; those that were known count", "err", err)
-		}
-		w.listed = now
-	}
+	now := w.listSilences(ctx)
 	if len(w.silences) == 0 {
 		return items
 	}
@@ -112,9 +113,28 @@ func (w *worker) audible(ctx context.Context, items []item) []item {
 	return told
 }
 
+// listSilences sees to it that the silences are those of now.
+func (w *worker) listSilences(ctx context.Context) (now time.Time) {
+	now = time.Now()
+	if w.config.Silences == nil || now.Sub(w.listed) < silencesFor {
+		return now
+	}
+	within, cancel := context.WithTimeout(ctx, silencesIn)
+	defer cancel()
+	list, err := w.config.Silences.List(within)
+	switch {
+	case err == nil:
+		w.silences = list
+	case ctx.Err() == nil && !w.unlisted:
+		w.logger.Warn("silences cannot be read; those that were known count", "err", err)
+	}
+	w.listed, w.unlisted = time.Now(), err != nil
+	return w.listed
+}
+
 func (w *worker) silent(it *item, now time.Time) bool {
 	for i := range w.silences {
-		if w.silences[i].covers(&it.event, now) {
+		if w.silences[i].covers(&it.event, it.at.Stored, now) {
 			return true
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,11 +15,22 @@ import (
 
 // kept are silences that a test changes.
 type kept struct {
+	mu   sync.Mutex
 	list []Silence
 	err  error
 }
 
-func (k *kept) List(context.Context) ([]Silence, error) { return k.list, k.err }
+func (k *kept) List(context.Context) ([]Silence, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.list, k.err
+}
+
+func (k *kept) set(err error, list ...Silence) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.list, k.err = list, err
+}
 
 func TestSilenceCovers(t *testing.T) {
 	anna, now := "anna", time.Now()
@@ -39,11 +51,15 @@ func TestSilenceCovers(t *testing.T) {
 		{Silence{Rule: "missing_participant", Quest: 7, User: "bert"}, false, false, false},
 	} {
 		c.s.Until = now.Add(time.Second)
-		if got := [3]bool{c.s.covers(&e, now), c.s.covers(&failed, now), c.s.covers(&other, now)}; got != [3]bool{c.finding, c.failed, c.rest} {
+		if got := [3]bool{c.s.covers(&e, now, now), c.s.covers(&failed, now, now), c.s.covers(&other, now, now)}; got != [3]bool{c.finding, c.failed, c.rest} {
 			t.Errorf("%s covers %v", &c.s, got)
 		}
-		if c.s.covers(&e, c.s.Until) {
+		if c.s.covers(&e, c.s.Until, c.s.Until) {
 			t.Errorf("%s covers its end", &c.s)
+		}
+		c.s.Since = now
+		if late := c.s.Until.Add(time.Hour); c.s.covers(&e, now, late) != c.finding || c.s.covers(&e, now.Add(-1), late) {
+			t.Errorf("%s: what was stored under it is told later, or what was stored before is not", &c.s)
 		}
 	}
 }
@@ -53,6 +69,7 @@ func TestSilenceCheck(t *testing.T) {
 	for _, s := range []Silence{
 		{Since: now, Until: now.Add(time.Hour)},
 		{Quest: 1, Since: now, Until: now},
+		{Quest: -1, Since: now, Until: now.Add(time.Hour)},
 		{Quest: 1, Since: now, Until: now.Add(-time.Hour)},
 		{Quest: 1, Since: now, Until: now.Add(LongestSilence + 1)},
 		{Rule: "no_such_rule", Since: now, Until: now.Add(time.Hour)},
@@ -84,7 +101,7 @@ func TestSilence(t *testing.T) {
 			synctest.Wait()
 			for i, s := range []*sink{people, service} {
 				n := 0
-				for _, notice := range s.got {
+				for _, notice := range s.told() {
 					n += notice.New
 				}
 				if n != want[i] {
@@ -95,23 +112,23 @@ func TestSilence(t *testing.T) {
 		m.add(t, finding(1))
 		told(1, 1)
 		m.add(t, finding(2)) // the chat waits to tell of it
-		k.err, k.list = nil, []Silence{{Quest: 2, Until: time.Now().Add(time.Hour)}, {Rule: rule.Unassigned.String(), Until: time.Now().Add(time.Hour)}}
-		time.Sleep(31 * time.Second)
+		k.set(nil, Silence{Quest: 2, Until: time.Now().Add(time.Hour)}, Silence{Rule: rule.Unassigned.String(), Until: time.Now().Add(time.Hour)})
+		sleep(31 * time.Second)
 		told(1, 2)
 		m.add(t, finding(2), finding(2, func(f *event.Finding) { f.Rule = rule.Unassigned }), finding(3))
-		time.Sleep(31 * time.Second)
+		sleep(31 * time.Second)
 		told(2, 3)
-		time.Sleep(11 * time.Second) // the place is kept
-		if p := m.positions["chat"]; p.Sequence != 5 || m.positions["hook"].Sequence != 5 {
-			t.Errorf("positions %v", m.positions)
+		sleep(11 * time.Second) // the place is kept
+		if chat, hook := m.place("chat"), m.place("hook"); chat != 5 || hook != 5 {
+			t.Errorf("positions %d and %d", chat, hook)
 		}
-		k.err = errors.New("away")
+		k.set(errors.New("away"))
 		m.add(t, finding(2))
-		time.Sleep(31 * time.Second)
+		sleep(31 * time.Second)
 		told(2, 3)
-		time.Sleep(time.Hour)
+		sleep(time.Hour)
 		m.add(t, finding(2))
-		time.Sleep(31 * time.Second)
+		sleep(31 * time.Second)
 		told(3, 4)
 		cancel()
 		<-done

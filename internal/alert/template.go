@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"text/template"
 	"text/template/parse"
@@ -48,11 +49,14 @@ func NewTemplate(name, text string, makesJSON bool) (*Template, error) {
 			continue // a service is told of each event by itself
 		}
 		if _, err := t.word(n); err != nil {
-			return nil, err
+			return nil, errors.New(ourTypes.ReplaceAllString(err.Error(), ""))
 		}
 	}
 	return t, nil
 }
+
+// ourTypes are words of an error that say nothing to whoever writes a template.
+var ourTypes = regexp.MustCompile(` in type \*?alert\.\w+`)
 
 func asJSON(v any) (string, error) {
 	data, err := json.Marshal(v)

@@ -40,6 +40,7 @@ type worker struct {
 
 	silences []Silence
 	listed   time.Time // when the silences were read
+	unlisted bool      // they could not be
 }
 
 // read is an event that was read; with nothing to tell it only moves the position.

@@ -36,7 +36,11 @@ func outlets(all *config.Config, logger *slog.Logger) (list []alert.Outlet, err 
 		if err != nil {
 			return nil, err
 		}
-		add("webhook", channel, r, alert.Outlet{Template: worded, PerMinute: w.PerMinute, Route: alert.Route{Resolved: w.Resolved, Each: true}})
+		quiet, err := quietOf(w.QuietHours())
+		if err != nil {
+			return nil, err
+		}
+		add("webhook", channel, r, alert.Outlet{Template: worded, Quiet: quiet, PerMinute: w.PerMinute, Route: alert.Route{Resolved: w.Resolved, Each: true}})
 	}
 	for _, chat := range []struct {
 		name string
@@ -103,7 +107,7 @@ func (a *App) openAlerts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.alerts = alert.New(alert.Config{Namespace: a.config.Namespace, Outlets: list, Open: openPort{a}, Silences: &Silences{bucket: a.bus.Control()}}, alertEvents{a.bus},
+	a.alerts = alert.New(alert.Config{Namespace: a.config.Namespace, Outlets: list, Open: openPort{a}, Silences: silencesPort{Silences{bucket: a.bus.Control()}}}, alertEvents{a.bus},
 		alertPositions{a.bus.Control()}, toldPort{a.bus, a.config.Namespace}, a.store, a.logger)
 	for _, o := range list {
 		a.logger.Info("alerts are sent", "channel", o.Name, "severity", o.Route.Severity.String())

@@ -79,7 +79,11 @@ func commandOutlet(c *config.AlertCommand, logger *slog.Logger, add addOutlet) e
 	if err != nil {
 		return &config.Error{Where: "alert.command.command", Err: err}
 	}
-	add("command", channel, r, alert.Outlet{GroupFor: c.GroupFor, TryFor: c.Timeout, Route: alert.Route{Resolved: c.Resolved}})
+	quiet, err := quietOf(c.QuietHours())
+	if err != nil {
+		return err
+	}
+	add("command", channel, r, alert.Outlet{GroupFor: c.GroupFor, Quiet: quiet, TryFor: c.Timeout, Route: alert.Route{Resolved: c.Resolved}})
 	return nil
 }
 

@@ -132,3 +132,35 @@ func TestAuditByTimetable(t *testing.T) {
 	}
 	exec1(t, dsn, `ALTER TABLE hidden RENAME TO applications_application`)
 }
+
+// However the application works, audits and the checker judge alike.
+func TestAuditsUnderLoad(t *testing.T) {
+	for name, begin := range map[string]func(t *testing.T, dsn string) (end func()){"PeerQuest": startPeerQuest, "anything": func(t *testing.T, dsn string) func() {
+		return startTraffic(t, dsn, 4).stop
+	}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dsn := testkit.Database(t, testkit.LoadAudit001, testkit.DropUniqueParticipant)
+			c := settings(t, dsn)
+			c.Stream.MaxRows = 40 // so that some transactions are streamed as they come
+			r := start(t, c, dsn)
+			r.ready(t)
+			end, unusual := begin(t, dsn), startUnusual(t, dsn)
+			audits, undecided := 0, 0
+			for began := time.Now(); time.Since(began) < 6*time.Second || audits < 5; audits++ {
+				a, err := r.auditor.Request(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if a.Mismatched > 0 || a.NotCompared != "" {
+					t.Fatalf("%+v: %+v", a.Audited, a.Disagreements)
+				}
+				undecided += a.Undecided
+			}
+			end()
+			unusual()
+			t.Logf("%d audits, %d times something could not be decided", audits, undecided)
+			r.verify(t)
+		})
+	}
+}

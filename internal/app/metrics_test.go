@@ -114,8 +114,8 @@ func TestMonitoringAsksForWhatThereIs(t *testing.T) {
 	exec1(t, dsn, `INSERT INTO applications_application (status, applied_at, applicant_id, quest_id)
 		VALUES ('approved', now(), '22222222-2222-4222-8222-222222222222', 10)`)
 	r.found(t, "missing_participant", 10, false)
-	// These are there at times only: with a limit in Postgres, and with an alarm.
-	seen := map[string]bool{"questwatch_slot_wal_safe_bytes": true, "questwatch_alarm": true}
+	// These are there at times only: with a limit in Postgres, an alarm, and a channel of alerts.
+	seen := map[string]bool{"questwatch_slot_wal_safe_bytes": true, "questwatch_alarm": true, "questwatch_alert_deliveries_total": true}
 	testkit.Eventually(t, 20*time.Second, func() error {
 		for series := range r.scrape(t) {
 			name, _, _ := strings.Cut(series, "{")

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 
 	"github.com/peerquest/questwatch/internal/alert"
 	"github.com/peerquest/questwatch/internal/drift"
@@ -9,29 +11,59 @@ import (
 	"github.com/peerquest/questwatch/internal/watch"
 )
 
-// openPort is what is open, for those who are told of it again and again. It asks who
-// finds it, and so goes on while NATS is away.
+// openPort is what is open, for those who are told of it again and again.
 type openPort struct{ app *App }
 
-func (p openPort) Findings(context.Context) ([]event.Event, error) {
+// Findings asks the checker, and so goes on while NATS is away; and the bucket while the
+// checker has yet to catch up.
+func (p openPort) Findings(ctx context.Context) (events []event.Event, err error) {
 	w := p.app.watch
 	if w == nil {
 		return nil, nil
 	}
-	status := w.Status()
-	var found []drift.Finding
-	err := w.Look(func(c *watch.Checker, _ int) error {
-		if c == nil || !status.CaughtUp || !c.Known() {
-			return alert.ErrUnknown
+	status, known := w.Status(), false
+	var open []drift.Finding
+	_ = w.Look(func(c *watch.Checker, _ int) error {
+		if known = c != nil && status.CaughtUp && c.Known(); known {
+			open = c.Open()
 		}
-		found = c.Open()
 		return nil
 	})
-	events := make([]event.Event, len(found))
-	for i := range found {
-		events[i] = event.OfTransition(&drift.Transition{What: drift.Opened, Finding: found[i], At: found[i].Due}, event.Position{})
+	if !known {
+		return p.kept(ctx)
 	}
-	return events, err
+	for i := range open {
+		if open[i].Where.Origin == drift.FromBaseline { // not told singly, and there may be very many
+			continue
+		}
+		f := event.FindingOf(&open[i])
+		e, err := event.OfOpen(&f)
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, e)
+	}
+	return events, nil
+}
+
+// kept is what the bucket holds.
+func (p openPort) kept(ctx context.Context) (events []event.Event, err error) {
+	values, err := p.app.bus.Findings().Values(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", alert.ErrUnknown, err)
+	}
+	for _, value := range values {
+		var f event.Finding
+		if err := json.Unmarshal(value, &f); err != nil {
+			return nil, fmt.Errorf("%w: decode an open finding: %w", alert.ErrUnknown, err)
+		}
+		e, err := event.OfOpen(&f)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", alert.ErrUnknown, err)
+		}
+		events = append(events, e)
+	}
+	return events, nil
 }
 
 func (p openPort) Troubles() (list []event.Event) {

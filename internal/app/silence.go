@@ -61,8 +61,23 @@ func (s *Silences) End(ctx context.Context, id string) error {
 	return s.bucket.Delete(ctx, silencePrefix+id)
 }
 
-// List is those that are in force, the first to end first. It forgets what is over.
+// List is those that are in force, the first to end first.
 func (s *Silences) List(ctx context.Context) ([]alert.Silence, error) {
+	list, err := s.all(ctx)
+	now := time.Now()
+	return slices.DeleteFunc(list, func(one alert.Silence) bool { return !now.Before(one.Until) }), err
+}
+
+// silencesPort is the silences for who is to be silent.
+type silencesPort struct{ Silences }
+
+func (p silencesPort) List(ctx context.Context) ([]alert.Silence, error) { return p.all(ctx) }
+
+// silenceKept is for how long one is known when it is over.
+const silenceKept = 2 * 24 * time.Hour
+
+// all has those too that are over, and forgets them in the end.
+func (s *Silences) all(ctx context.Context) ([]alert.Silence, error) {
 	keys, err := s.bucket.Keys(ctx, silencePrefix+"*")
 	if err != nil {
 		return nil, err
@@ -82,12 +97,11 @@ func (s *Silences) List(ctx context.Context) ([]alert.Silence, error) {
 		if err := strict.Decode(&one); err != nil || silencePrefix+one.ID != key || one.Check() != nil {
 			continue
 		}
-		if time.Now().After(one.Until.Add(time.Hour)) {
+		if time.Now().After(one.Until.Add(silenceKept)) {
 			_ = s.bucket.Delete(ctx, key) // or the next time
+			continue
 		}
-		if time.Now().Before(one.Until) {
-			list = append(list, one)
-		}
+		list = append(list, one)
 	}
 	slices.SortFunc(list, func(a, b alert.Silence) int { return cmp.Or(a.Until.Compare(b.Until), cmp.Compare(a.ID, b.ID)) })
 	return list, nil

@@ -65,6 +65,24 @@ func TestSilences(t *testing.T) {
 		exec1(t, dsn, `DELETE FROM applications_application WHERE quest_id = 101 AND status = 'approved'`)
 		return errors.New("still silent")
 	})
+	// One that has ended is known for a while to who tells, for what waits.
+	for name, hours := range map[string]time.Duration{"ended1": 1, "ended2": 3 * 24} {
+		old := alert.Silence{ID: name, Quest: 9, Since: now.Add(-hours*time.Hour - time.Minute), Until: now.Add(-hours * time.Hour)}
+		if _, err := r.Bus().Control().Put(t.Context(), silencePrefix+name, encode(old)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := kept.List(t.Context())
+	if err != nil || len(list) != 0 {
+		t.Errorf("in force: %v, %v", list, err)
+	}
+	list, err = silencesPort{Silences{bucket: r.Bus().Control()}}.List(t.Context())
+	if err != nil || len(list) != 1 || list[0].ID != "ended1" {
+		t.Errorf("known: %v, %v", list, err)
+	}
+	if err := r.Bus().Control().Delete(t.Context(), silencePrefix+"ended1"); err != nil {
+		t.Fatal(err)
+	}
 	// What is no silence of ours silences nothing.
 	for _, value := range []string{`{"id":"forged","quest_id":104,"since":"2026-01-01T00:00:00Z","until":"2999-01-01T00:00:00Z"}`, `null`, `{`} {
 		if _, err := r.Bus().Control().Put(t.Context(), silencePrefix+"forged", []byte(value)); err != nil {

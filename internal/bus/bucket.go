@@ -82,32 +82,42 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 
 // Keys returns the keys that match any of the filters, or all, in no
 // particular order. There may be very many; it takes as long as ctx lives.
-func (b *Bucket) Keys(ctx context.Context, filters ...string) ([]string, error) {
-	op := fmt.Sprintf("list keys of bucket %q", b.name)
+func (b *Bucket) Keys(ctx context.Context, filters ...string) (keys []string, err error) {
+	err = b.each(ctx, "list keys", filters, func(e jetstream.KeyValueEntry) { keys = append(keys, e.Key()) }, jetstream.MetaOnly())
+	return keys, err
+}
+
+// Values returns all values, as Keys does the keys.
+func (b *Bucket) Values(ctx context.Context) (values [][]byte, err error) {
+	err = b.each(ctx, "read values", nil, func(e jetstream.KeyValueEntry) { values = append(values, e.Value()) })
+	return values, err
+}
+
+func (b *Bucket) each(ctx context.Context, verb string, filters []string, fn func(jetstream.KeyValueEntry), options ...jetstream.WatchOpt) error {
+	op := fmt.Sprintf("%s of bucket %q", verb, b.name)
 	if err := b.bind(ctx); err != nil {
-		return nil, classify(op, err)
+		return classify(op, err)
 	}
 	if len(filters) == 0 {
 		filters = []string{">"}
 	}
-	watch, err := b.kv.WatchFiltered(ctx, filters, jetstream.IgnoreDeletes(), jetstream.MetaOnly())
+	watch, err := b.kv.WatchFiltered(ctx, filters, append(options, jetstream.IgnoreDeletes())...)
 	if err != nil {
-		return nil, classify(op, err)
+		return classify(op, err)
 	}
 	defer func() { _ = watch.Stop() }()
-	var keys []string
 	for {
 		select {
 		case entry, ok := <-watch.Updates():
 			switch {
 			case !ok: // the connection or the context ended in between
-				return nil, classify(op, errors.Join(ctx.Err(), errIncomplete))
+				return classify(op, errors.Join(ctx.Err(), errIncomplete))
 			case entry == nil:
-				return keys, nil
+				return nil
 			}
-			keys = append(keys, entry.Key())
+			fn(entry)
 		case <-ctx.Done():
-			return nil, classify(op, ctx.Err())
+			return classify(op, ctx.Err())
 		}
 	}
 }

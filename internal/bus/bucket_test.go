@@ -43,6 +43,9 @@ func TestBucket(t *testing.T) {
 	if keys, err := b.Keys(ctx, "b.*"); err != nil || !slices.Equal(keys, []string{"b.1"}) {
 		t.Errorf("keys: %v, %v", keys, err)
 	}
+	if values, err := b.Values(ctx); err != nil || len(values) != 2 || string(values[0])+string(values[1]) != "2" {
+		t.Errorf("values: %q, %v", values, err)
+	}
 	if err := errors.Join(b.Delete(ctx, "a"), b.Delete(ctx, "never")); err != nil {
 		t.Fatal(err)
 	}

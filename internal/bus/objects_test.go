@@ -324,3 +324,26 @@ func TestLargeObject(t *testing.T) {
 		t.Errorf("%d MB of heap were in use", most>>20)
 	}
 }
+
+// Without a store of reports everything else goes on; who needs one is told what to do.
+func TestMissingReports(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, embedded.Config{})
+	if err := connect(t, bus.Config{Options: s.InProcess()}).Setup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c := connect(t, bus.Config{Options: s.InProcess(), Manage: bus.ManageVerify, Reports: true})
+	if err := c.Setup(t.Context()); err != nil {
+		t.Errorf("set up without reports: %v", err)
+	}
+	if _, err := c.Reports().List(t.Context()); !errors.Is(err, bus.ErrSetup) || advice(t, err) == "" {
+		t.Errorf("list: %v", err)
+	}
+	made := connect(t, bus.Config{Options: s.InProcess(), Reports: true})
+	if err := made.Setup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := c.Reports().List(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("list: %v, %v", list, err)
+	}
+}

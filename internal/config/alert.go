@@ -35,6 +35,8 @@ type AlertWebhook struct {
 	Resolved   bool   `yaml:"resolved"`
 	PerMinute  int    `yaml:"per_minute"`
 	Template   string `yaml:"template"` // a file
+	Quiet      string `yaml:"quiet"`    // as of AlertChat
+	QuietZone  string `yaml:"quiet_zone"`
 }
 
 // AlertChat is a channel to people.
@@ -58,7 +60,7 @@ func defaultAlert() Alert {
 	chat := AlertChat{Severity: rule.Warning.String(), Resolved: true, GroupFor: 30 * time.Second, QuietZone: utc}
 	return Alert{
 		GiveUpAfter: 24 * time.Hour,
-		Webhook:     AlertWebhook{Severity: rule.Warning.String(), Resolved: true},
+		Webhook:     AlertWebhook{Severity: rule.Warning.String(), Resolved: true, QuietZone: utc},
 		Slack:       chat, Discord: chat,
 		Email: defaultEmail(), Alertmanager: defaultAlertmanager(), Command: defaultCommand(),
 	}
@@ -109,7 +111,8 @@ func (a *Alert) check() error {
 	}
 	w := &a.Webhook
 	_, err := w.Route()
-	errs := []error{err, alertAddress("alert.webhook", w.URL), a.Email.check(), a.Alertmanager.check(), a.Command.check()}
+	_, quietErr := w.QuietHours()
+	errs := []error{err, quietErr, alertAddress("alert.webhook", w.URL), a.Email.check(), a.Alertmanager.check(), a.Command.check()}
 	if w.PerMinute < 0 {
 		errs = append(errs, &Error{Where: "alert.webhook.per_minute", Err: errors.New("must not be negative; 0 is any number")})
 	}

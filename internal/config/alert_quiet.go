@@ -24,6 +24,16 @@ func (e *AlertEmail) QuietHours() (*QuietHours, error) {
 	return quietHours("alert.email", e.Quiet, e.QuietZone)
 }
 
+// QuietHours is as of AlertChat.
+func (w *AlertWebhook) QuietHours() (*QuietHours, error) {
+	return quietHours("alert.webhook", w.Quiet, w.QuietZone)
+}
+
+// QuietHours is as of AlertChat.
+func (c *AlertCommand) QuietHours() (*QuietHours, error) {
+	return quietHours("alert.command", c.Quiet, c.QuietZone)
+}
+
 func quietHours(key, text, zone string) (*QuietHours, error) {
 	location, err := time.LoadLocation(zone)
 	if err != nil || zone == "" {

@@ -29,6 +29,8 @@ type Result struct {
 	Explained map[string]int `json:"explained"`
 	// Untrue counts what was reported as info and is not so: nobody was called for it.
 	Untrue int `json:"untrue"`
+	// Told is what each channel of alerts told of failed approvals.
+	Told map[string]*Told `json:"told"`
 	// Repairs is nil where nothing was repaired automatically.
 	*Repairs
 

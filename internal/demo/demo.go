@@ -68,6 +68,7 @@ type demo struct {
 	sim      *peerquest.Simulator
 	seen     *seen
 	repaired *repaired
+	told     *told
 	dataPath string
 	// finishing says that the traffic has ended; the view tells.
 	finishing atomic.Bool
@@ -115,6 +116,9 @@ func (d *demo) open(ctx context.Context) error {
 	d.config.NATS.Listen, d.config.HTTP.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	if d.options.Repair {
 		repairAutomatically(&d.config.Repair)
+	}
+	if err := d.openTold(&d.config.Alert); err != nil {
+		return err
 	}
 	d.say("starting questwatch…")
 	if d.app, err = app.New(lasting, d.config, d.logger); err != nil {
@@ -219,7 +223,7 @@ func (d *demo) run(ctx context.Context) (*Result, error) {
 	result.Duration = took.Seconds()
 	result.Transactions, result.Changes = d.sim.Transactions(), d.sim.Changes()
 	result.Differences, result.StateMatches, result.Repairs = differences, len(differences) == 0, repairs
-	result.Replay = replayed
+	result.Replay, result.Told = replayed, d.told.channels(d.seen.all())
 	return result, nil
 }
 
@@ -241,7 +245,10 @@ func (d *demo) traffic(ctx, running context.Context) error {
 	if err := d.sim.Run(limited); err != nil && !endedBy(limited, err) {
 		return err
 	}
-	if err := d.judged(running); err != nil || !d.options.Repair {
+	if err := d.judged(running); err != nil {
+		return err
+	}
+	if err := d.until(running, "not every failed approval was told", func() bool { return len(d.told.untold(d.seen.all())) == 0 }); err != nil || !d.options.Repair {
 		return err
 	}
 	return d.mended(running)

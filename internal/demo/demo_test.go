@@ -37,6 +37,11 @@ func TestDemoFindsEverythingAndNothingElse(t *testing.T) {
 	if injected == 0 || result.Changes == 0 || result.Detect.P50 < 3000 {
 		t.Errorf("nothing was proved: %+v", result)
 	}
+	for channel, told := range result.Told {
+		if told.Of == 0 || told.Failures == 0 || told.Messages == 0 || told.After.P50 < 3000 || channel == webhook && told.Failures != told.Of {
+			t.Errorf("%s told %+v", channel, told)
+		}
+	}
 	if !strings.Contains(out.String(), "there before") {
 		t.Errorf("the view shows no finding of the baseline:\n%s", out.String())
 	}

@@ -143,7 +143,7 @@ func (a *Audited) severity() rule.Severity {
 func (a *Audited) sentence() string {
 	text := fmt.Sprintf("the %s audit of %d quests has %d findings", a.Kind, a.Quests, a.Findings)
 	if c := a.Change; c != nil {
-		text += fmt.Sprintf(", %d of them new; %d are gone since the one before", c.New, c.Gone)
+		text += fmt.Sprintf("; since the one before, %d are new and %d gone", c.New, c.Gone)
 	}
 	switch {
 	case a.Mismatched > 0:

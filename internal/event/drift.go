@@ -1,6 +1,7 @@
 package event
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
@@ -85,6 +86,18 @@ func FindingOf(f *drift.Finding) Finding {
 		SuspectedAt: Stamp(f.Since), OpenedAt: Stamp(f.Due),
 		GraceMS: ms(time.Duration(f.Due-f.Since) * time.Millisecond),
 	}
+}
+
+// OfOpen is the event that told of an open finding, but for its position.
+func OfOpen(f *Finding) (Event, error) {
+	at, err := time.Parse(time.RFC3339, f.OpenedAt)
+	if err != nil {
+		return Event{}, fmt.Errorf("read when finding %s was opened: %w", f.Finding, err)
+	}
+	return Event{
+		ID: f.Finding + "." + string(drift.Opened), Group: "drift", What: string(drift.Opened), Detail: f.Rule.String(),
+		Quest: f.QuestID, Time: change.MillisOf(at), Data: *f,
+	}, nil
 }
 
 // optional is nil for the zero value: JSON null.

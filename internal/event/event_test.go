@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -45,6 +46,11 @@ func TestGolden(t *testing.T) {
 	tracker, opened := tracked(t, drift.FromStream)
 	if len(opened) != 2 {
 		t.Fatalf("opened %+v", opened)
+	}
+	f := event.FindingOf(&opened[0].Finding)
+	again, err := event.OfOpen(&f)
+	if want := event.OfTransition(&opened[0], event.Position{}); err != nil || !reflect.DeepEqual(again, want) {
+		t.Errorf("what is open is told as %+v, %v; want %+v", again, err, want)
 	}
 	at := func(index int) event.Position { return event.Position{Sequence: 18, Index: index} }
 	resolvedBy := drift.Where{

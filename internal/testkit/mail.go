@@ -27,6 +27,8 @@ type Mail struct {
 	Text string
 	// Safe says that it came in TLS.
 	Safe bool
+	// At is when it had come.
+	At time.Time
 	// User and Password are what the other side logged in with.
 	User, Password string
 }
@@ -56,17 +58,26 @@ const Silence = "silence"
 // NewMailSink starts a MailSink that ends with the test. With implicit, connections begin in TLS.
 func NewMailSink(t TB, implicit bool, answer func(command, argument string) string) *MailSink {
 	t.Helper()
-	s := &MailSink{Host: "127.0.0.1", answer: answer, implicit: implicit, open: map[net.Conn]bool{}}
+	s, end, err := StartMailSink(implicit, answer)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	t.Cleanup(end)
+	return s
+}
+
+// StartMailSink starts a MailSink that ends when the function that it returns is called.
+func StartMailSink(implicit bool, answer func(command, argument string) string) (s *MailSink, end func(), err error) {
+	s = &MailSink{Host: "127.0.0.1", answer: answer, implicit: implicit, open: map[net.Conn]bool{}}
 	if s.answer == nil {
 		s.answer = func(string, string) string { return "" }
 	}
-	var err error
 	if s.keys, s.CA, err = certificate(); err != nil {
-		t.Fatalf("make a certificate: %v", err)
+		return nil, nil, fmt.Errorf("make a certificate: %w", err)
 	}
 	l, err := net.Listen("tcp", s.Host+":0")
 	if err != nil {
-		t.Fatalf("listen for mail: %v", err)
+		return nil, nil, fmt.Errorf("listen for mail: %w", err)
 	}
 	s.Port = l.Addr().(*net.TCPAddr).Port
 	var sessions sync.WaitGroup
@@ -82,7 +93,7 @@ func NewMailSink(t TB, implicit bool, answer func(command, argument string) stri
 			sessions.Go(func() { s.serve(conn) })
 		}
 	})
-	t.Cleanup(func() {
+	return s, func() {
 		_ = l.Close()
 		s.mu.Lock()
 		for conn := range s.open {
@@ -90,8 +101,7 @@ func NewMailSink(t TB, implicit bool, answer func(command, argument string) stri
 		}
 		s.mu.Unlock()
 		sessions.Wait()
-	})
-	return s
+	}, nil
 }
 
 // Taken is what has come so far.
@@ -188,6 +198,7 @@ func (s *MailSink) content(m *Mail, command, argument string) string {
 		return "354 go on"
 	case ".":
 		s.mu.Lock()
+		m.At = time.Now()
 		s.taken = append(s.taken, *m)
 		s.mu.Unlock()
 	case "QUIT":
