@@ -3,6 +3,7 @@ package alert
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,6 +21,8 @@ const (
 	maxPending = 4096 // events that wait; more stay in the stream
 	saveEvery  = 10 * time.Second
 	saveRetry  = time.Second
+	heldIn     = 2 * time.Second
+	saveTries  = 10 // then people are told all the same
 )
 
 // worker serves one channel. Two goroutines: one reads the stream, the other does all
@@ -35,6 +38,7 @@ type worker struct {
 	position Position // everything up to it has been told
 	revision uint64
 	dirty    bool // position is not the one that is kept
+	unkept   bool // it could not be, the last time
 	pending  []item
 	last     time.Time // when a notice was sent
 
@@ -61,6 +65,9 @@ func (w *worker) run(ctx context.Context) error {
 	if err := w.load(ctx); err != nil {
 		return err
 	}
+	if err := w.claim(ctx); err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	queue := make(chan read)
 	from := w.position // the sender moves it
@@ -75,8 +82,11 @@ func (w *worker) load(ctx context.Context) (err error) {
 		if w.position, w.revision, err = w.positions.Load(ctx, w.outlet.Name); err == nil {
 			return nil
 		}
-		if errors.Is(err, ErrNone) { // Begin keeps one: somebody has deleted it since
-			return fmt.Errorf("send alerts over %s: %w", w.outlet.Name, err)
+		if errors.Is(err, ErrNone) { // Begin keeps one
+			w.logger.Warn("somebody has deleted the position of alerts; telling what comes from now on")
+			if err = w.begin(ctx, w.outlet.Name); err == nil {
+				continue
+			}
 		}
 		if !warned {
 			w.logger.Warn("the position of alerts cannot be read; trying on", "err", err)
@@ -198,7 +208,9 @@ func (w *worker) sendPending(ctx context.Context, queue <-chan read) error {
 func (w *worker) told(ctx context.Context, all, items []item) error {
 	w.counts.silenced.WithLabelValues(w.outlet.Name).Add(float64(len(all) - len(items)))
 	w.move(all[len(all)-1].at)
-	w.pending = append([]item(nil), w.pending[len(all):]...)
+	if w.pending = w.pending[len(all):]; len(w.pending) == 0 {
+		w.pending = nil // frees them; copying the rest each time took the square of thousands
+	}
 	if items == nil && len(w.pending) > 0 {
 		return nil // of many silent ones the last is saved
 	}
@@ -240,8 +252,27 @@ func (w *worker) take(r read) {
 
 // move notes that everything up to an event has been told.
 func (w *worker) move(to Position) {
-	to.Reminded = w.position.Reminded
+	to.Reminded, to.By = w.position.Reminded, w.position.By
 	w.position, w.dirty = to, true
+}
+
+// claim makes the position ours: who had it before ends with ErrTaken, even if it stands
+// at the same place.
+func (w *worker) claim(ctx context.Context) error {
+	w.position.By, w.dirty = rand.Text(), true
+	return w.save(ctx)
+}
+
+// held makes sure, before something is told, that nobody else has claimed the position.
+// That it cannot be read keeps nobody from being told.
+func (w *worker) held(ctx context.Context) error {
+	within, cancel := context.WithTimeout(ctx, heldIn)
+	defer cancel()
+	kept, revision, err := w.positions.Load(within, w.outlet.Name)
+	if err == nil && revision != w.revision && kept.By != w.position.By {
+		return fmt.Errorf("send alerts over %s: %w", w.outlet.Name, ErrTaken)
+	}
+	return nil
 }
 
 func (w *worker) nameOf(ctx context.Context) func(id string) string {
@@ -255,25 +286,31 @@ func (w *worker) word(n *Notice) {
 	}
 }
 
-// save keeps the position, as long as that takes.
+// save keeps the position. While it cannot, alerts go on: that they are told twice after a
+// crash is better than that nobody is told.
 func (w *worker) save(ctx context.Context) error {
 	if !w.dirty {
 		return nil
 	}
-	for warned := false; ; warned = true {
+	for try := 1; ; try++ {
 		revision, err := w.positions.Save(ctx, w.outlet.Name, w.position, w.revision)
 		if errors.Is(err, ErrConflict) {
 			revision, err = w.ownConflict(ctx)
 		}
 		switch {
 		case err == nil:
-			w.revision, w.dirty = revision, false
+			w.revision, w.dirty, w.unkept = revision, false, false
 			return nil
 		case errors.Is(err, ErrTaken), ctx.Err() != nil:
 			return err
-		}
-		if !warned {
+		case w.unkept:
+			return nil
+		case try == 1:
 			w.logger.Warn("the position of alerts cannot be kept; trying on", "err", err)
+		case try == saveTries:
+			w.logger.Error("the position of alerts cannot be kept: what is told from now on is told again after a restart", "err", err)
+			w.unkept = true
+			return nil
 		}
 		if !pause(ctx, saveRetry) {
 			return ctx.Err()
@@ -281,17 +318,19 @@ func (w *worker) save(ctx context.Context) error {
 	}
 }
 
-// ownConflict tells a save of ours that was stored although its answer was lost from
-// somebody else's.
+// ownConflict saves over a save of ours that was stored although its answer was lost, and
+// where somebody has deleted it.
 func (w *worker) ownConflict(ctx context.Context) (uint64, error) {
 	kept, revision, err := w.positions.Load(ctx, w.outlet.Name)
-	if err != nil && !errors.Is(err, ErrNone) {
+	switch {
+	case errors.Is(err, ErrNone):
+		revision = 0
+	case err != nil:
 		return 0, err
-	}
-	if err != nil || kept.Sequence != w.position.Sequence || !kept.Stored.Equal(w.position.Stored) || !kept.Reminded.Equal(w.position.Reminded) {
+	case kept.By != w.position.By:
 		return 0, fmt.Errorf("keep the position of %s: %w", w.outlet.Name, ErrTaken)
 	}
-	return revision, nil
+	return w.positions.Save(ctx, w.outlet.Name, w.position, revision)
 }
 
 func pause(ctx context.Context, d time.Duration) bool {
