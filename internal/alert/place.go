@@ -100,4 +100,3 @@ func (w *worker) ownConflict(ctx context.Context) (uint64, error) {
 	}
 	return w.positions.Save(ctx, w.outlet.Name, w.position, revision)
 }
-

@@ -15,11 +15,15 @@ import (
 // what it was asked with, and so the address.
 func TestAnswersThatRepeat(t *testing.T) {
 	for name, answer := range map[string]func(line string) string{
-		"an echo":   func(line string) string { return line },
-		"a status":  func(line string) string { return "HTTP/1.1 " + line },
-		"a header":  func(line string) string { return "HTTP/1.1 200 OK\r\n" + line + "\r\n\r\n" },
-		"a place":   func(line string) string { return "HTTP/1.1 302 Found\r\nLocation: %zz" + strings.Fields(line)[1] + "\r\n\r\n" },
-		"a length":  func(line string) string { return "HTTP/1.1 200 OK\r\nContent-Length: " + strings.Fields(line)[1] + "\r\n\r\n" },
+		"an echo":  func(line string) string { return line },
+		"a status": func(line string) string { return "HTTP/1.1 " + line },
+		"a header": func(line string) string { return "HTTP/1.1 200 OK\r\n" + line + "\r\n\r\n" },
+		"a place": func(line string) string {
+			return "HTTP/1.1 302 Found\r\nLocation: %zz" + strings.Fields(line)[1] + "\r\n\r\n"
+		},
+		"a length": func(line string) string {
+			return "HTTP/1.1 200 OK\r\nContent-Length: " + strings.Fields(line)[1] + "\r\n\r\n"
+		},
 		"an answer": func(string) string { return "" },
 	} {
 		t.Run(name, func(t *testing.T) {
