@@ -62,15 +62,15 @@ func (f *finder) spanOf(ctx context.Context, from, to Point) (s span, err error)
 	if err != nil {
 		return s, err
 	}
-	if s.first > s.last {
-		return s, &PointError{from.text, fmt.Sprintf("comes after %q: the range is empty", to.text)}
-	}
 	if from.Time != 0 && from.Seq == 0 && s.first > f.bounds.First {
 		s.first, err = f.first(ctx, func(m mark) bool { return m.at.Add(skew) >= from.Time })
 	}
 	if err == nil && to.Time != 0 {
 		s.last, err = f.first(ctx, func(m mark) bool { return m.at > to.Time.Add(skew) })
 		s.last--
+	}
+	if err == nil && s.first > s.last { // not before: points of time overlap
+		err = &PointError{from.text, fmt.Sprintf("comes after %q: the range is empty", to.text)}
 	}
 	return s, err
 }
