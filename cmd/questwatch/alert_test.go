@@ -51,7 +51,7 @@ func TestSilenceThatCannotBe(t *testing.T) {
 		{[]string{"--quest", "1"}, "wants an end"},
 		{[]string{"--quest", "1", "--for", "721h"}, "at most 30 days ahead"},
 		{[]string{"--quest", "-5", "--for", "1h"}, "no quest has the id -5"},
-		{[]string{"--quest", "one", "--for", "1h"}, "invalid argument"},
+		{[]string{"--quest", "one", "--for", "1h"}, "want a whole number"},
 		{[]string{"--rule", "no_such", "--for", "1h"}, "no_such"},
 	} {
 		refused(t, command(t, append([]string{"alert", "silence"}, c.args...)...), exitUsage, c.says)

@@ -78,7 +78,7 @@ func TestReplayUsage(t *testing.T) {
 		"leave it out":          {"--continue", "--to-file", "x", "--quest", "1"},
 		"no sequence with a":    {"--from", "4@x"},
 		"is no sequence":        {"--from", "0"},
-		"invalid argument":      {"--quest", "x"},
+		"want whole numbers":    {"--quest", "x"},
 		"unknown command":       {"everything"},
 	} {
 		got := command(t, append([]string{"replay"}, args...)...)
@@ -184,8 +184,8 @@ func TestReplayCommand(t *testing.T) {
 	refused(t, command(t, "replay", "--data", data, "--quest", "4711"), exitFailure, "no such quest: the stream has nothing of quest 4711")
 	refused(t, command(t, "replay", "--data", data, "--from", "999999"), exitUsage, "behind the end of the stream")
 	refused(t, command(t, "replay", "--data", data, "--to", "2001-01-01T00:00:00Z"), exitUsage, "before the beginning of the stream")
-	refused(t, command(t, "replay", "--data", data, "--to-subject", "questwatch"), exitFailure, "in the namespace of the instance")
-	refused(t, command(t, "replay", "--data", data, "--to-subject", "copies"), exitFailure, "no stream takes it", "nats stream add")
+	refused(t, command(t, "replay", "--data", data, "--to-subject", "questwatch"), exitUsage, "in the namespace of the instance")
+	refused(t, command(t, "replay", "--data", data, "--to-subject", "copies"), exitFailure, "no stream takes it", "nats stream add", "nats-owner.json")
 }
 
 // TestReplayInterrupted ends the program by Ctrl-C in the middle, and goes on as it says.

@@ -44,11 +44,11 @@ func (c *Conn) CheckCopies(ctx context.Context, prefix string) error {
 	tokens := strings.Split(prefix, ".")
 	switch {
 	case strings.ContainsAny(prefix, " \t\r\n*>") || slices.Contains(tokens, ""):
-		return hint.Failed(op, fmt.Errorf("%w: it is no subject", ErrNoCopies), "give words with dots between them, and no wildcards")
+		return hint.Setup(fmt.Errorf("%s: %w: it is no subject", op, ErrNoCopies), "give words with dots between them, and no wildcards")
 	case strings.HasPrefix(prefix, "$") || strings.HasPrefix(prefix, "_INBOX"):
-		return hint.Failed(op, fmt.Errorf("%w: the server keeps it for itself", ErrNoCopies), "give another prefix")
+		return hint.Setup(fmt.Errorf("%s: %w: the server keeps it for itself", op, ErrNoCopies), "give another prefix")
 	case tokens[0] == c.names.namespace:
-		return hint.Failed(op, fmt.Errorf("%w: it is in the namespace of the instance, and would be taken for what happens", ErrNoCopies), "give another prefix")
+		return hint.Setup(fmt.Errorf("%s: %w: it is in the namespace of the instance, and would be taken for what happens", op, ErrNoCopies), "give another prefix")
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel() // a lister that is not read to its end
@@ -66,7 +66,7 @@ func (c *Conn) CheckCopies(ctx context.Context, prefix string) error {
 		}
 	}
 	if !taken {
-		return hint.Failed(op, fmt.Errorf("%w: no stream takes it", ErrNoCopies), fmt.Sprintf("make one: nats stream add COPIES --subjects '%s.>' --defaults", prefix))
+		return hint.Failed(op, fmt.Errorf("%w: no stream takes it", ErrNoCopies), fmt.Sprintf("make one: nats stream add COPIES --subjects '%s.>' --defaults; of an embedded server as its owner, who is in nats-owner.json of the data directory", prefix))
 	}
 	return nil
 }

@@ -125,6 +125,7 @@ func (d *demo) open(ctx context.Context) error {
 		return err
 	}
 	d.onClose(d.app.Close)
+	d.say("look on with: questwatch tail --data %s --dsn '%s'", d.dataPath, dsn)
 	d.sim = peerquest.New(peerquest.Config{
 		DSN: dsn, Seed: d.options.Seed, Rate: d.options.Rate, Workers: workers,
 		AutocommitShare: autocommitShare, InjectShare: injectShare, Grace: d.grace(), Journal: d.options.Repair,

@@ -121,7 +121,7 @@ func (e *Event) Sentence(name func(id string) string) string {
 	case Finding:
 		return d.sentence(e.What, who)
 	case Baseline:
-		return fmt.Sprintf("%d findings were there before the stream, in %d quests", d.Findings, d.Quests)
+		return fmt.Sprintf("%d findings were there before the stream, among %d quests", d.Findings, d.Quests)
 	case Approval:
 		return d.sentence(who)
 	case Regression:
@@ -157,7 +157,11 @@ func (e *Event) Sentence(name func(id string) string) string {
 	case Trial:
 		return "this is a test: alerts over " + d.Channel + " arrive here"
 	case Undelivered:
-		return fmt.Sprintf("%s was not told of %d events: %s", d.Channel, d.Events, d.Error)
+		events := "an event"
+		if d.Events > 1 {
+			events = fmt.Sprintf("%d events", d.Events)
+		}
+		return fmt.Sprintf("%s was not told of %s: %s", d.Channel, events, d.Error)
 	}
 	return e.Group + "." + e.What
 }

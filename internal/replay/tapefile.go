@@ -90,8 +90,8 @@ type fileLines struct {
 	buf  []byte
 }
 
-// errCut says that the file ends within a line.
-var errCut = errors.New("it ends in the middle of a line")
+// errCut says that the file ends before its end.
+var errCut = errors.New("it was not finished, or cut off")
 
 // next is the next line's object without its sum; io.EOF at the end of the file.
 func (l *fileLines) next() ([]byte, error) {
@@ -159,7 +159,7 @@ var endOpens = []byte(`{"end":`)
 func (l *fileLines) message(m *fileMessage) (more bool, err error) {
 	object, err := l.next()
 	if errors.Is(err, io.EOF) {
-		return false, fmt.Errorf("%w: %w", l.wrong("the file ends without its last line: it was not finished, or cut off"), errCut)
+		return false, fmt.Errorf("%w: %w", l.wrong("the file ends without its last line"), errCut)
 	}
 	if err != nil {
 		return false, err
