@@ -22,12 +22,12 @@ var ErrNoQuest = errors.New("no such quest")
 
 // Moment is a quest as it was at a moment, and how it came to that.
 type Moment struct {
-	QuestID  int64      `json:"quest_id"`
-	Title    string     `json:"title"`
-	Exists   bool       `json:"exists"`
-	Deleted  bool       `json:"deleted"`
-	Status   string     `json:"status"` // its role, as in the statuses' settings
-	Assigned string     `json:"assigned_to_id,omitempty"`
+	QuestID  int64  `json:"quest_id"`
+	Title    string `json:"title"`
+	Exists   bool   `json:"exists"`
+	Deleted  bool   `json:"deleted"`
+	Status   string `json:"status"` // its role, as in the statuses' settings
+	Assigned string `json:"assigned_to_id,omitempty"`
 	// Known is false where a gap or another column is not made good yet by a baseline: what
 	// stands here may be wrong then.
 	Known    bool       `json:"known"`
