@@ -12,7 +12,7 @@ import (
 func alertCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "alert",
-		Short: "Try and silence the channels that tell people and services of events",
+		Short: "Try the channels that alert people and services, and silence them",
 		Long: `Alerts are sent by the running instance, over the channels that its configuration sets up
 under "alert". See README for what they say, and when.`,
 		Example: `  questwatch alert test slack --config questwatch.yaml
@@ -35,7 +35,7 @@ Exit status: 0 the other side has taken it, 2 wrong usage or configuration, or t
 not set up, 3 it was not taken.`,
 		Example: `  questwatch alert test slack --config questwatch.yaml
   QUESTWATCH_ALERT_WEBHOOK_URL=https://alerts.example/questwatch questwatch alert test webhook`,
-		Args: cobra.ExactArgs(1),
+		Args: wantOne("which channel to test, such as slack"),
 	}
 	asJSON := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

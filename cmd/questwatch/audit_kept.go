@@ -109,7 +109,7 @@ Exit status: 0 listed, 2 wrong usage, 3 no server, or another failure.`,
 func auditShowCommand() *cobra.Command {
 	cmd, run := keptCommand(&cobra.Command{
 		Use:   "show [REPORT]",
-		Short: "Show an audit that a running instance made, the newest unless one is named",
+		Short: "Show an audit that a running instance made, the newest by default",
 		Long: `Show prints a kept report: counts, what changed since the audit before, and what the
 instance judged otherwise. --output json has every finding, with ids and without names.
 

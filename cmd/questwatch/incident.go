@@ -34,7 +34,7 @@ instance, or another failure.`,
 		Example: `  questwatch incident b47c15b0e61be9a6aab1 --data /var/lib/questwatch > incident.html
   questwatch incident b47c15 --no-names > incident.html
   questwatch incident b47c15 --output json | jq .replay`,
-		Args: cobra.ExactArgs(1),
+		Args: wantOne("which finding: its ID"),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {

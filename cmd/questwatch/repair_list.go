@@ -108,7 +108,7 @@ Exit status: 0 shown, 2 wrong usage, or no open finding has that id, 3 nobody an
 another failure.`,
 		Example: `  questwatch repair show b47c15b0e61be9a6aab1
   questwatch repair show b47c15 --output json | jq -r .sql`,
-		Args: cobra.ExactArgs(1),
+		Args: wantOne("which finding: its ID"),
 	}
 	asJSON := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -26,7 +26,7 @@ What was undone is never repaired automatically again.
 Exit status: 0 undone, 2 wrong usage or configuration, or no such entry, 3 it was refused,
 or another failure.`,
 		Example: `  questwatch repair undo 12 --reason "was right as it was"`,
-		Args:    cobra.ExactArgs(1),
+		Args:    wantOne("which repair: its number in questwatch repair log"),
 	}
 	asJSON := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

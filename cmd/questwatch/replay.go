@@ -18,7 +18,7 @@ func replayCommand() *cobra.Command {
 	var f replayFlags
 	cmd := &cobra.Command{
 		Use:   "replay",
-		Short: "Show a past range of the streams, copy it elsewhere, or judge it anew",
+		Short: "Show a past range of the streams, copy it, or judge it anew",
 		Long: `Replay reads a past range of the stream of changes, or with --stream events of what was
 found, and shows it: as a timeline, or with --output json a message a line. It writes
 nothing of the instance's and needs no database; people's names come from one that is named.

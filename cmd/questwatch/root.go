@@ -75,7 +75,7 @@ func root() *cobra.Command {
 		Use:   "questwatch",
 		Short: "Watch that applications, participants and quests agree",
 		Long:  about,
-		Example: `  questwatch demo --for 30s                     see it work, on a private Postgres
+		Example: `  questwatch demo --for 30s                     see it work, on its own Postgres
   questwatch run --dsn postgres://me@db/site    watch a database
   questwatch audit --dsn postgres://me@db/site  check it once, now`,
 		Version:       versionLine(),
@@ -85,11 +85,12 @@ func root() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.SetVersionTemplate("{{.Version}}\n")
-	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{err, c.CommandPath()} })
+	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{wrongFlag(err), c.CommandPath()} })
 	cmd.AddCommand(
 		runCommand(), auditCommand(), verifyCommand(), demoCommand(), showCommand(), tailCommand(), replayCommand(), incidentCommand(), statusCommand(), trendsCommand(), setupCommand(), repairCommand(), alertCommand(), versionCommand(),
 	)
 	nameUsage(cmd)
+	narrow(cmd)
 	return cmd
 }
 

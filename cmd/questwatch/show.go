@@ -41,7 +41,7 @@ instance, or another failure.`,
   questwatch show finding b47c15 --data /var/lib/questwatch --dsn postgres://me@db/site
   questwatch show finding b47c15 --nats nats://127.0.0.1:4222
   questwatch show finding b47c15 --output json | tail -n 1 | jq .transactions`,
-		Args: cobra.ExactArgs(1),
+		Args: wantOne("which finding: its ID"),
 	}
 	asJSON := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -33,7 +33,7 @@ quest, no instance, or another failure.`,
 		Example: `  questwatch show quest 42
   questwatch show quest 42 --at 2026-11-27T22:00:00Z --data /var/lib/questwatch
   questwatch show quest 42 --at 0/1DAE9F8 --output json | jq .open`,
-		Args: cobra.ExactArgs(1),
+		Args: wantOne("which quest: its ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil || id < 1 {

@@ -60,7 +60,7 @@ kept, 2 wrong usage or configuration, 3 another failure.`,
 	cmd.Flags().StringVar(&one.Rule, "rule", "", "about the rule `NAME`: "+strings.Join(names, ", "))
 	complete(cmd, "rule", names...)
 	cmd.Flags().Int64Var(&one.Quest, "quest", 0, "about the quest with the `ID`")
-	cmd.Flags().StringVar(&one.User, "user", "", "about the user with the `ID`")
+	cmd.Flags().StringVar(&one.User, "user", "", "about the user with the `ID`, as events have it; not the name")
 	cmd.Flags().DurationVar(&length, "for", 0, "for how `LONG`, as in 90m or 24h; 720h at most")
 	actorFlags(cmd, &one.Actor, &one.Reason)
 	cmd.Flags().Lookup("actor").Usage, cmd.Flags().Lookup("reason").Usage = "`WHO` asks for it", "why, in `WORDS`"
@@ -119,7 +119,7 @@ not told now, but for what it had to put off.
 Exit status: 0 it is over, 2 wrong usage, or there is no such silence, 3 no instance, or
 another failure.`,
 		Example: `  questwatch alert unsilence k3m2xq`,
-		Args:    cobra.ExactArgs(1),
+		Args:    wantOne("which silence: its ID, as in questwatch alert silences"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.silences(cmd, func(kept *app.Silences) error {
 				if err := kept.End(cmd.Context(), args[0]); err != nil {

@@ -85,7 +85,10 @@ func standing(s *app.Status) error {
 	return nil
 }
 
-const statusEvery = 2 * time.Second
+const (
+	statusEvery  = 2 * time.Second
+	statusMargin = 12 // of a line's name
+)
 
 // watchStatus shows the status anew, on a terminal in place of the one before.
 func watchStatus(ctx context.Context, w io.Writer, ask func() (*app.Status, error)) error {
@@ -122,7 +125,7 @@ func watchStatus(ctx context.Context, w io.Writer, ask func() (*app.Status, erro
 func writeStatus(w io.Writer, s, before *app.Status, now time.Time) error {
 	var b strings.Builder
 	line := func(what, format string, args ...any) {
-		fmt.Fprintf(&b, "%-12s%s\n", what, terminal.Clean(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(&b, "%-*s%s\n", statusMargin, what, terminal.Clean(fmt.Sprintf(format, args...)))
 	}
 	ready := "ready"
 	if !s.Ready {
@@ -141,7 +144,11 @@ func writeStatus(w io.Writer, s, before *app.Status, now time.Time) error {
 	for _, one := range s.Streams {
 		line("", "%s: %d messages, %s", one.Name, one.Messages, mib(int64(one.Bytes)))
 	}
-	line("findings", "%s", findingsOf(s))
+	total, byRule := findingsOf(s)
+	line("findings", "%s", total)
+	for _, rules := range breakLines(byRule, ", ", columns-statusMargin) {
+		line("", "%s", rules)
+	}
 	if r := s.Repair; r != nil {
 		stopped := ""
 		if r.Stopped != "" {
@@ -182,19 +189,19 @@ func walOf(s *app.Status) string {
 	return text
 }
 
-func findingsOf(s *app.Status) string {
-	total, parts := 0, []string(nil)
+// findingsOf is what is open: in all, and by rule.
+func findingsOf(s *app.Status) (total string, byRule []string) {
+	n := 0
 	for _, name := range slices.Sorted(maps.Keys(s.Open)) {
-		if n := s.Open[name]; n != 0 {
-			total += n
-			parts = append(parts, fmt.Sprintf("%s %d", name, n))
+		if open := s.Open[name]; open != 0 {
+			n += open
+			byRule = append(byRule, fmt.Sprintf("%s %d", name, open))
 		}
 	}
-	if total == 0 {
-		return "none open"
+	if n == 0 {
+		return "none open", nil
 	}
-	return fmt.Sprintf("%d open (%d critical, %d warning): %s", total,
-		s.Severe[rule.Critical.String()], s.Severe[rule.Warning.String()], strings.Join(parts, ", "))
+	return fmt.Sprintf("%d open (%d critical, %d warning)", n, s.Severe[rule.Critical.String()], s.Severe[rule.Warning.String()]), byRule
 }
 
 func compared(v *app.Verification, now time.Time) string {

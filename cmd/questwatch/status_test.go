@@ -28,7 +28,7 @@ func TestStatus(t *testing.T) {
 		`(?m)^database    test_\d+, slot show_\d+: [0-9.]+ MiB of log kept, [0-9.]+ MiB not confirmed$`,
 		`(?m)^stream      [0-9.]+ s behind; 30 rows in 0 transactions since the start$`,
 		`(?m)^            QUESTWATCH_CDC: \d+ messages, [0-9.]+ MiB$`,
-		`(?m)^findings    5 open \(0 critical, 5 warning\): missing_participant 3, unassigned 2$`,
+		`(?m)^findings    5 open \(0 critical, 5 warning\)\n            missing_participant 3, unassigned 2$`,
 		`(?m)^repair      plan; automatically: 0 applied, 0 skipped, 0 failed, 0 waiting$`,
 		`(?m)^checkpoint  at message \d+, `,
 		`(?m)^compared    `,

@@ -127,7 +127,7 @@ func TestAlertsOverAllChannels(t *testing.T) {
 	r = start(t, c, dsn)
 	r.ready(t)
 	arrived("the Alertmanager, once more,", func() bool { return am.fires(alert) })
-	exec1(t, dsn, `DELETE FROM applications_application WHERE quest_id = 105 AND status = 'approved'`)
+	endIn(t, dsn, 105)
 	arrived("the end", func() bool { return !am.fires(alert) })
 	arrived("the end, to the mailbox,", mailed("over: missing_participant"))
 	if am.fires(alert) {

@@ -38,7 +38,7 @@ type receiver struct {
 }
 
 // listen makes a receiver that takes everything; with TLS its certificate is nobody's.
-func listen(t *testing.T, begin func(http.Handler) *httptest.Server) *receiver {
+func listen(t testing.TB, begin func(http.Handler) *httptest.Server) *receiver {
 	t.Helper()
 	h := &receiver{}
 	server := begin(h)
@@ -79,7 +79,7 @@ func (h *receiver) kinds() map[string]int {
 }
 
 // tells waits until the failure of an approval has been told, and returns when that was.
-func (h *receiver) tells(t *testing.T, quest int64) (at time.Time) {
+func (h *receiver) tells(t testing.TB, quest int64) (at time.Time) {
 	t.Helper()
 	testkit.Eventually(t, 90*time.Second, func() error {
 		kinds := h.kinds()
@@ -144,8 +144,20 @@ const fails = `WITH q AS (INSERT INTO quests_quest (title, description, difficul
 	SELECT 'approved', now(), '22222222-2222-4222-8222-222222222222', id FROM q RETURNING quest_id`
 
 // fail makes one.
-func fail(t *testing.T, dsn string) (quest int64) {
+func fail(t testing.TB, dsn string) (quest int64) {
 	t.Helper()
 	query(t, dsn, fmt.Sprintf(fails, 1), &quest)
 	return quest
+}
+
+// failIn has one fail in a quest where student2 has not applied, and endIn ends that.
+func failIn(t testing.TB, dsn string, quest int) {
+	t.Helper()
+	exec1(t, dsn, fmt.Sprintf(`INSERT INTO applications_application (status, applied_at, applicant_id, quest_id)
+		VALUES ('approved', now(), '22222222-2222-4222-8222-222222222222', %d)`, quest))
+}
+
+func endIn(t testing.TB, dsn string, quest int) {
+	t.Helper()
+	exec1(t, dsn, fmt.Sprintf("DELETE FROM applications_application WHERE quest_id = %d AND status = 'approved'", quest))
 }

@@ -1,24 +1,27 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/peerquest/questwatch/internal/alert"
+	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/config"
 	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/testkit"
 )
 
 // alerting is a program's settings where nothing about alerts is set but this.
-func alerting(t *testing.T, c config.Config, environment ...string) config.Config {
+func alerting(t testing.TB, c config.Config, environment ...string) config.Config {
 	t.Helper()
 	read, unknown, err := config.Load("", environment)
 	if err != nil || len(unknown) > 0 {
@@ -47,6 +50,10 @@ func TestAlertByAnAddressAlone(t *testing.T) {
 	for _, p := range h.told() {
 		if p.header.Get("Content-Type") != "application/cloudevents+json" || p.header.Get("Webhook-Signature") != "" || p.header.Get("Webhook-Id") != p.event.ID {
 			t.Errorf("%s came with %v", p.event.ID, p.header)
+		}
+		same := func(m bus.Message) bool { return bytes.Equal(m.Data, p.body) }
+		if !slices.ContainsFunc(eventsOn(t, r, p.event.Group+"."+p.event.What+".>"), same) {
+			t.Errorf("told, and not in the stream: %s", p.body)
 		}
 	}
 	exec1(t, dsn, "UPDATE applications_application SET status = 'rejected' WHERE quest_id = (SELECT max(quest_id) FROM applications_application)")

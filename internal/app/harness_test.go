@@ -228,7 +228,7 @@ func startLock(t *testing.T, dsn string) func() {
 	return sync.OnceFunc(func() { conn.Close(context.WithoutCancel(t.Context())) })
 }
 
-func query(t *testing.T, dsn, sql string, into ...any) {
+func query(t testing.TB, dsn, sql string, into ...any) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), dsn)
 	if err != nil {

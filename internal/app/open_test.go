@@ -2,6 +2,7 @@ package app
 
 import (
 	"log/slog"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/peerquest/questwatch/internal/event"
@@ -12,14 +13,14 @@ import (
 // has not caught up.
 func TestOpenBeforeItIsWatched(t *testing.T) {
 	t.Parallel()
-	h := newHook(t)
+	h := listen(t, httptest.NewServer)
 	dsn := testkit.Database(t, testkit.LoadAudit001, evidenceQuests)
 	c := settings(t, dsn)
-	c.Alert.Webhook.URL = h.url()
+	c.Alert.Webhook.URL = h.url
 	r := start(t, c, dsn)
 	r.ready(t)
 	failIn(t, dsn, 105)
-	h.waitFor(t, "drift.opened", 105)
+	h.tells(t, 105)
 	watched, err := openPort{r.App}.Findings(t.Context())
 	if err != nil || len(watched) != 1 || watched[0].Quest != 105 {
 		t.Errorf("open: %+v, %v", watched, err)

@@ -143,8 +143,16 @@ func TestReplayRangesAreExact(t *testing.T) {
 			t.Errorf("%s: %v (%s), want %v", name, got, played, test.want)
 		}
 	}
+	for from := 20; from < 70; from++ { // a search may hit by luck
+		p := Play{JSON: true}
+		p.From, p.To = pointOf(t, second(from)), pointOf(t, second(from+from%7))
+		_, out, err := play(t, c, p)
+		if got, want := sequences(t, out), stretch(from, from+from%7); err != nil || !slices.Equal(got, want) {
+			t.Errorf("from second %d to %d: %v, want %v, %v", from, from+from%7, got, want, err)
+		}
+	}
 	for name, test := range map[string]struct{ from, to, want string }{
-		"reversed times": {second(105), second(50), "the range is empty"},
+		"reversed times": {second(105), second(50), "the range is reversed"},
 		"behind the end": {"201", "", "behind the end of the stream, message 200"},
 		"a late time":    {second(3000), "", "behind the end"},
 		"no baseline":    {"baseline", "", "not in the stream any more"},
@@ -344,6 +352,54 @@ func TestReplayToASubject(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestReplayToASubjectGoesOn breaks a replay to a subject off, and goes on as it says.
+func TestReplayToASubjectGoesOn(t *testing.T) {
+	t.Parallel()
+	server := testkit.NewNATS(t, testkit.NATSOptions{})
+	c := settings(t, "postgres://nobody@127.0.0.1:1/none")
+	written(t, &c, server.URL(), 200)
+	count := func() (n uint64) {
+		withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
+			s, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: "COPIES", Subjects: []string{"copy.>"}})
+			if err == nil {
+				n = s.CachedInfo().State.Msgs
+			}
+			return err
+		})
+		return n
+	}
+	count()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	p := Play{ToSubject: "copy"}
+	p.Pace = replay.Pace{Rate: 100}
+	type ended struct {
+		played *replay.Played
+		err    error
+	}
+	done := make(chan ended, 1)
+	go func() {
+		played, _, err := playFor(ctx, t, c, p)
+		done <- ended{played, err}
+	}()
+	testkit.Eventually(t, 20*time.Second, func() error {
+		if n := count(); n < 20 {
+			return fmt.Errorf("%d copies", n)
+		}
+		return nil
+	})
+	cancel()
+	first := <-done
+	if !errors.Is(first.err, context.Canceled) || first.played.Messages != count() {
+		t.Fatalf("%s, %v, %d copies", first.played, first.err, count())
+	}
+	rest := Play{ToSubject: "copy", Playing: replay.Playing{From: pointOf(t, first.played.Again), To: pointOf(t, first.played.To)}}
+	second, _, err := play(t, c, rest)
+	if err != nil || first.played.Messages+second.Messages != 200 || count() != 200 {
+		t.Errorf("%s, then %s, %v, %d copies", first.played, second, err, count())
+	}
 }
 
 // TestReplayEvents shows events of a running instance, and copies them.

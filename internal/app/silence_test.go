@@ -1,13 +1,16 @@
 package app
 
 import (
+	"context"
 	"errors"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/alert"
+	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/testkit"
 )
 
@@ -15,11 +18,12 @@ import (
 // the silence ends.
 func TestSilences(t *testing.T) {
 	t.Parallel()
-	h := newHook(t)
-	server := testkit.NewNATS(t, testkit.NATSOptions{})
+	h, server := listen(t, httptest.NewServer), testkit.NewNATS(t, testkit.NATSOptions{})
 	dsn := testkit.Database(t, testkit.LoadAudit001, evidenceQuests)
-	c := outside(t, dsn, server)
-	c.Alert.Webhook.URL = h.url()
+	told := func() bool {
+		return slices.ContainsFunc(h.told(), func(p delivery) bool { return p.event.Quest == 101 })
+	}
+	c := alerting(t, outside(t, dsn, server), webhookAt(h))
 	r := start(t, c, dsn)
 	r.ready(t)
 	kept, err := ConnectSilences(t.Context(), &c, testLogger(t))
@@ -35,19 +39,16 @@ func TestSilences(t *testing.T) {
 	if list := r.status(t.Context()).Silences; len(list) != 1 || !strings.HasPrefix(list[0].String(), "quest 101 until ") {
 		t.Errorf("status has %v", list)
 	}
-	failIn(t, dsn, 101, 102)
-	h.waitFor(t, "drift.opened", 102)
+	failIn(t, dsn, 101)
+	h.tells(t, fail(t, dsn))
 	r.stop(t)
 	r = start(t, c, dsn)
 	r.ready(t)
-	exec1(t, dsn, `DELETE FROM applications_application WHERE quest_id = 101 AND status = 'approved'`)
+	endIn(t, dsn, 101)
 	r.found(t, "missing_participant", 101, true)
-	failIn(t, dsn, 103)
-	h.waitFor(t, "drift.opened", 103)
-	for _, p := range h.all() {
-		if strings.Contains(p.body, `"quest_id":101,`) {
-			t.Errorf("told of the silenced: %s", p.body)
-		}
+	h.tells(t, fail(t, dsn))
+	if told() {
+		t.Errorf("told of the silenced: %v", h.kinds())
 	}
 	var asked *AskedError
 	if err := kept.End(t.Context(), "another"); !errors.As(err, &asked) {
@@ -59,10 +60,10 @@ func TestSilences(t *testing.T) {
 	testkit.Eventually(t, 30*time.Second, func() error { // for a second it may be known yet
 		failIn(t, dsn, 101)
 		r.waitOpen(t, "missing_participant", 101)
-		if slices.ContainsFunc(h.all(), func(p post) bool { return strings.Contains(p.body, `"quest_id":101,`) }) {
+		if told() {
 			return nil
 		}
-		exec1(t, dsn, `DELETE FROM applications_application WHERE quest_id = 101 AND status = 'approved'`)
+		endIn(t, dsn, 101)
 		return errors.New("still silent")
 	})
 	// One that has ended is known for a while to who tells, for what waits.
@@ -91,5 +92,41 @@ func TestSilences(t *testing.T) {
 		if list, err := kept.List(t.Context()); len(list) != 0 || err != nil {
 			t.Errorf("%s: %v, %v", value, list, err)
 		}
+	}
+}
+
+// TestManySilences: alerts wait two seconds for the list and then do without, so however
+// long it is, it must not take a request for each.
+func TestManySilences(t *testing.T) {
+	t.Parallel()
+	server := testkit.NewNATS(t, testkit.NATSOptions{})
+	setUp, err := bus.Connect(t.Context(), bus.Config{Namespace: "questwatch", URL: server.URL(), Logger: testLogger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer setUp.Close()
+	if err := setUp.Setup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	near := Silences{bucket: setUp.Control()}
+	const many = 500
+	for i := range many {
+		one := alert.Silence{Quest: int64(i + 1), Since: time.Now(), Until: time.Now().Add(time.Hour)}
+		if err := near.Add(t.Context(), &one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	proxy := proxyTo(t, server.Addr())
+	conn, err := bus.Connect(t.Context(), bus.Config{Namespace: "questwatch", URL: "nats://" + proxy.Addr(), Logger: testLogger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	proxy.Delay(20 * time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), many*20*time.Millisecond)
+	defer cancel()
+	far := Silences{bucket: conn.Control()}
+	if list, err := far.List(ctx); err != nil || len(list) != many {
+		t.Errorf("%d of %d silences: %v", len(list), many, err)
 	}
 }

@@ -99,7 +99,7 @@ func NewPlayer(tape Tape, past Past, schema change.Schema) *Player {
 // Play plays a range to a sink. With an error too it says what was played and where to
 // go on: nothing is lost or doubled then.
 func (p *Player) Play(ctx context.Context, what *Playing, to Sink) (*Played, error) {
-	if err := errors.Join(what.Select.Check(what.Kind), checkPoints(what.Kind, what.From, what.To)); err != nil {
+	if err := errors.Join(what.Select.Check(what.Kind), checkPoints(what.Kind, what.From, what.To), Ordered(what.From, what.To)); err != nil {
 		return nil, err
 	}
 	extent, err := p.tape.Extent(ctx)

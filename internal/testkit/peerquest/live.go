@@ -139,7 +139,8 @@ func (q *live) observe(after *state, when span, xid int64) {
 	q.rows = after
 	found := judge(after, q.history)
 	for key, v := range q.standing {
-		if _, ok := found[key]; !ok {
+		// A graver cause is another violation; a milder one changes nothing.
+		if cause, ok := found[key]; !ok || gravity(cause) > gravity(v.cause) {
 			q.worker.sim.ledger.finish(v, when, q.repairing != nil && *q.repairing == key)
 			delete(q.standing, key)
 		}

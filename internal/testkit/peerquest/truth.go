@@ -64,6 +64,11 @@ func severityOf(cause string) string {
 	return "warning"
 }
 
+// gravity orders causes by severity.
+func gravity(cause string) int {
+	return slices.Index([]string{"info", "warning", "critical"}, severityOf(cause))
+}
+
 // history is what the rows do not tell: who was approved and who went, and when.
 type history struct {
 	step       int

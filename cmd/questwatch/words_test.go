@@ -1,0 +1,47 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+)
+
+func TestHelpFitsATerminal(t *testing.T) {
+	var look func(cmd *cobra.Command)
+	look = func(cmd *cobra.Command) {
+		got := command(t, append(strings.Fields(cmd.CommandPath())[1:], "--help")...)
+		for line := range strings.Lines(got.stdout) {
+			// An example is copied as it is, and a name is not broken.
+			text := strings.TrimRight(line, "\n")
+			if utf8.RuneCountInString(text) > columns && !strings.Contains(cmd.Example, text) {
+				t.Errorf("%s: %s", cmd.CommandPath(), text)
+			}
+		}
+		for _, c := range cmd.Commands() {
+			look(c)
+		}
+	}
+	look(root())
+}
+
+func TestWrongWordsAreExplained(t *testing.T) {
+	for line, says := range map[string]string{
+		"alert test":                           "say which channel to test, such as slack",
+		"alert unsilence":                      "say which silence",
+		"show quest":                           "say which quest",
+		"show quest 1 2":                       `nothing else: there is "2" too`,
+		"incident":                             "say which finding",
+		"alert silence --quest abc --for 2h":   `--quest is "abc": want a whole number`,
+		"alert silence --quest 1 --for 2weeks": `--for is "2weeks": want a length of time`,
+		"replay --quest 1,x":                   `--quest is "1,x": want whole numbers`,
+		"demo --rate fast":                     `--rate is "fast": want a number`,
+	} {
+		got := command(t, strings.Fields(line)...)
+		refused(t, got, exitUsage, says)
+		if strings.Contains(got.stderr, "strconv") || strings.Contains(got.stderr, "arg(s)") {
+			t.Errorf("%s: %s", line, got.stderr)
+		}
+	}
+}
