@@ -108,21 +108,25 @@ func (a *Alerter) Measure(r prometheus.Registerer) {
 func (a *Alerter) Begin(ctx context.Context) error {
 	for _, o := range a.config.Outlets {
 		_, _, err := a.positions.Load(ctx, o.Name)
-		if err == nil {
-			continue
+		if errors.Is(err, ErrNone) {
+			err = a.begin(ctx, o.Name)
 		}
-		if !errors.Is(err, ErrNone) {
-			return fmt.Errorf("begin alerts over %s: %w", o.Name, err)
-		}
-		tail, err := a.events.Tail(ctx)
-		if err == nil {
-			_, err = a.positions.Save(ctx, o.Name, tail, 0)
-		}
-		if err != nil && !errors.Is(err, ErrConflict) {
+		if err != nil {
 			return fmt.Errorf("begin alerts over %s: %w", o.Name, err)
 		}
 	}
 	return nil
+}
+
+func (a *Alerter) begin(ctx context.Context, channel string) error {
+	tail, err := a.events.Tail(ctx)
+	if err == nil {
+		_, err = a.positions.Save(ctx, channel, tail, 0)
+	}
+	if errors.Is(err, ErrConflict) { // another instance was faster
+		return nil
+	}
+	return err
 }
 
 // Run tells of events until ctx ends, or ErrTaken.

@@ -110,12 +110,13 @@ func TestRestart(t *testing.T) {
 		m.add(t, finding(1), finding(2))
 		synctest.Wait()
 		_ = stop()
-		m.add(t, finding(3))
-		m.failing = 1 << 30 // a crash between sending and keeping
 		stop = begin(t, m, hook(s))
 		synctest.Wait()
+		m.fail(1 << 30) // a crash between sending and keeping
+		m.add(t, finding(3))
+		synctest.Wait()
 		_ = stop()
-		m.failing = 0
+		m.fail(0)
 		stop = begin(t, m, hook(s))
 		m.add(t, finding(4))
 		synctest.Wait()

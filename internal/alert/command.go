@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -93,7 +94,8 @@ func (c *Command) tell(text string) {
 // ownEnvironment leaves out what may hold secrets of ours.
 func ownEnvironment(environ []string) (rest []string) {
 	for _, pair := range environ {
-		if !strings.HasPrefix(pair, "QUESTWATCH_") && !strings.HasPrefix(pair, "PGPASSWORD=") && !strings.HasPrefix(pair, "NATS_") {
+		secret := func(prefix string) bool { return strings.HasPrefix(pair, prefix) }
+		if !slices.ContainsFunc([]string{"QUESTWATCH_", "PGPASSWORD=", "PGSSLPASSWORD=", "NATS_"}, secret) {
 			rest = append(rest, pair)
 		}
 	}

@@ -32,7 +32,7 @@ type Refusal struct {
 func (r *Refusal) Error() string { return r.Err.Error() }
 func (r *Refusal) Unwrap() error { return r.Err }
 
-// deliver sends a notice, and returns when it was taken or given up. Meanwhile it takes
+// deliver sends a notice, and returns when it was taken, given up or silenced. Meanwhile it takes
 // what is handed over.
 func (w *worker) deliver(ctx context.Context, queue <-chan read, items []item, n *Notice) error {
 	pauses := backoff.NewExponentialBackOff()
@@ -50,6 +50,8 @@ func (w *worker) deliver(ctx context.Context, queue <-chan read, items []item, n
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case errors.Is(err, ErrTaken):
+			return err
 		}
 		w.counts.notices.WithLabelValues(w.outlet.Name, failed).Inc()
 		var refusal *Refusal
@@ -66,10 +68,17 @@ func (w *worker) deliver(ctx context.Context, queue <-chan read, items []item, n
 		if err := w.collect(ctx, queue, time.Now().Add(min(wait, left))); err != nil {
 			return err
 		}
+		if len(w.audible(ctx, items)) == 0 {
+			w.logger.Info("an alert that could not be sent was silenced meanwhile", "attempts", attempt, "events", len(items))
+			return nil
+		}
 	}
 }
 
 func (w *worker) try(ctx context.Context, n *Notice) error {
+	if err := w.held(ctx); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(w.outlet.TryFor, tryFor))
 	defer cancel()
 	return w.outlet.Channel.Send(ctx, n)

@@ -35,6 +35,10 @@ func (d *Discord) Send(ctx context.Context, n *Notice) error {
 	lines := n.body()
 	for i := range lines {
 		line := "\n" + discordEscape(lines[i])
+		for cut := lines[i]; i == 0 && size+utf8.RuneCountInString(line) > discordText-discordRoom; {
+			cut = clipTo(cut, utf8.RuneCountInString(cut)*3/4)
+			line = "\n" + discordEscape(cut)
+		}
 		if size += utf8.RuneCountInString(line); size > discordText-discordRoom {
 			left += len(lines) - i
 			break

@@ -11,8 +11,12 @@
 //
 // A channel begins with what is stored after it was first configured. A stream that was
 // made anew, or rolled back, is read from the time of the last event that was told.
-// Two instances do not both tell: the place is moved on by who holds its revision, and
-// the other one ends with ErrTaken.
+// Two instances do not both tell: who begins claims the place, and the other one, which
+// looks before each try, ends with ErrTaken. Only a notice that is on its way just then
+// comes twice.
+//
+// While the place cannot be kept, for lack of room or of the bucket, alerts go on, and are
+// told again after a restart. A place that somebody deletes is kept anew.
 //
 // What is tried again: everything but a refusal of the notice itself (400, 413, 422; of a
 // mail or a recipient with 5xx), after growing pauses, or those that Retry-After asks

@@ -233,3 +233,22 @@ func TestDiscord(t *testing.T) {
 		t.Errorf("%d characters: %s", n, got.Content)
 	}
 }
+
+// TestLongFirstLine: a line whose escapes make it longer than a channel takes is cut, and
+// not left out.
+func TestLongFirstLine(t *testing.T) {
+	var content string
+	address := server(t, func(_ http.ResponseWriter, r *http.Request) {
+		var body struct{ Content string }
+		_ = json.NewDecoder(r.Body).Decode(&body)
+		content = body.Content
+	})
+	n := some(t, 1)
+	n.Text = "quest 42 " + strings.Repeat("*", 1400) + "\nmore"
+	if err := send(t, NewDiscord(address), n); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(content, "quest 42") || utf8.RuneCountInString(content) > discordText {
+		t.Errorf("%d characters: %.100q", utf8.RuneCountInString(content), content)
+	}
+}

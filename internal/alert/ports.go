@@ -25,6 +25,8 @@ type Position struct {
 	Sequence uint64 `json:"sequence"`
 	// Stored is when it was stored, by which it is recognised.
 	Stored time.Time `json:"stored"`
+	// By is who keeps it: a word of its own for each run of a channel's worker.
+	By string `json:"by,omitempty"`
 	// Reminded is when a channel, whose position it is, was told last of what is still
 	// open.
 	Reminded time.Time `json:"reminded,omitzero"`

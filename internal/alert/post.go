@@ -3,9 +3,11 @@ package alert
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -32,11 +34,7 @@ func post(ctx context.Context, c *http.Client, address string, header http.Heade
 	req.Header.Set("User-Agent", "questwatch")
 	resp, err := c.Do(req)
 	if err != nil {
-		var withAddress *url.Error
-		if errors.As(err, &withAddress) {
-			err = withAddress.Err
-		}
-		return fmt.Errorf("post: %w", err)
+		return fmt.Errorf("post: %w", harmless(err))
 	}
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection can be used again
@@ -51,6 +49,25 @@ func post(ctx context.Context, c *http.Client, address string, header http.Heade
 		r.After = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	}
 	return r
+}
+
+// harmless is an error of a request in words that cannot have a secret in them. Those
+// about an answer that is not HTTP repeat it, and those about a proxy its settings.
+func harmless(err error) error {
+	var withAddress *url.Error
+	if errors.As(err, &withAddress) {
+		err = withAddress.Err
+	}
+	var network net.Error
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var refused tls.AlertError
+	switch {
+	case errors.As(err, &network), errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &refused),
+		errors.Is(err, context.Canceled), errors.Is(err, http.ErrSchemeMismatch), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return err
+	}
+	return errors.New("what answers is no HTTP server, or the address or a proxy's setting (HTTPS_PROXY) is wrong")
 }
 
 // retryAfter reads seconds or a date; 0 is neither.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -18,7 +19,7 @@ const remindEvery = time.Minute
 // long. A try that fails is made again a little later, with what is open then.
 func (w *worker) remind(ctx context.Context) error {
 	due, now := w.position.Reminded.Add(w.outlet.Repeat), time.Now()
-	if now.Before(due) {
+	if now.Before(due) && now.Add(remindEvery).After(w.position.Reminded) { // else the clock was wrong then
 		return nil
 	}
 	items := w.audible(ctx, w.open.list(ctx))
@@ -35,6 +36,8 @@ func (w *worker) remind(ctx context.Context) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, ErrTaken):
+		return err
 	case err != nil:
 		w.counts.notices.WithLabelValues(w.outlet.Name, failed).Inc()
 		w.logger.Warn("what is still open could not be told; trying on", "err", err)

@@ -101,3 +101,22 @@ func TestNotReminded(t *testing.T) {
 		stop()
 	})
 }
+
+// TestRemindedInTheFuture: a clock that was wrong once ends no reminders.
+func TestRemindedInTheFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, s, open := newMemory(), &sink{}, &state{}
+		o := chat(s)
+		o.Repeat = 4 * time.Hour
+		if _, err := m.Save(t.Context(), o.Name, Position{Reminded: time.Now().AddDate(4, 0, 0)}, 0); err != nil {
+			t.Fatal(err)
+		}
+		open.set([]event.Event{finding(1)})
+		stop := beginOpen(t, m, open, o)
+		sleep(9 * time.Hour)
+		stop()
+		if len(s.told()) != 2 {
+			t.Errorf("reminded %d times in nine hours", len(s.told()))
+		}
+	})
+}

@@ -134,3 +134,33 @@ func TestSilence(t *testing.T) {
 		<-done
 	})
 }
+
+// TestSilencedDuringTries: what somebody silences while its channel is down is not told
+// when the channel is back.
+func TestSilencedDuringTries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, s, silences, until := newMemory(), &sink{}, &kept{}, time.Now().Add(time.Hour)
+		s.answer = func(context.Context, int) error {
+			if time.Now().Before(until) {
+				return errors.New("no route to host")
+			}
+			return nil
+		}
+		a := New(Config{Namespace: "questwatch", Outlets: []Outlet{hook(s)}, Silences: silences}, m, m, m, nil, slog.New(slog.DiscardHandler))
+		if err := a.Begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- a.Run(ctx) }()
+		m.add(t, finding(1), finding(2))
+		sleep(10 * time.Minute)
+		silences.set(nil, Silence{Quest: 1, Since: time.Now(), Until: time.Now().Add(24 * time.Hour)})
+		sleep(2 * time.Hour)
+		cancel()
+		<-done
+		if got := s.told(); len(got) != 1 || got[0].ID != "f2.opened" || m.place("hook") != 2 {
+			t.Errorf("told %+v, place %d", got, m.place("hook"))
+		}
+	})
+}

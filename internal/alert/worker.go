@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -19,7 +18,6 @@ import (
 const (
 	maxPending = 4096 // events that wait; more stay in the stream
 	saveEvery  = 10 * time.Second
-	saveRetry  = time.Second
 )
 
 // worker serves one channel. Two goroutines: one reads the stream, the other does all
@@ -35,6 +33,7 @@ type worker struct {
 	position Position // everything up to it has been told
 	revision uint64
 	dirty    bool // position is not the one that is kept
+	unkept   bool // it could not be, the last time
 	pending  []item
 	last     time.Time // when a notice was sent
 
@@ -61,30 +60,15 @@ func (w *worker) run(ctx context.Context) error {
 	if err := w.load(ctx); err != nil {
 		return err
 	}
+	if err := w.claim(ctx); err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	queue := make(chan read)
 	from := w.position // the sender moves it
 	group.Go(func() error { return w.read(ctx, from, queue) })
 	group.Go(func() error { return w.send(ctx, queue) })
 	return group.Wait()
-}
-
-// load reads the position, as long as that takes.
-func (w *worker) load(ctx context.Context) (err error) {
-	for warned := false; ; warned = true {
-		if w.position, w.revision, err = w.positions.Load(ctx, w.outlet.Name); err == nil {
-			return nil
-		}
-		if errors.Is(err, ErrNone) { // Begin keeps one: somebody has deleted it since
-			return fmt.Errorf("send alerts over %s: %w", w.outlet.Name, err)
-		}
-		if !warned {
-			w.logger.Warn("the position of alerts cannot be read; trying on", "err", err)
-		}
-		if !pause(ctx, saveRetry) {
-			return ctx.Err()
-		}
-	}
 }
 
 // read hands over the stream's events, also of the next stream.
@@ -198,7 +182,9 @@ func (w *worker) sendPending(ctx context.Context, queue <-chan read) error {
 func (w *worker) told(ctx context.Context, all, items []item) error {
 	w.counts.silenced.WithLabelValues(w.outlet.Name).Add(float64(len(all) - len(items)))
 	w.move(all[len(all)-1].at)
-	w.pending = append([]item(nil), w.pending[len(all):]...)
+	if w.pending = w.pending[len(all):]; len(w.pending) == 0 {
+		w.pending = nil // frees them; copying the rest each time took the square of thousands
+	}
 	if items == nil && len(w.pending) > 0 {
 		return nil // of many silent ones the last is saved
 	}
@@ -240,7 +226,7 @@ func (w *worker) take(r read) {
 
 // move notes that everything up to an event has been told.
 func (w *worker) move(to Position) {
-	to.Reminded = w.position.Reminded
+	to.Reminded, to.By = w.position.Reminded, w.position.By
 	w.position, w.dirty = to, true
 }
 
@@ -253,45 +239,6 @@ func (w *worker) word(n *Notice) {
 	if err := w.outlet.worded(n); err != nil {
 		w.logger.Warn("the template failed; telling in our own words", "err", err)
 	}
-}
-
-// save keeps the position, as long as that takes.
-func (w *worker) save(ctx context.Context) error {
-	if !w.dirty {
-		return nil
-	}
-	for warned := false; ; warned = true {
-		revision, err := w.positions.Save(ctx, w.outlet.Name, w.position, w.revision)
-		if errors.Is(err, ErrConflict) {
-			revision, err = w.ownConflict(ctx)
-		}
-		switch {
-		case err == nil:
-			w.revision, w.dirty = revision, false
-			return nil
-		case errors.Is(err, ErrTaken), ctx.Err() != nil:
-			return err
-		}
-		if !warned {
-			w.logger.Warn("the position of alerts cannot be kept; trying on", "err", err)
-		}
-		if !pause(ctx, saveRetry) {
-			return ctx.Err()
-		}
-	}
-}
-
-// ownConflict tells a save of ours that was stored although its answer was lost from
-// somebody else's.
-func (w *worker) ownConflict(ctx context.Context) (uint64, error) {
-	kept, revision, err := w.positions.Load(ctx, w.outlet.Name)
-	if err != nil && !errors.Is(err, ErrNone) {
-		return 0, err
-	}
-	if err != nil || kept.Sequence != w.position.Sequence || !kept.Stored.Equal(w.position.Stored) || !kept.Reminded.Equal(w.position.Reminded) {
-		return 0, fmt.Errorf("keep the position of %s: %w", w.outlet.Name, ErrTaken)
-	}
-	return revision, nil
 }
 
 func pause(ctx context.Context, d time.Duration) bool {

@@ -115,15 +115,23 @@ func (a *App) openAlerts(ctx context.Context) error {
 	return a.alerts.Begin(ctx)
 }
 
+// takenFor is how long alerts are left to another instance that sends them, while this one
+// holds itself to be active too: to take them back at once would go to and fro.
+const takenFor = 10 * time.Second
+
 // alertWhileActive sends alerts while this instance does not stand by.
 func (a *App) alertWhileActive(ctx context.Context) error {
 	ticks := time.NewTicker(time.Second)
 	defer ticks.Stop()
+	var left time.Time // until when another instance is left to it
 	for {
-		if !a.stream.Status().Standby() {
+		if !time.Now().Before(left) && !a.stream.Status().Standby() {
 			err := a.alertUntilStandby(ctx, ticks.C)
 			if ctx.Err() == nil && !errors.Is(err, context.Canceled) {
 				a.logger.Warn("alerts were interrupted", "err", err)
+			}
+			if errors.Is(err, alert.ErrTaken) {
+				left = time.Now().Add(takenFor)
 			}
 		}
 		select {

@@ -198,7 +198,16 @@ func (p tapePort) filters(s *replay.Stretch) (all []string) {
 }
 
 func (p tapePort) Knows(ctx context.Context, quest int64) (bool, error) {
-	return p.bus.KnowsQuest(ctx, quest)
+	known, err := p.bus.KnowsQuest(ctx, quest)
+	if known || err != nil || p.kind != replay.KindEvents {
+		return known, err
+	}
+	// Events are kept longer than what they are about.
+	_, err = p.bus.LastEvent(ctx, p.bus.EventSubject("*.*.*."+strconv.FormatInt(quest, 10)))
+	if errors.Is(err, bus.ErrNoMessage) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // copiesPort publishes copies below a prefix.

@@ -422,6 +422,22 @@ func TestReplayEvents(t *testing.T) {
 	if _, out, err = play(t, c, p); err != nil || !strings.Contains(out, "in quest 1 ") || strings.Contains(out, "in quest 8 ") {
 		t.Errorf("%q, %v", out, err)
 	}
+	// Events are kept longer than changes: those of a quest are there when its steps are gone.
+	r.stop(t)
+	withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
+		cdc, err := js.Stream(ctx, "QUESTWATCH_CDC")
+		if err != nil {
+			return err
+		}
+		return cdc.Purge(ctx)
+	})
+	if played, _, err := play(t, c, p); err != nil || played.Messages < 1 {
+		t.Errorf("events of a quest whose steps are gone: %v, %v", played, err)
+	}
+	p.Select = replay.Selection{Quests: []int64{4711}}
+	if _, _, err := play(t, c, p); !errors.Is(err, replay.ErrNoQuest) {
+		t.Errorf("events of an unknown quest: %v", err)
+	}
 	p.Select = replay.Selection{}
 	p.From = pointOf(t, "0/1")
 	var point *replay.PointError

@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -78,27 +77,21 @@ const silenceKept = 2 * 24 * time.Hour
 
 // all has those too that are over, and forgets them in the end.
 func (s *Silences) all(ctx context.Context) ([]alert.Silence, error) {
-	keys, err := s.bucket.Keys(ctx, silencePrefix+"*")
+	// All in one go: alerts wait for it, and do without when it takes long.
+	entries, err := s.bucket.Entries(ctx, silencePrefix+"*")
 	if err != nil {
 		return nil, err
 	}
 	list := []alert.Silence{}
-	for _, key := range keys {
-		e, err := s.bucket.Get(ctx, key)
-		if errors.Is(err, bus.ErrNoKey) { // it was ended in between
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
+	for _, e := range entries {
 		// Nobody but us writes here; what is not from us silences nothing.
 		one, strict := alert.Silence{}, json.NewDecoder(bytes.NewReader(e.Value))
 		strict.DisallowUnknownFields()
-		if err := strict.Decode(&one); err != nil || silencePrefix+one.ID != key || one.Check() != nil {
+		if err := strict.Decode(&one); err != nil || silencePrefix+one.ID != e.Key || one.Check() != nil {
 			continue
 		}
 		if time.Now().After(one.Until.Add(silenceKept)) {
-			_ = s.bucket.Delete(ctx, key) // or the next time
+			_ = s.bucket.Delete(ctx, e.Key) // or the next time
 			continue
 		}
 		list = append(list, one)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"net/http/httptest"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/peerquest/questwatch/internal/alert"
+	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/testkit"
 )
 
@@ -90,5 +92,41 @@ func TestSilences(t *testing.T) {
 		if list, err := kept.List(t.Context()); len(list) != 0 || err != nil {
 			t.Errorf("%s: %v, %v", value, list, err)
 		}
+	}
+}
+
+// TestManySilences: alerts wait two seconds for the list and then do without, so however
+// long it is, it must not take a request for each.
+func TestManySilences(t *testing.T) {
+	t.Parallel()
+	server := testkit.NewNATS(t, testkit.NATSOptions{})
+	setUp, err := bus.Connect(t.Context(), bus.Config{Namespace: "questwatch", URL: server.URL(), Logger: testLogger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer setUp.Close()
+	if err := setUp.Setup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	near := Silences{bucket: setUp.Control()}
+	const many = 500
+	for i := range many {
+		one := alert.Silence{Quest: int64(i + 1), Since: time.Now(), Until: time.Now().Add(time.Hour)}
+		if err := near.Add(t.Context(), &one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	proxy := proxyTo(t, server.Addr())
+	conn, err := bus.Connect(t.Context(), bus.Config{Namespace: "questwatch", URL: "nats://" + proxy.Addr(), Logger: testLogger(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	proxy.Delay(20 * time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), many*20*time.Millisecond)
+	defer cancel()
+	far := Silences{bucket: conn.Control()}
+	if list, err := far.List(ctx); err != nil || len(list) != many {
+		t.Errorf("%d of %d silences: %v", len(list), many, err)
 	}
 }

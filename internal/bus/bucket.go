@@ -93,6 +93,14 @@ func (b *Bucket) Values(ctx context.Context) (values [][]byte, err error) {
 	return values, err
 }
 
+// Entries returns the entries whose keys match any of the filters, as Keys does the keys.
+func (b *Bucket) Entries(ctx context.Context, filters ...string) (entries []Entry, err error) {
+	err = b.each(ctx, "read entries", filters, func(e jetstream.KeyValueEntry) {
+		entries = append(entries, Entry{Key: e.Key(), Value: e.Value(), Revision: e.Revision(), Stored: e.Created()})
+	})
+	return entries, err
+}
+
 func (b *Bucket) each(ctx context.Context, verb string, filters []string, fn func(jetstream.KeyValueEntry), options ...jetstream.WatchOpt) error {
 	op := fmt.Sprintf("%s of bucket %q", verb, b.name)
 	if err := b.bind(ctx); err != nil {

@@ -43,6 +43,9 @@ func TestBucket(t *testing.T) {
 	if keys, err := b.Keys(ctx, "b.*"); err != nil || !slices.Equal(keys, []string{"b.1"}) {
 		t.Errorf("keys: %v, %v", keys, err)
 	}
+	if entries, err := b.Entries(ctx, "a"); err != nil || len(entries) != 1 || string(entries[0].Value) != "2" || entries[0].Key != "a" || entries[0].Revision != next {
+		t.Errorf("entries: %+v, %v", entries, err)
+	}
 	if values, err := b.Values(ctx); err != nil || len(values) != 2 || string(values[0])+string(values[1]) != "2" {
 		t.Errorf("values: %q, %v", values, err)
 	}

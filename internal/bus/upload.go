@@ -20,6 +20,7 @@ const (
 	objectChunk  = 256 << 10
 	objectWindow = 4 // chunks under way
 	abandonTime  = 5 * time.Second
+	landingTime  = time.Second
 )
 
 // Put stores what write writes under a name, in place of what it named before. It
@@ -168,5 +169,11 @@ func (u *upload) finish(ctx context.Context, name string) error {
 func (u *upload) abandon(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, abandonTime)
 	defer cancel()
+	// What is under way would be stored behind the purge. What is refused by silence never ends.
+	landing, stop := context.WithTimeout(ctx, landingTime)
+	defer stop()
+	for u.settle(landing, 0) != nil && landing.Err() == nil {
+		u.flight = u.flight[1:] // this one was refused aloud
+	}
 	_ = u.objects.purge(ctx, u.objects.chunkSubject(u.info.NUID))
 }

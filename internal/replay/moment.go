@@ -22,12 +22,15 @@ var ErrNoQuest = errors.New("no such quest")
 
 // Moment is a quest as it was at a moment, and how it came to that.
 type Moment struct {
-	QuestID  int64      `json:"quest_id"`
-	Title    string     `json:"title"`
-	Exists   bool       `json:"exists"`
-	Deleted  bool       `json:"deleted"`
-	Status   string     `json:"status"` // its role, as in the statuses' settings
-	Assigned string     `json:"assigned_to_id,omitempty"`
+	QuestID  int64  `json:"quest_id"`
+	Title    string `json:"title"`
+	Exists   bool   `json:"exists"`
+	Deleted  bool   `json:"deleted"`
+	Status   string `json:"status"` // its role, as in the statuses' settings
+	Assigned string `json:"assigned_to_id,omitempty"`
+	// Known is false where a gap or another column is not made good yet by a baseline: what
+	// stands here may be wrong then.
+	Known    bool       `json:"known"`
 	Sequence change.Seq `json:"sequence"` // the last message that counts
 	Stamp    string     `json:"at"`       // stream time there
 
@@ -36,6 +39,8 @@ type Moment struct {
 	Open         []event.Finding `json:"open"`
 	Transactions []*Transaction  `json:"transactions"`
 	LeftOut      int             `json:"transactions_left_out,omitempty"`
+	// Incidents happened to the stream or to a table as a whole in between.
+	Incidents []*Incident `json:"incidents"`
 
 	names map[string]string
 }
@@ -67,7 +72,7 @@ func (k *Checker) Quest(ctx context.Context, rules watch.Rules, id int64, at Poi
 	m := &Moment{QuestID: id, Sequence: bounds.Last, Applications: []Row{}, Participants: []Row{}, Open: []event.Finding{}}
 	f := &finder{past: k.past, bounds: bounds}
 	if at.Given() {
-		if m.Sequence, err = f.locate(ctx, at, true); err != nil {
+		if m.Sequence, err = f.moment(ctx, at); err != nil {
 			return nil, err
 		}
 	}
@@ -90,28 +95,34 @@ func (k *Checker) Quest(ctx context.Context, rules watch.Rules, id int64, at Poi
 	if err != nil {
 		return nil, fmt.Errorf("read quest %d: %w", id, err)
 	}
-	if err := m.timeline(ctx, reader, bounds.First); err != nil {
+	if err := m.timeline(ctx, reader, &bounds); err != nil {
 		return nil, err
 	}
 	q := r.checker.State().Quest(id)
 	if q == nil && len(m.Transactions) == 0 {
 		return nil, fmt.Errorf("%w: the stream has nothing of quest %d up to message %d", ErrNoQuest, id, m.Sequence)
 	}
-	m.Stamp = event.Stamp(r.checker.Now())
+	m.Stamp, m.Known = event.Stamp(r.checker.Now()), r.checker.Known()
 	m.fill(q, r.checker)
 	return m, nil
 }
 
 // timeline gathers what happened to the quest.
-func (m *Moment) timeline(ctx context.Context, r *Reader, first change.Seq) error {
+func (m *Moment) timeline(ctx context.Context, r *Reader, bounds *Bounds) error {
 	g := &gatherer{
 		stream: r.stream, finding: &event.Finding{QuestID: m.QuestID}, columns: columnsOf(&r.config.Schema), limit: r.config.Limit,
 		known: map[rowKey]row{}, scope: scope{applications: true},
 	}
-	if err := g.read(ctx, first, m.Sequence); err != nil {
+	err := g.read(ctx, bounds.First, m.Sequence)
+	if err != nil {
 		return fmt.Errorf("read the steps of quest %d: %w", m.QuestID, err)
 	}
-	m.Transactions, m.LeftOut = g.kept, g.leftOut
+	m.Transactions, m.LeftOut, m.Incidents = g.kept, g.leftOut, []*Incident{}
+	if len(g.kept) > 0 { // what befell the stream before concerns the quest no more
+		if m.Incidents, err = r.incidents(ctx, &located{}, bounds, g.kept[0].Sequence, m.Sequence); err != nil {
+			return err
+		}
+	}
 	e := &Evidence{Transactions: g.kept, Names: map[string]string{}}
 	r.lookUp(ctx, e)
 	m.names = e.Names
@@ -149,7 +160,7 @@ func (m *Moment) WriteJSON(w io.Writer) error {
 
 // WriteText writes it for people.
 func (m *Moment) WriteText(w io.Writer) error {
-	e := &Evidence{Names: m.names}
+	e := &Evidence{Names: m.names, Transactions: m.Transactions, Incidents: m.Incidents, LeftOut: m.LeftOut}
 	p := &printer{Writer: bufio.NewWriter(w), e: e}
 	state := m.Status
 	switch {
@@ -162,6 +173,9 @@ func (m *Moment) WriteText(w io.Writer) error {
 		state += ", assigned to " + e.person(m.Assigned)
 	}
 	p.line("quest %d %q at %s (message %d): %s", m.QuestID, m.Title, spaced(m.Stamp), m.Sequence, state)
+	if !m.Known {
+		p.line("This may be wrong: changes are missing, and no whole baseline has made that good up to then.")
+	}
 	for _, a := range m.Applications {
 		p.line("    application %d  %s  %s", a.ID, a.Status, e.person(a.User))
 	}
@@ -172,11 +186,6 @@ func (m *Moment) WriteText(w io.Writer) error {
 		p.line("open: %s (%s), %s, since %s  finding %s", f.Rule, f.Cause, f.Severity, spaced(f.OpenedAt), f.Finding)
 	}
 	p.line("")
-	for _, t := range m.Transactions {
-		p.transaction(t)
-	}
-	if m.LeftOut > 0 {
-		p.line("%s left out; --limit keeps more of the newest", count(m.LeftOut, "transaction is", "transactions are"))
-	}
+	p.body()
 	return p.Flush()
 }

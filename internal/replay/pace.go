@@ -59,7 +59,7 @@ func newPacer(p Pace) *pacer {
 // wait returns when a message of a time is due. One that committed before another that was
 // played is due at once.
 func (p *pacer) wait(ctx context.Context, at change.Millis) error {
-	if p.Speed > 0 {
+	if p.Speed > 0 && at != 0 { // what does not say when is due at once
 		if p.began.IsZero() {
 			p.began, p.from = time.Now(), at
 		}

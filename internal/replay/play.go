@@ -40,8 +40,9 @@ type Origin struct {
 	Created change.Millis
 	Select  Selection
 	// First and Last are what is read, From and To what of it counts.
-	First, Last change.Seq
-	From, To    change.Millis
+	First, Last    change.Seq
+	From, To       change.Millis
+	FromLSN, ToLSN change.LSN
 }
 
 // Played is what was played.
@@ -112,7 +113,7 @@ func (p *Player) Play(ctx context.Context, what *Playing, to Sink) (*Played, err
 	if err := p.known(ctx, what); err != nil {
 		return nil, err
 	}
-	origin := &Origin{what.Kind, extent.Stream, extent.Created, what.Select, s.first, s.last, s.from, s.to}
+	origin := &Origin{what.Kind, extent.Stream, extent.Created, what.Select, s.first, s.last, s.from, s.to, s.fromLSN, s.toLSN}
 	if err := to.Begin(origin); err != nil {
 		return nil, err
 	}
@@ -281,14 +282,20 @@ func (r *playing) head(ctx context.Context) error {
 func (r *playing) again(safe change.Seq) {
 	p := &r.played
 	p.To = fmt.Sprint(r.span.last)
-	if r.span.to != 0 {
+	switch {
+	case r.span.to != 0:
 		p.To = event.Stamp(r.span.to)
+	case r.span.toLSN != 0:
+		p.To = r.span.toLSN.String()
 	}
 	next := safe + 1
 	if safe == 0 {
 		next = r.begin
 	}
 	p.Again = fmt.Sprint(next)
+	if safe == 0 && r.span.fromLSN != 0 {
+		p.Again = r.span.fromLSN.String()
+	}
 	if r.span.from != 0 {
 		p.Again += "@" + event.Stamp(r.span.from)
 	}

@@ -150,6 +150,86 @@ func (f *finder) first(ctx context.Context, holds func(mark) bool) (change.Seq, 
 	return low, nil
 }
 
+// moment is the last message that counts at a point. In the middle of a transaction that
+// is streamed as it comes it is the one before that: nobody sees half a transaction.
+func (f *finder) moment(ctx context.Context, p Point) (change.Seq, error) {
+	seq, err := f.locate(ctx, p, true)
+	if err != nil {
+		return 0, err
+	}
+	m, err := f.past.Message(ctx, seq)
+	if errors.Is(err, watch.ErrNoMessage) {
+		return seq, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look at message %d: %w", seq, err)
+	}
+	tx, err := f.unended(&m.Record)
+	if err != nil || tx == nil {
+		return seq, err
+	}
+	begin, err := f.first(ctx, func(m mark) bool { return m.lsn >= tx.CommitLSN })
+	if err == nil && begin <= f.bounds.First && f.bounds.First > 1 {
+		err = f.gone(p)
+	}
+	return begin - 1, err
+}
+
+// unended is the transaction in whose middle a message leaves the reader, else nil.
+func (f *finder) unended(r *change.Record) (*change.Transaction, error) {
+	if !change.IsControl(r.Data) {
+		var s change.Step
+		err := f.decoder.Step(r.Data, &s)
+		if err != nil || s.Source.Snapshot || s.Transaction.Messages != 0 {
+			return nil, err
+		}
+		return &s.Transaction, nil
+	}
+	c, err := f.decoder.Control(r.Data)
+	if err != nil || c.Transaction == nil || c.Kind == change.TxEnd || c.Transaction.Messages != 0 {
+		return nil, err
+	}
+	return c.Transaction, nil
+}
+
+// byTime is the first message that committed at a time or after it, or with end the last
+// one that did at the time or before. Commit times may be a minute out of the log's order.
+func (f *finder) byTime(ctx context.Context, at change.Millis, end bool) (change.Seq, error) {
+	low, err := f.first(ctx, func(m mark) bool { return m.at.Add(skew) >= at })
+	if err != nil {
+		return 0, err
+	}
+	high, err := f.first(ctx, func(m mark) bool { return m.at > at.Add(skew) })
+	if err != nil {
+		return 0, err
+	}
+	seq := low - 1
+	if !end {
+		seq = high
+	}
+	if low >= high {
+		return seq, nil
+	}
+	err = f.past.Range(ctx, low, high-1, func(r change.Record) error {
+		m, _, err := markOf(&f.decoder, &r)
+		switch {
+		case err != nil:
+			return fmt.Errorf("message %d: %w", r.Seq, err)
+		case m.at == 0:
+		case end && m.at <= at:
+			seq = r.Seq
+		case !end && m.at >= at:
+			seq = r.Seq
+			return errFound
+		}
+		return nil
+	})
+	if errors.Is(err, errFound) {
+		err = nil
+	}
+	return seq, err
+}
+
 // slack is by how much commit times may be out of the log's order.
 const slack = 2000
 
@@ -161,19 +241,17 @@ func (f *finder) locate(ctx context.Context, p Point, end bool) (seq change.Seq,
 		seq = p.Seq
 	case p.LSN != 0:
 		seq, err = f.first(ctx, func(m mark) bool { return m.lsn > p.LSN || m.lsn == p.LSN && !end })
-	case p.Time != 0 && end:
-		seq, err = f.first(ctx, func(m mark) bool { return m.at > p.Time })
 	case p.Time != 0:
-		seq, err = f.first(ctx, func(m mark) bool { return m.at >= p.Time })
+		seq, err = f.byTime(ctx, p.Time, end)
 	}
 	if err != nil {
 		return 0, err
 	}
-	if end && p.Seq == 0 {
+	if end && p.LSN != 0 {
 		seq--
 	}
 	early := seq < f.bounds.First
-	if !early && !end && seq == f.bounds.First && f.bounds.First > 1 {
+	if !early && !end && p.Seq == 0 && seq == f.bounds.First && f.bounds.First > 1 {
 		if early, err = f.early(ctx, p); err != nil {
 			return 0, err
 		}

@@ -62,17 +62,11 @@ func (f *finder) spanOf(ctx context.Context, from, to Point) (s span, err error)
 	if err != nil {
 		return s, err
 	}
-	if from.Time != 0 && from.Seq == 0 && s.first > f.bounds.First {
-		s.first, err = f.first(ctx, func(m mark) bool { return m.at.Add(skew) >= from.Time })
+	// Between two times in order there may be nothing.
+	if times := from.Time != 0 && from.Seq == 0 && to.Time != 0 && to.Seq == 0; times && from.Time > to.Time || !times && s.first > s.last {
+		return s, &PointError{from.text, fmt.Sprintf("comes after %q: the range is empty", to.text)}
 	}
-	if err == nil && to.Time != 0 {
-		s.last, err = f.first(ctx, func(m mark) bool { return m.at > to.Time.Add(skew) })
-		s.last--
-	}
-	if err == nil && s.first > s.last { // not before: points of time overlap
-		err = &PointError{from.text, fmt.Sprintf("comes after %q: the range is empty", to.text)}
-	}
-	return s, err
+	return s, nil
 }
 
 // firstBaseline is where the first baseline begins that is left whole.
@@ -121,7 +115,7 @@ func eventSpan(e Extent, from, to Point) (s span, err error) {
 			return s, &PointError{p.text, fmt.Sprintf("is behind the end of the stream, message %d", e.Last)}
 		case p.Seq != 0 && p.Seq < e.First:
 			return s, begins(p)
-		case p.Time != 0 && e.First > 1 && p.Time < e.Oldest:
+		case p.Seq == 0 && p.Time != 0 && e.First > 1 && p.Time < e.Oldest:
 			return s, begins(p)
 		}
 	}

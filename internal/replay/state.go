@@ -26,7 +26,7 @@ func (k *Checker) Stand(ctx context.Context, rules watch.Rules, at Point, progre
 		return nil, err
 	}
 	f := finder{past: k.past, bounds: bounds}
-	seq, err := f.locate(ctx, at, true)
+	seq, err := f.moment(ctx, at)
 	if err != nil {
 		return nil, err
 	}

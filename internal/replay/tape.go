@@ -36,7 +36,7 @@ type Tape interface {
 	// Read gives the messages of a stretch in order. It may give others too that were not
 	// asked for. What was discarded before it could be read is a *MovedError.
 	Read(ctx context.Context, s *Stretch, fn func(*Message) error) error
-	// Knows reports whether the stream of changes has anything of a quest.
+	// Knows reports whether the stream, or that of changes, has anything of a quest.
 	Knows(ctx context.Context, quest int64) (bool, error)
 }
 

@@ -10,7 +10,6 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
-	"strconv"
 
 	"github.com/peerquest/questwatch/internal/change"
 )
@@ -42,6 +41,9 @@ type fileHead struct {
 	Last    change.Seq    `json:"last"`
 	From    change.Millis `json:"from_ms,omitempty"`
 	To      change.Millis `json:"to_ms,omitempty"`
+	// FromLSN and ToLSN are there where a part of another file was asked for by them.
+	FromLSN change.LSN `json:"from_lsn,omitempty"`
+	ToLSN   change.LSN `json:"to_lsn,omitempty"`
 }
 
 // fileMessage is a line of a message.
@@ -118,9 +120,8 @@ func (l *fileLines) next() ([]byte, error) {
 	if len(text) < sumLength || string(text[:len(sumOpens)]) != sumOpens || string(text[sumLength-len(sumCloses):sumLength]) != sumCloses {
 		return nil, l.wrong("it is no line of a replay's file")
 	}
-	said, err := strconv.ParseUint(string(text[len(sumOpens):sumLength-len(sumCloses)]), 16, 32)
 	sum := crc32.Update(l.sum, castagnoli, text[sumLength:])
-	if err != nil || uint32(said) != sum {
+	if string(text[len(sumOpens):sumLength-len(sumCloses)]) != fmt.Sprintf("%08x", sum) {
 		return nil, l.wrong("its checksum is not right: it, or one before it, is damaged or missing")
 	}
 	l.sum = sum
@@ -142,7 +143,7 @@ func (l *fileLines) decode(object []byte, into any) error {
 func (l *fileLines) head() (h fileHead, err error) {
 	object, err := l.next()
 	if errors.Is(err, io.EOF) {
-		return h, l.wrong("the file is empty")
+		return h, fmt.Errorf("%w: %w", l.wrong("the file is empty"), errCut)
 	}
 	if err == nil {
 		err = l.decode(object, &h)
@@ -171,6 +172,10 @@ func (l *fileLines) message(m *fileMessage) (more bool, err error) {
 		}
 		if said := uint64(l.line - 2); end.Messages != said {
 			return false, l.wrong(fmt.Sprintf("it says %d messages, there are %d", end.Messages, said))
+		}
+		if _, err := l.in.Peek(1); err == nil {
+			l.line++
+			return false, l.wrong("something follows the file's end")
 		}
 		return false, nil
 	}

@@ -77,6 +77,9 @@ func ContinueFile(path string) (*FileSink, *Playing, error) {
 func (f *FileSink) recover() (*Playing, error) {
 	lines := &fileLines{path: f.path, in: bufio.NewReaderSize(f.file, 1<<16)}
 	head, err := lines.head()
+	if errors.Is(err, errCut) {
+		return nil, hint.Wrap(err, "nothing had been written to it: remove it, and begin anew")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -108,12 +111,14 @@ func (f *FileSink) recover() (*Playing, error) {
 	if f.head = &head; f.taken >= head.Last {
 		return nil, nil
 	}
-	from := Point{Seq: max(head.First, f.taken+1), Time: head.From}
+	from := Point{Seq: max(head.First, f.taken+1), Time: head.From, LSN: head.FromLSN}
 	if f.taken == 0 && head.First == 0 {
 		from.Seq = 0
 	}
-	from.text = fmt.Sprint(from.Seq)
-	to := Point{Seq: head.Last, Time: head.To, text: fmt.Sprint(head.Last)}
+	if from.Given() {
+		from.text = fmt.Sprint(from.Seq)
+	}
+	to := Point{Seq: head.Last, Time: head.To, LSN: head.ToLSN, text: fmt.Sprint(head.Last)}
 	return &Playing{Kind: head.Kind, From: from, To: to, Select: head.Select}, nil
 }
 
@@ -128,11 +133,18 @@ func (f *FileSink) Begin(o *Origin) error {
 	if err := f.create(); err != nil {
 		return err
 	}
-	head, err := json.Marshal(fileHead{FileVersion, o.Kind, o.Stream, o.Created, o.Select, o.First, o.Last, o.From, o.To})
+	head, err := json.Marshal(fileHead{FileVersion, o.Kind, o.Stream, o.Created, o.Select, o.First, o.Last, o.From, o.To, o.FromLSN, o.ToLSN})
 	if err != nil {
 		return fmt.Errorf("encode the file's head: %w", err)
 	}
-	return f.write(head)
+	if err := f.write(head); err != nil {
+		return err
+	}
+	// A file that has it can be gone on with, whatever happens.
+	if err := f.out.Flush(); err != nil {
+		return fmt.Errorf("write %s: %w", f.path, err)
+	}
+	return nil
 }
 
 // Take writes a message.

@@ -127,7 +127,7 @@ func (a *Auditor) due(ctx context.Context) (wait time.Duration, err error) {
 		return lookEvery, err
 	}
 	now, table := time.Now(), a.config.Timetable
-	if n.Timetable != table.String() {
+	if n.Timetable != table.String() || ahead(n.Counted, now) {
 		n = Note{Timetable: table.String(), Counted: now}
 		if revision, err = a.desk.Write(ctx, n, revision); err != nil {
 			return lookEvery, err
@@ -141,7 +141,7 @@ func (a *Auditor) due(ctx context.Context) (wait time.Duration, err error) {
 	if n.Due.IsZero() {
 		return next.Sub(now), nil
 	}
-	if pause := n.Tried.Add(retryAfter(n.Attempt)).Sub(now); pause > 0 {
+	if pause := n.Tried.Add(retryAfter(n.Attempt)).Sub(now); pause > 0 && !ahead(n.Tried, now) {
 		return min(pause, next.Sub(now)), nil
 	}
 	if !a.fit(ctx, now) {
@@ -158,6 +158,10 @@ func (a *Auditor) due(ctx context.Context) (wait time.Duration, err error) {
 	_, err = a.desk.Write(ctx, n, revision)
 	return 0, err
 }
+
+// ahead reports whether a clock was wrong when it noted a time. One that is a little ahead
+// is another instance's, whose audit is not to be made again.
+func ahead(noted, now time.Time) bool { return noted.Sub(now) > lastRetry }
 
 // retryAfter is the time from an attempt to the next one; none before the first.
 func retryAfter(attempt int) time.Duration {

@@ -36,6 +36,7 @@ type world struct {
 	mute     bool
 	recent   quest.Recent
 	busy     time.Duration // a reading
+	damaged  string        // a report
 }
 
 func (w *world) Read(context.Context) (Note, uint64, error) {
@@ -57,6 +58,9 @@ func (w *world) Write(_ context.Context, n Note, revision uint64) (uint64, error
 func (w *world) Load(_ context.Context, name string) (*Report, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if name == w.damaged && name != "" {
+		return nil, errors.New("unexpected EOF")
+	}
 	return w.reports[name], nil
 }
 
@@ -333,6 +337,58 @@ func TestComparisons(t *testing.T) {
 		w.violated = [][]int64{{2, 3, 5}}
 		if r := request(); r.Mismatched != 0 || r.Undecided != 1 {
 			t.Errorf("beyond the snapshot: %d mismatched, %d undecided", r.Mismatched, r.Undecided)
+		}
+	})
+}
+
+// A clock that was years ahead once, in the middle of an audit or not, ends no timetable;
+// one that is a little ahead of ours repeats nothing.
+func TestClockAhead(t *testing.T) {
+	for name, note := range map[string]func(now time.Time) Note{
+		"counted": func(now time.Time) Note { return Note{Counted: now.AddDate(4, 0, 0)} },
+		"due": func(now time.Time) Note {
+			return Note{Counted: now.AddDate(4, 0, 0), Due: now.AddDate(4, 0, 0), Attempt: 1, Tried: now.AddDate(4, 0, 0)}
+		},
+		"tried": func(now time.Time) Note {
+			return Note{Counted: now.Add(-time.Hour), Due: now.Add(-time.Hour), Attempt: 1, Tried: now.AddDate(4, 0, 0)}
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld()
+			a := w.auditor(t, "0 6 * * 1", "one")
+			w.note, w.revision = note(time.Now()), 1
+			w.note.Timetable = a.config.Timetable.String()
+			w.run(t, 3*week, a)
+			want := 3
+			if name == "tried" {
+				want++ // the one that is due
+			}
+			if len(w.reports) != want {
+				t.Errorf("%s: audits: %s", name, w.names())
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a := w.auditor(t, "0 6 * * 1", "one")
+		<-time.After(2*24*time.Hour + 6*time.Hour - time.Minute)
+		w.note, w.revision = Note{Timetable: a.config.Timetable.String(), Counted: time.Now().Add(time.Minute)}, 1
+		w.run(t, time.Hour, a)
+		if len(w.reports) != 0 {
+			t.Errorf("audits: %s", w.names())
+		}
+	})
+}
+
+// A report that cannot be read is not compared with, and stops no audit.
+func TestDamagedReport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.run(t, 2*week, w.auditor(t, "0 6 * * 1", "one"))
+		w.damaged = namePrefix + "20000110T060000.000Z"
+		w.run(t, week, w.auditor(t, "0 6 * * 1", "two"))
+		if r := w.reports[namePrefix+"20000117T060000.000Z"]; r == nil || r.Change != nil {
+			t.Errorf("audits: %s", w.names())
 		}
 	})
 }

@@ -11,12 +11,13 @@
 // start, not at once.
 //
 // A timetable counts from when it is first seen: neither the first start nor a changed
-// timetable makes an audit at once.
+// timetable makes an audit at once. It begins to count again where the clock that counted
+// was more than an hour ahead.
 //
 // An audit reads one snapshot, as questwatch audit does, and repairs nothing. Its findings
 // are compared with those of the audit before, by rule, quest and person, and with what the
 // checker holds to be violated at the same position: suspicions and what a baseline showed
-// count, causes do not. What differs is told when it differs in a second snapshot too.
+// count, causes do not. A report that cannot be read is not compared with. What differs is told when it differs in a second snapshot too.
 // Quests that a transaction of the moment touches are left out of that and counted. Where
 // the checker cannot say anything, the audit says why and counts all the same.
 //

@@ -53,8 +53,11 @@ func (a *Auditor) fresh(ctx context.Context, kind string, at time.Time) (*Report
 		return nil, err
 	}
 	before, err := a.before(ctx, r.Report)
-	if err != nil {
-		return nil, err
+	if err != nil { // it may be damaged for good, and audits go on
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		a.logger.Warn("the audit before cannot be compared with", "err", err)
 	}
 	r.since(before)
 	r.Took = time.Since(began).Milliseconds()
