@@ -22,7 +22,7 @@ func TestTriesAnAlert(t *testing.T) {
 	t.Setenv("QUESTWATCH_ALERT_WEBHOOK_URL", s.URL+"/geheim")
 	t.Setenv("QUESTWATCH_ALERT_WEBHOOK_SECRET", "a secret")
 	refused(t, command(t, "alert", "test", "pager"), exitUsage, `no channel "pager" is set up: there is webhook`)
-	refused(t, command(t, "alert", "test"), exitUsage, "accepts 1 arg")
+	refused(t, command(t, "alert", "test"), exitUsage, "say which ")
 
 	out := command(t, "alert", "test", "webhook")
 	if out.status != exitFine || !strings.HasPrefix(out.stdout, "webhook has taken a test, in ") {

@@ -107,5 +107,5 @@ func TestIncident(t *testing.T) {
 	refused(t, command(t, "incident", id, "--output", "text"), exitUsage, "want html or json")
 	refused(t, command(t, "incident", id, "--limit", "0"), exitUsage, "--limit is 0")
 	refused(t, command(t, "incident", id, "--data", t.TempDir()), exitFailure, "no instance runs")
-	refused(t, command(t, "incident"), exitUsage, "accepts 1 arg")
+	refused(t, command(t, "incident"), exitUsage, "say which ")
 }

@@ -67,7 +67,7 @@ func TestReplayUsage(t *testing.T) {
 		"events have none":      {"--stream", "events", "--entity", "quest"},
 		"--entity is \"x\"":     {"--entity", "x"},
 		"--quest is -1":         {"--quest", "-1"},
-		"for \"--quest\" flag":  {"--quest", ""},
+		"--quest is \"\"":       {"--quest", ""},
 		"--user is empty":       {"--user", ""},
 		"--speed is \"fast\"":   {"--speed", "fast"},
 		"--speed is \"0x\"":     {"--speed", "0x"},
@@ -106,7 +106,7 @@ func TestShowQuestUsage(t *testing.T) {
 		"is no moment":        {"1", "--at", "baseline"},
 		"--limit is 0":        {"1", "--limit", "0"},
 		"--output is":         {"1", "--output", "xml"},
-		"accepts 1 arg":       {},
+		"say which quest":     {},
 	} {
 		got := command(t, append([]string{"show", "quest"}, args...)...)
 		if got.status != exitUsage || !strings.Contains(got.stderr, want) {

@@ -119,8 +119,8 @@ func TestShowUsage(t *testing.T) {
 		args []string
 		says string
 	}{
-		"nothing":        {[]string{"finding"}, "accepts 1 arg"},
-		"two":            {[]string{"finding", "abcdef", "abcdef"}, "accepts 1 arg"},
+		"nothing":        {[]string{"finding"}, "say which finding"},
+		"two":            {[]string{"finding", "abcdef", "abcdef"}, "and nothing else"},
 		"unknown thing":  {[]string{"everything"}, "unknown command"},
 		"short id":       {[]string{"finding", "abc"}, "at least the first 6"},
 		"no id":          {[]string{"finding", "../../etc"}, "no finding's id"},
