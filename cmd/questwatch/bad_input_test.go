@@ -140,7 +140,7 @@ func TestUsage(t *testing.T) {
 		"kept over others": {[]string{"demo", "--keep", full}, "not empty"},
 		"http's place":     {[]string{"run", "--http", "nonsense"}, "http.listen: want HOST:PORT"},
 		"nats's place":     {[]string{"run", "--nats-listen", "nonsense"}, "nats.listen: want HOST:PORT"},
-		"no such group":    {[]string{"tail", "--group", "drifts"}, "want one of alert, approval, audit, drift"},
+		"no such group":    {[]string{"tail", "--group", "drifts"}, "want alert, approval, audit, drift"},
 		"no such rule":     {[]string{"tail", "--rule", "missing"}, "--rule: "},
 		"no such severity": {[]string{"tail", "--severity", "error"}, "want info, warning or critical"},
 		"no time":          {[]string{"tail", "--since", "yesterday"}, "nor a length of time"},

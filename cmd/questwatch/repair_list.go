@@ -11,7 +11,6 @@ import (
 )
 
 func repairListCommand() *cobra.Command {
-	var s settings
 	var w repair.Wish
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -25,46 +24,36 @@ failure.`,
   questwatch repair list --rule missing_participant --limit 20
   questwatch repair list --output json | jq '.findings[] | select(.plan).finding'`,
 	}
-	asJSON := outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		wantJSON, err := asJSON()
-		if err == nil {
-			err = checkWish(&w)
-		}
-		if err != nil {
-			return err
-		}
-		return s.listRepairs(cmd, w, wantJSON)
-	}
-	s.base(cmd)
-	s.server(cmd)
 	ruleFlag(cmd, &w.Rule)
 	cmd.Flags().IntVar(&w.Limit, "limit", 0, "list this `NUMBER` at most; 0 is all")
-	return cmd
+	return reports(cmd, ofInstance, func(c *call, _ []string) error {
+		if err := checkWish(&w); err != nil {
+			return err
+		}
+		return c.listRepairs(w)
+	})
 }
 
-func (s *settings) listRepairs(cmd *cobra.Command, w repair.Wish, asJSON bool) error {
-	instance, err := s.repairs(cmd)
+func (c *call) listRepairs(w repair.Wish) error {
+	instance, err := c.repairs()
 	if err != nil {
 		return err
 	}
 	defer instance.Close()
 	items := []*repair.Item{}
 	var printing error
-	err = instance.List(cmd.Context(), w, func(it *repair.Item) {
-		if asJSON {
+	err = instance.List(c.Context(), w, func(it *repair.Item) {
+		if c.asJSON() {
 			items = append(items, it)
 		} else if printing == nil {
-			printing = printed(fmt.Fprintln(cmd.OutOrStdout(), it.Line()))
+			printing = c.say("%s\n", it.Line())
 		}
 	})
 	switch {
 	case err != nil:
-		return askedWell(err)
-	case asJSON:
-		return printJSON(cmd, struct {
-			Findings []*repair.Item `json:"findings"`
-		}{items})
+		return err
+	case c.asJSON():
+		return c.json(map[string]any{"findings": items})
 	}
 	return printing
 }
@@ -93,7 +82,6 @@ func checkWish(w *repair.Wish) error {
 }
 
 func repairShowCommand() *cobra.Command {
-	var s settings
 	cmd := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show what would mend a finding, in words and as SQL",
@@ -110,27 +98,16 @@ another failure.`,
   questwatch repair show b47c15 --output json | jq -r .sql`,
 		Args: wantOne("which finding: its ID"),
 	}
-	asJSON := outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		wantJSON, err := asJSON()
-		if err != nil {
-			return err
-		}
-		instance, err := s.repairs(cmd)
+	return reports(cmd, ofInstance, func(c *call, args []string) error {
+		instance, err := c.repairs()
 		if err != nil {
 			return err
 		}
 		defer instance.Close()
-		it, err := instance.Show(cmd.Context(), args[0])
-		switch {
-		case err != nil:
-			return askedWell(err)
-		case wantJSON:
-			return printJSON(cmd, it)
+		it, err := instance.Show(c.Context(), args[0])
+		if err != nil {
+			return err
 		}
-		return printed(fmt.Fprint(cmd.OutOrStdout(), it.Text()))
-	}
-	s.base(cmd)
-	s.server(cmd)
-	return cmd
+		return c.show(it, it.Text)
+	})
 }
