@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -55,9 +56,12 @@ func exitStatus(err error) int {
 	return exitFailure
 }
 
+// breaks are those between the lines of an error that is several.
+var breaks = regexp.MustCompile(`\s*\n\s*`)
+
 // explain is an error as a person reads it: what failed, then what to do.
 func explain(err error) string {
-	text := "questwatch: " + strings.TrimSpace(err.Error()) + "\n"
+	text := "questwatch: " + strings.Join(breaks.Split(strings.TrimSpace(err.Error()), -1), "\n  ") + "\n"
 	if advice := hint.Of(err); advice != "" {
 		text += "  " + advice + "\n"
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -135,9 +136,23 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	c.checkpoints = &Objects{conn: c, bucket: ns.checkpointsBucket}
 	c.reports = &Objects{conn: c, bucket: ns.reportsBucket}
 	if err := c.connect(ctx); err != nil {
-		return nil, classify("connect to nats", err)
+		return nil, classify("connect to nats"+at(cfg.URL), err)
 	}
 	return c, nil
+}
+
+// at names servers, without what their URLs may hold of credentials.
+func at(urls string) string {
+	var hosts []string
+	for one := range strings.SplitSeq(urls, ",") {
+		if u, err := url.Parse(strings.TrimSpace(one)); err == nil && u.Host != "" {
+			hosts = append(hosts, u.Host)
+		}
+	}
+	if hosts == nil {
+		return ""
+	}
+	return " at " + strings.Join(hosts, ", ")
 }
 
 func (c *Conn) connect(ctx context.Context) error {

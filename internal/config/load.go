@@ -185,6 +185,9 @@ func (c *Config) check() error {
 	if !namespacePattern.MatchString(c.Namespace) {
 		return &Error{Where: "namespace", Err: errors.New("want small letters, digits, - and _, a letter first, at most 31")}
 	}
+	if c.Data == "" && c.NATS.URL == "" && c.NATS.Context == "" {
+		return &Error{Where: "data", Err: errors.New("want a directory")}
+	}
 	if !slotPattern.MatchString(c.Postgres.Slot) {
 		return &Error{Where: "postgres.slot", Err: errors.New("want small letters, digits and _, at most 40")}
 	}
