@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 
@@ -89,7 +91,21 @@ func (c *call) show(result any, text func() string) error {
 	if c.asJSON() {
 		return c.json(result)
 	}
-	return c.say("%s", text())
+	return c.folded(func(w io.Writer) error {
+		_, err := io.WriteString(w, text())
+		return printed(err)
+	})
+}
+
+// folded has something written to standard output for people: on a terminal, lines are
+// made to fit.
+func (c *call) folded(write func(w io.Writer) error) error {
+	out := c.OutOrStdout()
+	if !onTerminal(out) {
+		return write(out)
+	}
+	f := terminal.NewFolder(out, func() int { return widthOf(out) })
+	return errors.Join(write(f), f.Close())
 }
 
 // json prints a result as one line.
@@ -103,7 +119,13 @@ func (c *call) json(result any) error {
 
 // say prints a text.
 func (c *call) say(format string, args ...any) error {
-	if _, err := fmt.Fprintf(c.OutOrStdout(), format, args...); err != nil {
+	_, err := fmt.Fprintf(c.OutOrStdout(), format, args...)
+	return printed(err)
+}
+
+// printed is the error of printing a result.
+func printed(err error) error {
+	if err != nil {
 		return fmt.Errorf("print the result: %w", err)
 	}
 	return nil

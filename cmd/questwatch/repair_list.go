@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
+	"github.com/peerquest/questwatch/internal/app"
 	"github.com/peerquest/questwatch/internal/repair"
 	"github.com/peerquest/questwatch/internal/rule"
 )
@@ -40,22 +43,28 @@ func (c *call) listRepairs(w repair.Wish) error {
 		return err
 	}
 	defer instance.Close()
+	if !c.asJSON() {
+		return c.folded(func(out io.Writer) error { return listItems(c.Context(), instance, w, out) })
+	}
 	items := []*repair.Item{}
-	var printing error
-	err = instance.List(c.Context(), w, func(it *repair.Item) {
-		if c.asJSON() {
-			items = append(items, it)
-		} else if printing == nil {
-			printing = c.say("%s\n", it.Line())
+	if err := instance.List(c.Context(), w, func(it *repair.Item) { items = append(items, it) }); err != nil {
+		return err
+	}
+	return c.json(map[string]any{"findings": items})
+}
+
+// listItems prints items as they come.
+func listItems(ctx context.Context, instance *app.Repairs, w repair.Wish, out io.Writer) error {
+	some, printing := false, error(nil)
+	err := instance.List(ctx, w, func(it *repair.Item) {
+		if some = true; printing == nil {
+			_, printing = fmt.Fprintln(out, it.Line())
 		}
 	})
-	switch {
-	case err != nil:
-		return err
-	case c.asJSON():
-		return c.json(map[string]any{"findings": items})
+	if err == nil && !some {
+		_, printing = fmt.Fprintln(out, "No such finding is open.")
 	}
-	return printing
+	return errors.Join(err, printed(printing))
 }
 
 func ruleFlag(cmd *cobra.Command, to *string) {
@@ -108,6 +117,9 @@ another failure.`,
 		if err != nil {
 			return err
 		}
-		return c.show(it, it.Text)
+		if c.asJSON() {
+			return c.json(it)
+		}
+		return c.say("%s", it.Text()) // not folded: SQL is there to be copied
 	})
 }

@@ -256,5 +256,15 @@ func onTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
+// widthOf is how many columns a terminal has, 0 where that is not known.
+func widthOf(w io.Writer) int {
+	if file, ok := w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
+			return width
+		}
+	}
+	return 0
+}
+
 // colored reports whether colours are welcome there.
 func colored(w io.Writer) bool { return onTerminal(w) && os.Getenv("NO_COLOR") == "" }

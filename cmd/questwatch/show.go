@@ -54,7 +54,7 @@ instance, or another failure.`,
 		case c.asJSON():
 			return e.WriteJSON(c.OutOrStdout())
 		}
-		return e.WriteText(c.OutOrStdout())
+		return c.folded(e.WriteText)
 	})
 }
 

@@ -55,7 +55,7 @@ quest, no instance, or another failure.`,
 		case c.asJSON():
 			return m.WriteJSON(c.OutOrStdout())
 		}
-		return m.WriteText(c.OutOrStdout())
+		return c.folded(m.WriteText)
 	})
 }
 

@@ -81,7 +81,7 @@ func watchStatus(ctx context.Context, w io.Writer, ask func() (*app.Status, erro
 		if err != nil {
 			return err
 		}
-		text := statusText(status, last, time.Now())
+		text := terminal.Fold(statusText(status, last, time.Now()), widthOf(w))
 		if inPlace {
 			text = "\x1b[H\x1b[J" + text
 		}

@@ -42,6 +42,18 @@ func TestStatus(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.stdout), &s); err != nil || !s.Ready || s.Open["unassigned"] != 2 || s.Severe["warning"] != 5 || s.Rows != 30 {
 		t.Errorf("%v: %+v", err, got)
 	}
+	if got := command(t, "setup", "--dsn", dsn); got.status != exitFine {
+		t.Fatalf("%+v", got)
+	}
+	if got := command(t, "repair", "pause", "--dsn", dsn, "--actor", "ada", "--reason", "moving"); got.status != exitFine {
+		t.Fatalf("%+v", got)
+	}
+	testkit.Eventually(t, 10*time.Second, func() error { // what the status says may be a moment old
+		if got := command(t, "status", "--data", data); !regexp.MustCompile(`(?m)^repair      plan; .*; stopped: paused by ada .*moving`).MatchString(got.stdout) {
+			return fmt.Errorf("the pause is not shown: %+v", got)
+		}
+		return nil
+	})
 	refused(t, command(t, "status", "--watch", "--output", "json"), exitUsage, "--watch is for people")
 	refused(t, command(t, "status", "--data", t.TempDir()), exitFailure, "start questwatch run")
 }

@@ -45,7 +45,12 @@ failure.`,
 			return usageError{error: err}
 		}
 		o.JSON = c.asJSON()
-		err = app.Tail(c.Context(), &c.config, c.OutOrStdout(), o, c.namesDSN(), c.logger)
+		show := func(w io.Writer) error { return app.Tail(c.Context(), &c.config, w, o, c.namesDSN(), c.logger) }
+		if o.JSON {
+			err = show(c.OutOrStdout())
+		} else {
+			err = c.folded(show)
+		}
 		if errors.Is(err, context.Canceled) {
 			return nil
 		}
@@ -61,16 +66,18 @@ type tailFlags struct {
 	rule, user, since string
 	quest             int64
 	noFollow          bool
+	given             func(flag string) bool
 }
 
 func (f *tailFlags) declare(cmd *cobra.Command) {
 	flags := cmd.Flags()
+	f.given = flags.Changed
 	f.group = choose(cmd, "group", "only events of this `GROUP`: "+strings.Join(eventGroups, ", "), "", eventGroups...)
 	flags.StringVar(&f.rule, "rule", "", "only events about findings of this `RULE`")
 	f.severity = choose(cmd, "severity", "only events of this `SEVERITY` or a higher one: info, warning, critical", "",
 		rule.Info.String(), rule.Warning.String(), rule.Critical.String())
 	flags.Int64Var(&f.quest, "quest", 0, "only events about the quest with this `ID`")
-	flags.StringVar(&f.user, "user", "", "only events about the person with this `ID`")
+	flags.StringVar(&f.user, "user", "", "only events about this `PERSON`: an id, or a name that the database has")
 	flags.StringVar(&f.since, "since", "", "begin with what came at this `TIME` (2026-11-27T22:00:00Z), or so long ago (90s, 1h)")
 	flags.BoolVar(&f.noFollow, "no-follow", false, "end when all that is there has been shown")
 }
@@ -79,8 +86,10 @@ func (f *tailFlags) options(w io.Writer) (*tail.Options, error) {
 	o := &tail.Options{Filter: tail.Filter{Group: *f.group, Quest: f.quest, User: f.user}, End: f.noFollow}
 	var err error
 	switch {
-	case f.quest < 0:
+	case f.quest < 0, f.quest == 0 && f.given("quest"):
 		return nil, fmt.Errorf("--quest is %d: want a quest's id", f.quest)
+	case f.user == "" && f.given("user"):
+		return nil, errors.New("--user is empty: name somebody, or leave it out")
 	case f.noFollow && f.since == "":
 		return nil, errors.New("--no-follow shows nothing without --since")
 	}

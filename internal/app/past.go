@@ -46,7 +46,7 @@ func absent(c *config.Config, url string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return hint.Wrap(fmt.Errorf("the data directory %q is another user's", c.Data),
-			"run this as the user who runs questwatch; or read as anybody on this machine may, with --nats nats://%s", c.NATS.Listen)
+			"run this as the user who runs questwatch; or read what anybody on this machine may, with --nats and where its server listens, such as nats://%s", c.NATS.Listen)
 	case errors.Is(err, syscall.ENOTDIR):
 		why = "it is a file"
 	case errors.Is(err, fs.ErrNotExist):

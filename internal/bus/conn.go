@@ -235,8 +235,9 @@ func (c *Conn) asyncError(err error) {
 		return
 	}
 	p := permissionError(err)
-	c.log.Error("nats refuses access", "subject", p.Subject, "subscribe", p.Subscribe)
-	c.notify(func(w *watcher) { w.denied(p) })
+	if !c.notify(func(w *watcher) { w.denied(p) }) { // else somebody returns it
+		c.log.Error("nats refuses access", "subject", p.Subject, "subscribe", p.Subscribe)
+	}
 }
 
 func (c *Conn) lost(err error) {
@@ -248,7 +249,8 @@ func (c *Conn) lost(err error) {
 	c.notify(func(w *watcher) { w.disconnected(err) })
 }
 
-func (c *Conn) notify(tell func(*watcher)) {
+// notify reports whether there was anybody to tell.
+func (c *Conn) notify(tell func(*watcher)) bool {
 	c.mu.Lock()
 	watchers := make([]*watcher, 0, len(c.watchers))
 	for w := range c.watchers {
@@ -258,6 +260,7 @@ func (c *Conn) notify(tell func(*watcher)) {
 	for _, w := range watchers {
 		tell(w)
 	}
+	return len(watchers) > 0
 }
 
 func (c *Conn) watch(w *watcher) {

@@ -35,7 +35,7 @@ func (s *Store) SurveyAt(
 		}
 		census := remedy.Census{}
 		if of.User != "" {
-			id, err := s.userID(ctx, sn, of.User)
+			id, err := s.userID(ctx, sn.conn, of.User)
 			if err != nil {
 				return err
 			}
@@ -86,9 +86,17 @@ func (q *query) readCases(ctx context.Context, sn *snapshot, each func(*remedy.C
 	return nil
 }
 
-func (s *Store) userID(ctx context.Context, sn *snapshot, name string) (string, error) {
+// UserID is the id of the user with a name. One that nobody has is ErrUnknownUser.
+func (s *Store) UserID(ctx context.Context, name string) (string, error) {
+	return s.userID(ctx, s.pool, name)
+}
+
+func (s *Store) userID(ctx context.Context, db interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}, name string,
+) (string, error) {
 	u := s.cfg.Schema.User
-	rows, err := sn.conn.Query(ctx, fmt.Sprintf("SELECT %s::text FROM %s WHERE %s = $1 LIMIT 2",
+	rows, err := db.Query(ctx, fmt.Sprintf("SELECT %s::text FROM %s WHERE %s = $1 LIMIT 2",
 		quoteName(u.ID), s.tables.user, quoteName(u.Username)), name)
 	if err != nil {
 		return "", readError("look up user", err)
