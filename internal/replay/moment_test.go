@@ -61,6 +61,7 @@ tx 12:00:10
 large tx 12:00:20
   application 7 status=rejected
   quest 42 assigned=ann status=open
+  takeover
   participant 3 moved quest=42
   application 7 status=approved
 mark 12:00:30
@@ -83,13 +84,13 @@ func TestQuestAtEveryMessage(t *testing.T) {
 	k := replay.NewChecker(whole{stream{p}}, nil, nil)
 	checker := watch.NewChecker(rules)
 	settled := map[change.Seq]string{}
-	last := change.Seq(0)
+	last, half := change.Seq(0), false
 	for _, r := range p.story.records {
 		if _, err := checker.Take(r); err != nil {
 			t.Fatal(err)
 		}
 		settled[r.Seq] = shape(checker, 42)
-		if large(t, &r) {
+		if half = inside(t, &r, half); half {
 			settled[r.Seq] = settled[last]
 		} else {
 			last = r.Seq
@@ -177,8 +178,8 @@ func momentShape(m *replay.Moment) string {
 	return out
 }
 
-// large reports whether a message is of a transaction that goes on behind it.
-func large(t *testing.T, r *change.Record) bool {
+// inside reports whether a transaction goes on behind a message, where was says whether one does before it.
+func inside(t *testing.T, r *change.Record, was bool) bool {
 	t.Helper()
 	var d change.Decoder
 	if !change.IsControl(r.Data) {
@@ -186,11 +187,11 @@ func large(t *testing.T, r *change.Record) bool {
 		if err := d.Step(r.Data, &s); err != nil {
 			t.Fatal(err)
 		}
-		return !s.Source.Snapshot && s.Transaction.Messages == 0
+		return !s.Source.Snapshot && !s.Transaction.Whole()
 	}
 	c, err := d.Control(r.Data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c.Kind == change.Truncate
+	return c.Kind == change.Truncate || c.Kind == change.Epoch && was
 }

@@ -81,7 +81,8 @@ func ParsePoint(text string, now time.Time) (Point, error) {
 	return p, nil
 }
 
-// mark is where and when a message stands; zero where it does not say.
+// mark is where and when a message stands; zero where it does not say: records of a gap and
+// of an epoch have no place in the log.
 type mark struct {
 	lsn change.LSN
 	at  change.Millis
@@ -100,6 +101,9 @@ func markOf(decoder *change.Decoder, r *change.Record) (m mark, kind change.Kind
 	if c.Transaction != nil {
 		return mark{c.Transaction.CommitLSN, c.Transaction.Time}, c.Kind, nil
 	}
+	if c.Kind == change.BaselineBegin { // the rows that follow stand a byte before it
+		c.LSN--
+	}
 	return mark{c.LSN, c.Time}, c.Kind, nil
 }
 
@@ -110,8 +114,11 @@ type finder struct {
 	decoder change.Decoder
 }
 
-// at is the mark of a message or of the next one that has one; false at the end.
-func (f *finder) at(ctx context.Context, seq, to change.Seq) (mark, bool, error) {
+func (m mark) placed() bool { return m.lsn != 0 }
+func (m mark) timed() bool  { return m.at != 0 }
+
+// at is the mark of a message or of the next one that has what is asked for; false at the end.
+func (f *finder) at(ctx context.Context, seq, to change.Seq, has func(mark) bool) (mark, bool, error) {
 	for ; seq <= to; seq++ {
 		m, err := f.past.Message(ctx, seq)
 		if errors.Is(err, watch.ErrNoMessage) {
@@ -121,7 +128,7 @@ func (f *finder) at(ctx context.Context, seq, to change.Seq) (mark, bool, error)
 			return mark{}, false, fmt.Errorf("look at message %d: %w", seq, err)
 		}
 		found, _, err := markOf(&f.decoder, &m.Record)
-		if err == nil && found.lsn != 0 && found.at != 0 {
+		if err == nil && has(found) {
 			return found, true, nil
 		}
 		if err != nil {
@@ -131,13 +138,14 @@ func (f *finder) at(ctx context.Context, seq, to change.Seq) (mark, bool, error)
 	return mark{}, false, nil
 }
 
-// first is the first message whose mark holds; one behind the last where none does. The
-// stream is in the order of the log, and nearly in that of time.
-func (f *finder) first(ctx context.Context, holds func(mark) bool) (change.Seq, error) {
+// first is the first message of those with a mark that has what is asked for and holds; one
+// behind the last where none does. The stream is in the order of the log, and nearly in
+// that of time.
+func (f *finder) first(ctx context.Context, has, holds func(mark) bool) (change.Seq, error) {
 	low, high := f.bounds.First, f.bounds.Last+1
 	for low < high {
 		middle := low + (high-low)/2
-		m, found, err := f.at(ctx, middle, high-1)
+		m, found, err := f.at(ctx, middle, high-1, has)
 		if err != nil {
 			return 0, err
 		}
@@ -150,56 +158,71 @@ func (f *finder) first(ctx context.Context, holds func(mark) bool) (change.Seq, 
 	return low, nil
 }
 
-// moment is the last message that counts at a point. In the middle of a transaction that
-// is streamed as it comes it is the one before that: nobody sees half a transaction.
+// moment is the last message that counts at a point. In the middle of a transaction it is
+// the one before that: nobody sees half a transaction.
 func (f *finder) moment(ctx context.Context, p Point) (change.Seq, error) {
-	seq, err := f.locate(ctx, p, true)
+	last, err := f.locate(ctx, p, true)
 	if err != nil {
 		return 0, err
 	}
-	m, err := f.past.Message(ctx, seq)
-	if errors.Is(err, watch.ErrNoMessage) {
-		return seq, nil
+	for seq := last; ; {
+		tx, between, err := f.inside(ctx, seq)
+		switch {
+		case err != nil:
+			return 0, err
+		case between && seq > f.bounds.First:
+			seq--
+		case tx == nil:
+			return last, nil
+		case change.Seq(tx.Message) > seq-f.bounds.First && f.bounds.First > 1:
+			return 0, f.gone(p)
+		case tx.Message <= 1:
+			return seq - 1, nil
+		default: // writers that took over left records in between: the first one may be further up
+			seq -= change.Seq(tx.Message - 1)
+			last = seq - 1
+		}
 	}
-	if err != nil {
-		return 0, fmt.Errorf("look at message %d: %w", seq, err)
-	}
-	tx, err := f.unended(&m.Record)
-	if err != nil || tx == nil {
-		return seq, err
-	}
-	begin, err := f.first(ctx, func(m mark) bool { return m.lsn >= tx.CommitLSN })
-	if err == nil && begin <= f.bounds.First && f.bounds.First > 1 {
-		err = f.gone(p)
-	}
-	return begin - 1, err
 }
 
-// unended is the transaction in whose middle a message leaves the reader, else nil.
-func (f *finder) unended(r *change.Record) (*change.Transaction, error) {
-	if !change.IsControl(r.Data) {
+// inside is the transaction in whose middle a message leaves the reader, else nil. Between
+// says that the message does not change that: another writer goes on with what there was.
+func (f *finder) inside(ctx context.Context, seq change.Seq) (tx *change.Transaction, between bool, err error) {
+	m, err := f.past.Message(ctx, seq)
+	switch {
+	case errors.Is(err, watch.ErrNoMessage):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, fmt.Errorf("look at message %d: %w", seq, err)
+	case !change.IsControl(m.Data):
 		var s change.Step
-		err := f.decoder.Step(r.Data, &s)
-		if err != nil || s.Source.Snapshot || s.Transaction.Messages != 0 {
-			return nil, err
+		err = f.decoder.Step(m.Data, &s)
+		if !s.Source.Snapshot {
+			tx = &s.Transaction
 		}
-		return &s.Transaction, nil
+	default:
+		var c *change.Control
+		if c, err = f.decoder.Control(m.Data); err == nil && c.Kind != change.TxEnd {
+			tx, between = c.Transaction, c.Kind == change.Epoch || c.Kind == change.Gap
+		}
 	}
-	c, err := f.decoder.Control(r.Data)
-	if err != nil || c.Transaction == nil || c.Kind == change.TxEnd || c.Transaction.Messages != 0 {
-		return nil, err
+	if err != nil {
+		return nil, false, fmt.Errorf("message %d: %w", seq, err)
 	}
-	return c.Transaction, nil
+	if tx != nil && tx.Whole() {
+		tx = nil
+	}
+	return tx, between, nil
 }
 
 // byTime is the first message that committed at a time or after it, or with end the last
 // one that did at the time or before. Commit times may be a minute out of the log's order.
 func (f *finder) byTime(ctx context.Context, at change.Millis, end bool) (change.Seq, error) {
-	low, err := f.first(ctx, func(m mark) bool { return m.at.Add(skew) >= at })
+	low, err := f.first(ctx, mark.timed, func(m mark) bool { return m.at.Add(skew) >= at })
 	if err != nil {
 		return 0, err
 	}
-	high, err := f.first(ctx, func(m mark) bool { return m.at > at.Add(skew) })
+	high, err := f.first(ctx, mark.timed, func(m mark) bool { return m.at > at.Add(skew) })
 	if err != nil {
 		return 0, err
 	}
@@ -240,7 +263,7 @@ func (f *finder) locate(ctx context.Context, p Point, end bool) (seq change.Seq,
 	case p.Seq != 0:
 		seq = p.Seq
 	case p.LSN != 0:
-		seq, err = f.first(ctx, func(m mark) bool { return m.lsn > p.LSN || m.lsn == p.LSN && !end })
+		seq, err = f.first(ctx, mark.placed, func(m mark) bool { return m.lsn > p.LSN || m.lsn == p.LSN && !end })
 	case p.Time != 0:
 		seq, err = f.byTime(ctx, p.Time, end)
 	}
@@ -267,7 +290,7 @@ func (f *finder) locate(ctx context.Context, p Point, end bool) (seq change.Seq,
 
 // early reports whether a point is before the oldest message that is left.
 func (f *finder) early(ctx context.Context, p Point) (bool, error) {
-	m, found, err := f.at(ctx, f.bounds.First, f.bounds.Last)
+	m, found, err := f.at(ctx, f.bounds.First, f.bounds.Last, func(m mark) bool { return m.placed() && m.timed() })
 	return found && (p.LSN != 0 && p.LSN < m.lsn || p.Time != 0 && p.Time+slack < m.at), err
 }
 
@@ -283,7 +306,7 @@ func (f *finder) gone(p Point) error {
 
 // stampOf is when the message at a sequence committed, as people read it.
 func (f *finder) stampOf(ctx context.Context, seq change.Seq) string {
-	if m, found, err := f.at(ctx, seq, min(f.bounds.Last, seq+1000)); err == nil && found {
+	if m, found, err := f.at(ctx, seq, min(f.bounds.Last, seq+1000), mark.timed); err == nil && found {
 		return event.Stamp(m.at)
 	}
 	return "unknown"
