@@ -120,6 +120,12 @@ func (s *state) set(findings []event.Event, troubles ...event.Event) {
 	s.findings, s.troubles, s.unknown = findings, troubles, false
 }
 
+func (m *manager) set(down bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.down = down
+}
+
 func (s *state) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
