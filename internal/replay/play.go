@@ -134,6 +134,8 @@ func (p *Player) span(ctx context.Context, what *Playing, e Extent) (span, error
 	switch {
 	case e.First > e.Last:
 		return span{}, errors.New("the stream is empty")
+	case p.past == nil && what.From.Baseline:
+		return span{}, hint.Wrap(&PointError{what.From.text, "is not looked for in a file"}, "give a message's sequence, a time or a position of the log; without --from all of the file is read")
 	case p.past == nil:
 		return plainSpan(e, what.From, what.To), nil
 	case what.Kind == KindEvents:

@@ -142,6 +142,11 @@ func TestFileOfAPartOfAFile(t *testing.T) {
 			t.Errorf("gone on after %d: %v, %v, %v", n, seqs, err, err2)
 		}
 	}
+	var refused *PointError
+	_, err := NewPlayer(open(), nil, change.PeerQuest()).Play(t.Context(), &Playing{Kind: KindCDC, From: Point{Baseline: true, text: "baseline"}}, &noting{})
+	if !errors.As(err, &refused) || hint.Of(err) == "" {
+		t.Errorf("from the baseline: %v", err)
+	}
 	sink := &noting{failAt: 2}
 	p, err := NewPlayer(open(), nil, change.PeerQuest()).Play(t.Context(), &Playing{Kind: KindCDC, From: Point{LSN: 300}, To: Point{LSN: 600}, Progress: func(int64, int64) {}}, sink)
 	if err == nil || p.Again != "5" || p.To != "0/258" {
