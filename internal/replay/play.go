@@ -117,7 +117,7 @@ func (p *Player) Play(ctx context.Context, what *Playing, to Sink) (*Played, err
 	if err := to.Begin(origin); err != nil {
 		return nil, err
 	}
-	run := &playing{Player: p, what: what, span: s, sink: to, pace: newPacer(what.Pace), reader: reader{kind: what.Kind}, begin: max(s.first, extent.First)}
+	run := &playing{Player: p, what: what, span: s, sink: to, pace: newPacer(what.Pace), reader: reader{kind: what.Kind, cols: &p.cols}, begin: max(s.first, extent.First)}
 	err = run.read(ctx)
 	// What was taken is made sure of, also when the call was broken off.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endPatience)
@@ -220,7 +220,7 @@ func (r *playing) take(ctx context.Context, m *Message) error {
 	if !r.span.holds(i) {
 		return nil
 	}
-	matches, err := r.what.Select.matches(i, &r.cols)
+	matches, err := r.what.Select.matches(i)
 	if err != nil || !matches {
 		return err
 	}
@@ -237,7 +237,7 @@ func (r *playing) take(ctx context.Context, m *Message) error {
 func (r *playing) count(i *Item) {
 	p := &r.played
 	p.Messages++
-	p.Changes += uint64(len(i.changes))
+	p.Changes += uint64(i.Changes())
 	if i.Transaction != 0 && i.LSN != r.tx {
 		r.tx = i.LSN
 		p.Transactions++
