@@ -61,8 +61,12 @@ type firing struct {
 }
 
 // Send is of Channel.
-func (m *Alertmanager) Send(ctx context.Context, n *Notice) error {
-	return m.inTurn(ctx, func() error { return m.post(ctx, n.items, n.name) })
+func (m *Alertmanager) Send(ctx context.Context, n *Notice) (answer string, err error) {
+	err = m.inTurn(ctx, func() error {
+		answer, err = m.post(ctx, n.items, n.name)
+		return err
+	})
+	return answer, err
 }
 
 func (m *Alertmanager) every() time.Duration { return m.config.Resend }
@@ -70,7 +74,10 @@ func (m *Alertmanager) every() time.Duration { return m.config.Resend }
 func (m *Alertmanager) stand(ctx context.Context, open func() []item, name func(id string) string) error {
 	ctx, cancel := context.WithTimeout(ctx, AlertmanagerTryFor)
 	defer cancel()
-	return m.inTurn(ctx, func() error { return m.post(ctx, open(), name) })
+	return m.inTurn(ctx, func() error {
+		_, err := m.post(ctx, open(), name)
+		return err
+	})
 }
 
 func (m *Alertmanager) inTurn(ctx context.Context, fn func() error) error {
@@ -84,7 +91,7 @@ func (m *Alertmanager) inTurn(ctx context.Context, fn func() error) error {
 }
 
 // post sends alerts in parts. Of the same one twice the later counts.
-func (m *Alertmanager) post(ctx context.Context, items []item, name func(id string) string) error {
+func (m *Alertmanager) post(ctx context.Context, items []item, name func(id string) string) (answer string, err error) {
 	for len(items) > 0 {
 		part := items[:min(len(items), alertBatch)]
 		items = items[len(part):]
@@ -92,11 +99,11 @@ func (m *Alertmanager) post(ctx context.Context, items []item, name func(id stri
 		for i := range part {
 			alerts[i] = m.alert(&part[i], name, now)
 		}
-		if err := postJSON(ctx, m.client, m.config.URL, alerts); err != nil {
-			return err
+		if answer, err = postJSON(ctx, m.client, m.config.URL, alerts); err != nil {
+			return "", err
 		}
 	}
-	return nil
+	return answer, nil
 }
 
 func (m *Alertmanager) alert(it *item, name func(id string) string, now time.Time) firing {
