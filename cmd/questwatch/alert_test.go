@@ -27,13 +27,13 @@ func TestTriesAnAlert(t *testing.T) {
 	refused(t, command(t, "alert", "test"), exitUsage, "say which ")
 
 	out := command(t, "alert", "test", "webhook")
-	if out.status != exitFine || !strings.HasPrefix(out.stdout, "webhook has taken a test, in ") {
+	if out.status != exitFine || !strings.HasPrefix(out.stdout, "webhook has taken a test, in ") || !strings.HasSuffix(out.stdout, "s: 200 OK\n") {
 		t.Errorf("%+v", out)
 	}
 	if !strings.HasPrefix(got, "v1,") || !strings.Contains(got, `"type":"dev.questwatch.alert.test.v1"`) {
 		t.Errorf("sent %q", got)
 	}
-	if out := command(t, "alert", "test", "webhook", "--output", "json"); !strings.HasPrefix(out.stdout, `{"channel":"webhook","took_ms":`) {
+	if out := command(t, "alert", "test", "webhook", "--output", "json"); !strings.HasPrefix(out.stdout, `{"answer":"200 OK","channel":"webhook","took_ms":`) {
 		t.Errorf("%+v", out)
 	}
 	status = http.StatusForbidden

@@ -15,9 +15,10 @@ import (
 
 // Channel sends notices to somebody.
 type Channel interface {
-	// Send returns when the other side has taken the notice. An error that is a *Refusal
-	// says more of what to do; after any other it is tried again.
-	Send(ctx context.Context, n *Notice) error
+	// Send returns when the other side has taken the notice, with what it answered, for
+	// who tries the channel out. An error that is a *Refusal says more of what to do; after
+	// any other it is tried again.
+	Send(ctx context.Context, n *Notice) (answer string, err error)
 }
 
 // Outlet is a channel and what is sent over it.

@@ -78,7 +78,7 @@ func (w *worker) try(ctx context.Context, n *Notice) error {
 	}
 	within, cancel := context.WithTimeout(ctx, cmp.Or(w.outlet.TryFor, tryFor))
 	defer cancel()
-	err := w.outlet.Channel.Send(within, n)
+	_, err := w.outlet.Channel.Send(within, n)
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -62,6 +62,11 @@ func TestMomentsAreWhatTheTablesWere(t *testing.T) {
 				if err != nil {
 					t.Fatalf("quest %d at %s: %v", id, at, err)
 				}
+				for _, tx := range shown.Transactions {
+					if tx.Baseline && !m.ended(tx.Sequence, shown.Sequence) {
+						t.Fatalf("quest %d at %s, message %d: the baseline at %d has not ended", id, at, shown.Sequence, tx.Sequence)
+					}
+				}
 				if diff := cmp.Diff(tables.shape(id), momentShape(shown)); diff != "" || !shown.Known || shown.Sequence != tables.last {
 					t.Fatalf("quest %d at %s, message %d of %d, known %t (-tables +past):\n%s", id, at, shown.Sequence, tables.last, shown.Known, diff)
 				}
@@ -141,6 +146,16 @@ func (m *recorded) until(p replay.Point) *rows {
 		r.take(one)
 	}
 	return r
+}
+
+// ended reports whether the baseline that a message is of has come to its end by another.
+func (m *recorded) ended(row, last change.Seq) bool {
+	for _, one := range m.messages[row:last] {
+		if one.Kind != chronicle.Step {
+			return one.Kind == chronicle.BaselineEnd
+		}
+	}
+	return false
 }
 
 // row names a row.

@@ -175,6 +175,7 @@ type playing struct {
 
 	begin change.Seq // the first message that there can be
 	at    change.Seq // the message that was read last
+	lsn   change.LSN // where what was read last stands in the log
 	tx    change.LSN // the transaction that was counted last
 	look  time.Time  // when the head of the stream is looked at again
 }
@@ -217,6 +218,9 @@ func (r *playing) take(ctx context.Context, m *Message) error {
 	if m.Seq > r.span.last {
 		return errPassed
 	}
+	if err := r.inOrder(i); err != nil {
+		return err
+	}
 	if !r.span.holds(i) {
 		return nil
 	}
@@ -231,6 +235,21 @@ func (r *playing) take(ctx context.Context, m *Message) error {
 		return err
 	}
 	r.count(i)
+	return nil
+}
+
+// inOrder refuses to go on where a part of a file was asked for by positions of the log, and
+// the log began anew: what they mean then nobody knows.
+func (r *playing) inOrder(i *Item) error {
+	s := &r.span
+	if s.fromLSN == 0 && s.toLSN == 0 || i.LSN == 0 || i.Control != nil && i.Control.Kind == change.BaselineBegin {
+		return nil
+	}
+	if i.LSN < r.lsn {
+		return hint.Wrap(&PointError{oddOf(r.what.From, r.what.To), fmt.Sprintf("is not one place: the database's log began anew at message %d", i.Seq)},
+			"give a time or a message's sequence")
+	}
+	r.lsn = i.LSN
 	return nil
 }
 

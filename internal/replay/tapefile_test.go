@@ -154,6 +154,28 @@ func TestFileOfAPartOfAFile(t *testing.T) {
 	}
 }
 
+// Positions of a file in which the log begins anew mean nothing.
+func TestFileOfSeveralLogs(t *testing.T) {
+	m := &memory{first: 1}
+	for i, lsn := range []change.LSN{100, 200, 300, 150, 250} {
+		m.placed(uint64(1+i/3), lsn)
+	}
+	path := filepath.Join(t.TempDir(), "f")
+	written(t, m, m, Point{}, Point{}, path)
+	for _, p := range []Playing{{From: Point{LSN: 150, text: "it"}}, {To: Point{LSN: 250, text: "it"}}} {
+		tape, err := OpenTapeFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = tape.Close() }()
+		p.Kind, p.Progress = KindCDC, func(int64, int64) {}
+		var refused *PointError
+		if _, err := NewPlayer(tape, nil, change.PeerQuest()).Play(t.Context(), &p, &noting{}); !errors.As(err, &refused) || refused.text != "it" {
+			t.Errorf("%+v: %v", p, err)
+		}
+	}
+}
+
 // A file says which message is the last that it has, also when it was gone on with after
 // the stream had grown.
 func TestFileOfAGrowingStream(t *testing.T) {
