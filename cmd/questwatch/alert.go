@@ -28,7 +28,8 @@ func alertTestCommand() *cobra.Command {
 		Use:   "test CHANNEL",
 		Short: "Send a test over a channel",
 		Long: `Test sends a notice that says that it is a test over one of the channels that are set up, such
-as webhook or slack, once and from this machine. It needs no running instance.
+as webhook or slack, once and from this machine, and prints what came back: the HTTP status,
+or what the mail server or the command said. It needs no running instance.
 
 Exit status: 0 the other side has taken it, 2 wrong usage or configuration, or the channel is
 not set up, 3 it was not taken.`,
@@ -37,12 +38,14 @@ not set up, 3 it was not taken.`,
 		Args: wantOne("which channel to test, such as slack"),
 	}
 	return reports(cmd, ofNamespace, func(c *call, args []string) error {
-		took, err := app.TryAlert(c.Context(), &c.config, args[0], c.logger)
+		began := time.Now()
+		answer, err := app.TryAlert(c.Context(), &c.config, args[0], c.logger)
 		if err != nil {
 			return err
 		}
-		return c.show(map[string]any{"channel": args[0], "took_ms": took.Milliseconds()}, func() string {
-			return fmt.Sprintf("%s has taken a test, in %v.\n", args[0], took.Round(time.Millisecond))
+		took := time.Since(began).Round(time.Millisecond)
+		return c.show(map[string]any{"channel": args[0], "answer": answer, "took_ms": took.Milliseconds()}, func() string {
+			return fmt.Sprintf("%s has taken a test, in %v: %s\n", args[0], took, answer)
 		})
 	})
 }

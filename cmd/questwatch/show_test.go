@@ -69,8 +69,8 @@ func TestWhatIsAskedAbout(t *testing.T) {
 			t.Errorf("%s: want %d lines: %+v", who, lines, got)
 		}
 	}
-	refused(t, command(t, append(tail, "student2")...), exitUsage, `--user is "student2", which is no id`, "--dsn URL", "see questwatch tail --help")
-	refused(t, command(t, append(tail, "nobody", "--dsn", dsn)...), exitUsage, `look up user "nobody": no such user`)
+	refused(t, command(t, append(tail, "student2")...), exitUsage, `look up who is called "student2": no database is named`, "--dsn URL", "give the user's id", "see questwatch tail --help")
+	refused(t, command(t, append(tail, "nobody", "--dsn", dsn)...), exitUsage, `no user has the name or the id "nobody"`)
 	refused(t, command(t, append(tail, "")...), exitUsage, "--user is empty")
 }
 

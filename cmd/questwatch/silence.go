@@ -24,6 +24,9 @@ func alertSilenceCommand() *cobra.Command {
 of what is about a rule, a quest, a user, or all that are given together, until its end. What
 happens meanwhile is in the events and in questwatch tail, and is not told later.
 
+It says how many of the findings that are open now it covers. A user may be given by name,
+which is looked up in the database.
+
 It is in force within some seconds, outlives restarts, and ends by itself. Exit status: 0 it is
 kept, 2 wrong usage or configuration, 3 another failure.`,
 		Example: `  questwatch alert silence --quest 42 --for 2h --reason "being mended"
@@ -37,25 +40,67 @@ kept, 2 wrong usage or configuration, 3 another failure.`,
 	cmd.Flags().StringVar(&one.Rule, "rule", "", "about the rule `NAME`: "+strings.Join(names, ", "))
 	complete(cmd, "rule", names...)
 	cmd.Flags().Int64Var(&one.Quest, "quest", 0, "about the quest with the `ID`")
-	cmd.Flags().StringVar(&one.User, "user", "", "about the user with the `ID`, as events have it; not the name")
+	cmd.Flags().StringVar(&one.User, "user", "", "about the user with the `ID`, as events have it, or with the name")
 	spanFlag(cmd, &length, "for", "for how `LONG`, as in 90m, 24h or 7d; 30d at most")
 	actorFlags(cmd, &one.Actor, &one.Reason)
 	cmd.Flags().Lookup("actor").Usage, cmd.Flags().Lookup("reason").Usage = "`WHO` asks for it", "why, in `WORDS`"
-	return reports(cmd, ofInstance, func(c *call, _ []string) error {
+	return reports(cmd, ofDatabase|ofInstance, func(c *call, _ []string) error {
 		one.Since = time.Now().UTC().Truncate(time.Second)
 		one.Until = one.Since.Add(length)
 		if err := one.Check(); err != nil {
 			return usageError{error: err}
 		}
-		return c.silences(func(kept *app.Silences) error {
-			if err := kept.Add(c.Context(), &one); err != nil {
-				return err
-			}
-			return c.show(&one, func() string {
-				return fmt.Sprintf("%s\nquestwatch alert unsilence %s ends it.\n", silenceLine(&one), one.ID)
-			})
-		})
+		return c.silences(func(kept *app.Silences) error { return c.addSilence(kept, one) })
 	})
+}
+
+// keptSilence is one that was asked for, and what it covers of what is open now.
+type keptSilence struct {
+	alert.Silence
+	Open    int    `json:"open_findings"`
+	Covered int    `json:"open_covered"`
+	Unknown string `json:"open_error,omitempty"` // why both are not known
+}
+
+func (c *call) addSilence(silences *app.Silences, one alert.Silence) error {
+	open, unknown := silences.Open(c.Context())
+	who, err := one.User, error(nil)
+	if who != "" {
+		one.User, err = app.Person(c.Context(), &c.config, c.wantsDSN(), who, open)
+	}
+	if err == nil {
+		err = silences.Add(c.Context(), &one)
+	}
+	if err != nil {
+		return err
+	}
+	kept := keptSilence{Silence: one, Open: len(open)}
+	if unknown != nil {
+		kept.Unknown = unknown.Error()
+	}
+	for i := range open {
+		if one.About(&open[i]) {
+			kept.Covered++
+		}
+	}
+	return c.show(&kept, func() string {
+		lines := []string{silenceLine(&one)}
+		if !strings.EqualFold(who, one.User) {
+			lines = append(lines, terminal.Clean(fmt.Sprintf("%s is the user %s.", who, one.User)))
+		}
+		lines = append(lines, terminal.Clean(kept.covers()), fmt.Sprintf("questwatch alert unsilence %s ends it.\n", one.ID))
+		return strings.Join(lines, "\n")
+	})
+}
+
+func (k *keptSilence) covers() string {
+	switch {
+	case k.Unknown != "":
+		return "How many of the findings that are open now it covers is not known: " + k.Unknown
+	case k.Covered == 0:
+		return fmt.Sprintf("It matches nothing that is open now (%d findings are); it will hold for what comes.", k.Open)
+	}
+	return fmt.Sprintf("It covers %d of the %d findings that are open now.", k.Covered, k.Open)
 }
 
 func alertSilencesCommand() *cobra.Command {

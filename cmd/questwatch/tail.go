@@ -44,6 +44,11 @@ failure.`,
 		if err != nil {
 			return usageError{error: err}
 		}
+		if o.User != "" {
+			if o.User, err = app.TailedUser(c.Context(), &c.config, c.wantsDSN(), o.User); err != nil {
+				return err
+			}
+		}
 		o.JSON = c.asJSON()
 		show := func(w io.Writer) error { return app.Tail(c.Context(), &c.config, w, o, c.namesDSN(), c.logger) }
 		if o.JSON {

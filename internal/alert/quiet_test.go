@@ -96,10 +96,10 @@ func TestQuietHours(t *testing.T) {
 		at(7, 1)
 		told(3, 6)
 		at(23, 0)
-		for i := range int64(maxPending) {
+		for i := range int64(MaxWaiting) {
 			m.add(t, finding(100+i, warning))
 		}
-		told(4, 6+maxPending)
+		told(4, 6+MaxWaiting)
 		_ = stop()
 	})
 }

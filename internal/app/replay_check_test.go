@@ -9,12 +9,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	auditing "github.com/peerquest/questwatch/internal/audit"
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/config"
 	"github.com/peerquest/questwatch/internal/hint"
+	"github.com/peerquest/questwatch/internal/remedy"
 	"github.com/peerquest/questwatch/internal/replay"
 	"github.com/peerquest/questwatch/internal/testkit"
 )
@@ -53,6 +56,31 @@ func same(t *testing.T, c config.Config, from, to string) *replay.Checked {
 	return result
 }
 
+// surveyed is what an audit reads, without people's names.
+func surveyed(t *testing.T, db auditing.Database) map[int64]string {
+	t.Helper()
+	all := map[int64]string{}
+	err := db.Survey(t.Context(), remedy.Scope{Assignees: true}, func(remedy.Census) error { return nil }, func(c *remedy.Case) error {
+		q := &c.Quest
+		if !q.Exists && len(q.Applications)+len(q.Participants) == 0 {
+			return nil // all that is left is its history
+		}
+		out := fmt.Sprintf("%t %q %v %s %t", q.Exists, q.Title, q.Status, c.People[q.Assigned].ID, q.Deleted)
+		for _, a := range q.Applications {
+			out += fmt.Sprintf("\napplication %d %s %v", a.ID, c.People[a.User].ID, a.Status)
+		}
+		for _, p := range q.Participants {
+			out += fmt.Sprintf("\nparticipant %d %s %v %d", p.ID, c.People[p.User].ID, p.Status, p.Joined)
+		}
+		all[q.ID] = out
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
 func text(n int64) string { return strconv.FormatInt(n, 10) }
 
 // TestReplayChecks has an instance that was restarted in traffic judged anew, while it
@@ -78,6 +106,16 @@ func TestReplayChecks(t *testing.T) {
 	same(t, c, "", "") // in traffic
 	load.stop()
 	r.settle(t)
+	moments := map[string]map[int64]string{}
+	for seed := range uint64(2) {
+		more := startPacedTraffic(t, dsn, 3, time.Millisecond, 100+seed)
+		more.more(t, 60)
+		more.stop()
+		r.settle(t)
+		var lsn string
+		query(t, dsn, "SELECT pg_current_wal_insert_lsn()::text", &lsn)
+		moments[lsn] = surveyed(t, r.store)
+	}
 	whole := same(t, c, "", "")
 	if whole.Events < 20 || whole.Changes < 400 || whole.First != 1 {
 		t.Errorf("only %+v", whole)
@@ -85,6 +123,15 @@ func TestReplayChecks(t *testing.T) {
 	r.stop(t)
 	// Its data directory is enough.
 	again := same(t, c, "", "")
+	for lsn, want := range moments {
+		past, err := OpenPastDatabase(t.Context(), &c, pointOf(t, lsn), func(int64, int64) {}, testLogger(t))
+		if err != nil {
+			t.Fatalf("the database at %s: %v", lsn, err)
+		}
+		if diff := cmp.Diff(want, surveyed(t, past)); diff != "" || len(want) < 20 {
+			t.Errorf("%d quests at %s (-then +past):\n%s", len(want), lsn, diff)
+		}
+	}
 	if again.Events < whole.Events {
 		t.Errorf("%+v when it had ended, %+v before", again, whole)
 	}

@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/hint"
 	"github.com/peerquest/questwatch/internal/watch"
 )
-
-// skew is by how much the clocks of a cluster's servers may differ.
-const skew = time.Minute
 
 // base finds where to begin: the newest checkpoint before the range or, where none can be
 // used, the stream's own beginning, or the first baseline in what is left of it.

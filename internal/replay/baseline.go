@@ -29,11 +29,15 @@ func (g *gatherer) restated(c *seen) error {
 // completed reports whether a baseline was read to its end. One that was broken off
 // is begun anew, and counts for nothing.
 func (g *gatherer) completed(ctx context.Context, t *group) (bool, error) {
-	control, err := g.control(ctx, t.last+1)
-	if errors.Is(err, ErrNone) {
+	r, err := g.stream.Control(ctx, t.last+1)
+	if errors.Is(err, ErrNone) || err == nil && r.Seq > g.to {
 		return false, nil
 	}
-	return err == nil && control.Kind == change.BaselineEnd, err
+	if err != nil {
+		return false, err
+	}
+	c, err := g.decoder.Control(r.Data)
+	return err == nil && c.Kind == change.BaselineEnd, err
 }
 
 // compare finds what a baseline did not show any more, and goes on from what it
@@ -55,15 +59,6 @@ func (g *gatherer) compare(t *group) {
 		})
 	}
 	g.known = t.rows
-}
-
-// control reads the first control record from a sequence on.
-func (g *gatherer) control(ctx context.Context, from change.Seq) (*change.Control, error) {
-	r, err := g.stream.Control(ctx, from)
-	if err != nil {
-		return nil, err
-	}
-	return g.decoder.Control(r.Data)
 }
 
 // recordsSearched is how many control records may stand between the last message of

@@ -22,6 +22,7 @@ type gatherer struct {
 	columns [change.Participant + 1]columns
 	limit   int
 
+	to      change.Seq // what is behind it does not count
 	decoder change.Decoder
 	step    change.Step
 	steps   int
@@ -65,6 +66,7 @@ func (g *gatherer) read(ctx context.Context, from, to change.Seq) error {
 	if from > to {
 		return nil
 	}
+	g.to = to
 	err := g.stream.Steps(ctx, g.finding.QuestID, from, to, func(r change.Record) error { return g.take(ctx, r) })
 	if err == nil {
 		err = g.close(ctx)

@@ -99,7 +99,11 @@ func (k *Checker) Quest(ctx context.Context, rules watch.Rules, id int64, at Poi
 		return nil, err
 	}
 	q := r.checker.State().Quest(id)
-	if q == nil && len(m.Transactions) == 0 {
+	switch {
+	case q != nil || len(m.Transactions) > 0:
+	case !r.checker.Known() && at.Given():
+		return nil, r.unknown(ctx, at, m.Sequence)
+	default:
 		return nil, fmt.Errorf("%w: the stream has nothing of quest %d up to message %d", ErrNoQuest, id, m.Sequence)
 	}
 	m.Stamp, m.Known = event.Stamp(r.checker.Now()), r.checker.Known()

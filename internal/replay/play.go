@@ -117,7 +117,7 @@ func (p *Player) Play(ctx context.Context, what *Playing, to Sink) (*Played, err
 	if err := to.Begin(origin); err != nil {
 		return nil, err
 	}
-	run := &playing{Player: p, what: what, span: s, sink: to, pace: newPacer(what.Pace), reader: reader{kind: what.Kind}, begin: max(s.first, extent.First)}
+	run := &playing{Player: p, what: what, span: s, sink: to, pace: newPacer(what.Pace), reader: reader{kind: what.Kind, cols: &p.cols}, begin: max(s.first, extent.First)}
 	err = run.read(ctx)
 	// What was taken is made sure of, also when the call was broken off.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endPatience)
@@ -134,6 +134,8 @@ func (p *Player) span(ctx context.Context, what *Playing, e Extent) (span, error
 	switch {
 	case e.First > e.Last:
 		return span{}, errors.New("the stream is empty")
+	case p.past == nil && what.From.Baseline:
+		return span{}, hint.Wrap(&PointError{what.From.text, "is not looked for in a file"}, "give a message's sequence, a time or a position of the log; without --from all of the file is read")
 	case p.past == nil:
 		return plainSpan(e, what.From, what.To), nil
 	case what.Kind == KindEvents:
@@ -173,6 +175,7 @@ type playing struct {
 
 	begin change.Seq // the first message that there can be
 	at    change.Seq // the message that was read last
+	lsn   change.LSN // where what was read last stands in the log
 	tx    change.LSN // the transaction that was counted last
 	look  time.Time  // when the head of the stream is looked at again
 }
@@ -215,10 +218,13 @@ func (r *playing) take(ctx context.Context, m *Message) error {
 	if m.Seq > r.span.last {
 		return errPassed
 	}
+	if err := r.inOrder(i); err != nil {
+		return err
+	}
 	if !r.span.holds(i) {
 		return nil
 	}
-	matches, err := r.what.Select.matches(i, &r.cols)
+	matches, err := r.what.Select.matches(i)
 	if err != nil || !matches {
 		return err
 	}
@@ -232,10 +238,25 @@ func (r *playing) take(ctx context.Context, m *Message) error {
 	return nil
 }
 
+// inOrder refuses to go on where a part of a file was asked for by positions of the log, and
+// the log began anew: what they mean then nobody knows.
+func (r *playing) inOrder(i *Item) error {
+	s := &r.span
+	if s.fromLSN == 0 && s.toLSN == 0 || i.LSN == 0 || i.Control != nil && i.Control.Kind == change.BaselineBegin {
+		return nil
+	}
+	if i.LSN < r.lsn {
+		return hint.Wrap(&PointError{oddOf(r.what.From, r.what.To), fmt.Sprintf("is not one place: the database's log began anew at message %d", i.Seq)},
+			"give a time or a message's sequence")
+	}
+	r.lsn = i.LSN
+	return nil
+}
+
 func (r *playing) count(i *Item) {
 	p := &r.played
 	p.Messages++
-	p.Changes += uint64(len(i.changes))
+	p.Changes += uint64(i.Changes())
 	if i.Transaction != 0 && i.LSN != r.tx {
 		r.tx = i.LSN
 		p.Transactions++

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/hint"
 	"github.com/peerquest/questwatch/internal/watch"
 )
 
@@ -27,6 +29,12 @@ func (m *memory) step(at change.Millis) {
 	n := len(m.records) + 1
 	tx := change.Transaction{ID: uint64(n), CommitLSN: change.LSN(100 * n), EndLSN: change.LSN(100*n + 10), Time: at, Message: 1, Messages: 1}
 	m.add("cdc.1.1", change.AppendStep(nil, &change.Step{QuestID: 1, Transaction: tx, Source: change.Source{DB: "d", Epoch: 1}}))
+}
+
+// placed adds one of an epoch, at a position of the log.
+func (m *memory) placed(epoch uint64, lsn change.LSN) {
+	tx := change.Transaction{ID: uint64(lsn), CommitLSN: lsn, EndLSN: lsn + 1, Time: 1_782_864_000_000, Message: 1, Messages: 1}
+	m.add("cdc.1.1", change.AppendStep(nil, &change.Step{QuestID: 1, Transaction: tx, Source: change.Source{DB: "d", Epoch: epoch}}))
 }
 
 func (m *memory) Bounds(context.Context) (Bounds, error) {
@@ -152,6 +160,109 @@ func TestRangesOfTimesAreExact(t *testing.T) {
 		rest, _, err := played(t, m, m, again, until, 0)
 		if err != nil || !slices.Equal(append(begun, rest...), want) {
 			t.Fatalf("%v, then from %s to %s %v (%v), want %v", begun, p.Again, p.To, rest, err, want)
+		}
+	})
+}
+
+// A clock that is set back by far makes times come twice. Both are in the range, and to be
+// found at a moment.
+func TestTimesThatComeTwice(t *testing.T) {
+	base := change.Millis(1_782_864_000_000)
+	for _, set := range []struct{ at, back int }{{900, 300}, {900, 899}, {900, 64}, {200, 130}, {1500, 61}, {1500, 3600}, {1690, 800}} {
+		m := &memory{first: 1}
+		var times []change.Millis
+		for i := range 1700 {
+			at := base + change.Millis(1000*i)
+			if i >= set.at {
+				at -= change.Millis(1000 * set.back)
+			}
+			times = append(times, at)
+			m.step(at)
+		}
+		for n := -100; n < 1700; n += 7 {
+			from, to := base+change.Millis(1000*n), base+change.Millis(1000*(n+5))
+			var want []int
+			last := 0
+			for i, at := range times {
+				if at >= from && at <= to {
+					want = append(want, i+1)
+				}
+				if at <= to {
+					last = i + 1
+				}
+			}
+			if len(want) == 0 {
+				continue
+			}
+			sink := &noting{}
+			_, err := NewPlayer(m, m, change.PeerQuest()).Play(t.Context(), &Playing{Kind: KindCDC, From: timed(from), To: timed(to), Progress: func(int64, int64) {}}, sink)
+			if err != nil || !slices.Equal(sink.seqs, want) {
+				t.Errorf("set back by %d s at %d, from %d s: %v, %v, want %v", set.back, set.at, n, sink.seqs, err, want)
+			}
+			bounds, _ := m.Bounds(t.Context())
+			f := finder{past: m, bounds: bounds}
+			if seq, err := f.moment(t.Context(), timed(to)); err != nil || int(seq) != last {
+				t.Errorf("set back by %d s at %d, at %d s: %d, %v, want %d", set.back, set.at, n+5, seq, err, last)
+			}
+		}
+	}
+}
+
+// Where the log began anew, positions may stand for two places in the stream: then they are
+// refused, and found wherever they stand for one.
+func TestPositionsOfSeveralLogs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := &memory{first: 1}
+		var lsns []change.LSN
+		var runs [][]change.LSN
+		for epoch := range rapid.IntRange(1, 4).Draw(t, "epochs") {
+			at := change.LSN(rapid.IntRange(1, 200).Draw(t, "log"))
+			if epoch == 0 || at < lsns[len(lsns)-1] {
+				runs = append(runs, nil)
+			}
+			for range rapid.IntRange(1, 20).Draw(t, "messages") {
+				m.placed(uint64(epoch+1), at)
+				lsns, runs[len(runs)-1] = append(lsns, at), append(runs[len(runs)-1], at)
+				at += change.LSN(rapid.IntRange(0, 10).Draw(t, "on"))
+			}
+		}
+		p := Point{LSN: change.LSN(rapid.IntRange(1, 300).Draw(t, "position")), text: "it"}
+		places := 0
+		for _, run := range runs {
+			if run[0] <= p.LSN && p.LSN <= run[len(run)-1] {
+				places++
+			}
+		}
+		bounds, _ := m.Bounds(context.Background())
+		f := finder{past: m, bounds: bounds}
+		from, err := f.byLSN(context.Background(), p, false)
+		to, err2 := f.byLSN(context.Background(), p, true)
+		if len(runs) > 1 && places != 1 {
+			var refused *PointError
+			if !errors.As(err, &refused) || !errors.As(err2, &refused) || hint.Of(err) == "" {
+				t.Fatalf("%v at %d: messages %d and %d, %v, %v", lsns, p.LSN, from, to, err, err2)
+			}
+			return
+		}
+		seq, first, last := 0, 0, 0
+		for _, run := range runs {
+			for _, at := range run {
+				if seq++; len(runs) > 1 && (p.LSN < run[0] || p.LSN > run[len(run)-1]) {
+					continue
+				}
+				if at >= p.LSN && first == 0 {
+					first = seq
+				}
+				if at <= p.LSN {
+					last = seq
+				}
+			}
+		}
+		if first == 0 {
+			first = len(lsns) + 1
+		}
+		if err != nil || err2 != nil || int(from) != first || int(to) != last {
+			t.Fatalf("%v at %d: messages %d and %d, %v, %v, want %d and %d", lsns, p.LSN, from, to, err, err2, first, last)
 		}
 	})
 }

@@ -72,6 +72,9 @@ func (r *recheck) unknown(ctx context.Context, at Point, seq change.Seq) error {
 		return err
 	}
 	lacking := &PointError{at.text, "is before the first baseline was whole: the state was not known yet"}
+	if r.checker.Baselines() > 0 || r.result.Base >= r.finder.bounds.First {
+		lacking.why = "is in a gap: changes are missing, and no whole baseline had made that good yet"
+	}
 	if end == 0 {
 		return lacking
 	}

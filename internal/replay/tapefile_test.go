@@ -142,10 +142,37 @@ func TestFileOfAPartOfAFile(t *testing.T) {
 			t.Errorf("gone on after %d: %v, %v, %v", n, seqs, err, err2)
 		}
 	}
+	var refused *PointError
+	_, err := NewPlayer(open(), nil, change.PeerQuest()).Play(t.Context(), &Playing{Kind: KindCDC, From: Point{Baseline: true, text: "baseline"}}, &noting{})
+	if !errors.As(err, &refused) || hint.Of(err) == "" {
+		t.Errorf("from the baseline: %v", err)
+	}
 	sink := &noting{failAt: 2}
 	p, err := NewPlayer(open(), nil, change.PeerQuest()).Play(t.Context(), &Playing{Kind: KindCDC, From: Point{LSN: 300}, To: Point{LSN: 600}, Progress: func(int64, int64) {}}, sink)
 	if err == nil || p.Again != "5" || p.To != "0/258" {
 		t.Errorf("go on from %s to %s, %v", p.Again, p.To, err)
+	}
+}
+
+// Positions of a file in which the log begins anew mean nothing.
+func TestFileOfSeveralLogs(t *testing.T) {
+	m := &memory{first: 1}
+	for i, lsn := range []change.LSN{100, 200, 300, 150, 250} {
+		m.placed(uint64(1+i/3), lsn)
+	}
+	path := filepath.Join(t.TempDir(), "f")
+	written(t, m, m, Point{}, Point{}, path)
+	for _, p := range []Playing{{From: Point{LSN: 150, text: "it"}}, {To: Point{LSN: 250, text: "it"}}} {
+		tape, err := OpenTapeFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = tape.Close() }()
+		p.Kind, p.Progress = KindCDC, func(int64, int64) {}
+		var refused *PointError
+		if _, err := NewPlayer(tape, nil, change.PeerQuest()).Play(t.Context(), &p, &noting{}); !errors.As(err, &refused) || refused.text != "it" {
+			t.Errorf("%+v: %v", p, err)
+		}
 	}
 }
 

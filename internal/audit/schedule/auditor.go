@@ -196,6 +196,7 @@ func (a *Auditor) planned(ctx context.Context, n *Note) bool {
 	if err != nil {
 		if ctx.Err() == nil {
 			a.failed("the audit failed", err, "due", n.Due.Format(time.RFC3339), "attempt", n.Attempt, "again_in", retryAfter(n.Attempt).String())
+			a.tellFailure(ctx, n, err)
 		}
 		return false
 	}

@@ -223,3 +223,22 @@ func (a *Auditor) tell(ctx context.Context, r *Report) error {
 	}
 	return a.events.Publish(ctx, events)
 }
+
+// tellIn bounds the telling of a failure, which may be that nobody can be told.
+const tellIn = 10 * time.Second
+
+// tellFailure tells that what is planned has failed, once for each planned time.
+func (a *Auditor) tellFailure(ctx context.Context, n *Note, cause error) {
+	within, cancel := context.WithTimeout(ctx, tellIn)
+	defer cancel()
+	e := event.OfAuditFailure(a.config.Namespace, &event.AuditFailure{
+		Scheduled: change.MillisOf(n.Due), Attempt: n.Attempt, Error: cause.Error(), Time: change.MillisOf(time.Now()),
+	})
+	told, err := a.events.Told(within, &e)
+	if err == nil && !told {
+		err = a.events.Publish(within, []event.Event{e})
+	}
+	if err != nil && ctx.Err() == nil {
+		a.logger.Warn("that the audit failed could not be told; telling it when it fails again", "err", err)
+	}
+}
