@@ -317,11 +317,7 @@ func (r *running) discard(t *testing.T) change.Seq {
 // deleteCheckpoints is what somebody does who should not.
 func deleteCheckpoints(t *testing.T, server *testkit.NATS) {
 	t.Helper()
-	withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
-		store, err := js.Stream(ctx, "OBJ_questwatch-checkpoints")
-		if err != nil {
-			return err
-		}
+	withStream(t, server.URL(), "OBJ_questwatch-checkpoints", func(ctx context.Context, store jetstream.Stream) error {
 		return store.Purge(ctx)
 	})
 }

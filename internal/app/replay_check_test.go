@@ -172,10 +172,7 @@ func TestReplayChecks(t *testing.T) {
 // TestReplayCheckSeesDamage has events removed and invented, of which nothing else speaks.
 func TestReplayCheckSeesDamage(t *testing.T) {
 	t.Parallel()
-	server := testkit.NewNATS(t, testkit.NATSOptions{})
-	dsn := testkit.Database(t, testkit.LoadAudit001)
-	c := settings(t, dsn)
-	c.NATS.URL = server.URL()
+	c, dsn, server := onServer(t)
 	r := start(t, c, dsn)
 	r.ready(t)
 	r.found(t, "missing_participant", 1, false)
@@ -215,10 +212,7 @@ func TestReplayCheckSeesDamage(t *testing.T) {
 // serves its own rules, and without one it is said what can be had.
 func TestReplayCheckAfterRetention(t *testing.T) {
 	t.Parallel()
-	server := testkit.NewNATS(t, testkit.NATSOptions{})
-	dsn := testkit.Database(t, testkit.LoadAudit001)
-	c := settings(t, dsn)
-	c.NATS.URL = server.URL()
+	c, dsn, server := onServer(t)
 	var first change.Seq
 	for range 2 {
 		r := start(t, c, dsn)
@@ -231,11 +225,7 @@ func TestReplayCheckAfterRetention(t *testing.T) {
 		r.stop(t)
 	}
 	same(t, c, "", "")
-	withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
-		cdc, err := js.Stream(ctx, "QUESTWATCH_CDC")
-		if err != nil {
-			return err
-		}
+	withStream(t, server.URL(), "QUESTWATCH_CDC", func(ctx context.Context, cdc jetstream.Stream) error {
 		return cdc.Purge(ctx, jetstream.WithPurgeSequence(uint64(first)))
 	})
 	if rest := same(t, c, "", ""); rest.Base < first {
