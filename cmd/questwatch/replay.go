@@ -41,14 +41,14 @@ with --continue. Nothing is lost or doubled then.
 --check judges the range by the rules of --config and prints what is found otherwise than
 it was found live: by the rules that the instance ran with, nothing; by others, what they
 would have found. It begins at the beginning of the stream, or behind the newest checkpoint
-before the range that was made by the same rules. Where the stream has discarded its
-beginning and there is no such checkpoint, it begins with the first baseline that is left:
-findings that began before it are not compared, and a cause that lies before it is not known
-("exact" is false).
+before the range that was taken under the same rules. Where the stream has discarded its
+beginning and there is no such checkpoint, it begins behind one that was taken under others,
+or with the first baseline that is left: findings that began before it are not compared, and
+a cause that lies before a baseline is not known ("exact" is false).
 
 An instance is found through its data directory (--data) or NATS server (--nats,
---nats-context). The data directory of one that does not run is opened, which must be by
-its user, and messages older than its limits are then discarded as at any start.
+--nats-context). The data directory of one that does not run is only read: it is copied to
+TMPDIR, or /var/tmp, for as long as this runs, and nothing in the copy is too old.
 
 Exit status: 0 done (with --check: no difference), 1 differences, 2 wrong usage or
 configuration or a range that is not in the stream, 3 interrupted, no such quest, a damaged

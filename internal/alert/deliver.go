@@ -64,6 +64,11 @@ func (w *worker) deliver(ctx context.Context, queue <-chan read, items []item, n
 		if err := w.collect(ctx, queue, time.Now().Add(min(wait, left))); err != nil {
 			return err
 		}
+		rested := time.Now()
+		if err := w.rest(ctx, queue); err != nil { // a quiet time may have begun
+			return err
+		}
+		end = end.Add(time.Since(rested))
 		if len(w.audible(ctx, items)) == 0 {
 			w.logger.Info("an alert that could not be sent was silenced meanwhile", "attempts", attempt, "events", len(items))
 			return nil

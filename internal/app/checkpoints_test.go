@@ -100,7 +100,7 @@ func TestStartsFromCheckpoints(t *testing.T) {
 		t.Errorf("only %d events", n)
 	}
 	list, err := r.checkpointStore().List(t.Context())
-	if err != nil || len(list) != keepCheckpoints {
+	if err != nil || len(list) < newestKept {
 		t.Errorf("kept are %+v, %v", list, err)
 	}
 }
@@ -284,7 +284,7 @@ func TestKilledAroundCheckpoints(t *testing.T) {
 		t.Errorf("only %d events", n)
 	}
 	left, err := r.Bus().Checkpoints().List(t.Context())
-	if err != nil || len(left) != keepCheckpoints {
+	if err != nil || len(left) < newestKept {
 		t.Errorf("kept are %+v, %v", left, err)
 	}
 }

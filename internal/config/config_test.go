@@ -122,6 +122,7 @@ func TestUnusableSettings(t *testing.T) {
 		"rules.missing_participant.grace": func(c *Config) { c.Rules.MissingParticipant.Grace = -1 },
 		"rules.dangling_reference.grace":  func(c *Config) { c.Rules.DanglingReference.Grace = -1 },
 		"stream":                          func(c *Config) { c.Stream.MaxRows = 0 },
+		"watch.keep_checkpoints":          func(c *Config) { c.Watch.KeepCheckpoints = 1001 },
 		"watch.checkpoint_every":          func(c *Config) { c.Watch.CheckpointEvery = -1 },
 		"repair.lock_timeout":             func(c *Config) { c.Repair.LockTimeout = 0 },
 		"alarm":                           func(c *Config) { c.Alarm.SafePercent = 101 },

@@ -210,6 +210,9 @@ func (c *Config) check() error {
 			return &Error{Where: d.key, Err: errors.New("must not be negative")}
 		}
 	}
+	if n := c.Watch.KeepCheckpoints; n < 0 || n > mostCheckpoints {
+		return &Error{Where: "watch.keep_checkpoints", Err: fmt.Errorf("must be 0 to %d", mostCheckpoints)}
+	}
 	_, err := c.Modes() // of all rules
 	return errors.Join(
 		err, c.checkRetention(), c.Statuses.check(), c.WaysBack.check(), c.Repair.check(), c.Repair.checkAccess(), c.Alert.check(), c.Audit.check(),

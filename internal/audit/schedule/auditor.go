@@ -174,6 +174,8 @@ func retryAfter(attempt int) time.Duration {
 // fit reports whether the checker has something to say, or has been waited for long
 // enough.
 func (a *Auditor) fit(ctx context.Context, now time.Time) bool {
+	ctx, cancel := context.WithTimeout(ctx, lookEvery) // it may ask a database that hangs
+	defer cancel()
 	if _, err := a.checker.Witness(ctx); err == nil {
 		a.unfit = time.Time{}
 		return true

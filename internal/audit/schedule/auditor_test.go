@@ -409,3 +409,17 @@ func TestDamagedReport(t *testing.T) {
 		}
 	})
 }
+
+// More findings than a report holds are not compared: memory is bounded.
+func TestVeryMany(t *testing.T) {
+	s := sight{testimony: &verify.Testimony{}, found: map[verify.About]struct{}{}}
+	for i := range int64(most + 2) {
+		if s.mute != nil && i <= most {
+			t.Fatalf("%d are too many", i)
+		}
+		s.note(verify.About{Rule: rule.Unassigned, Quest: i})
+	}
+	if !errors.Is(s.mute, errMany) || s.testimony != nil || s.found != nil {
+		t.Errorf("%v, %d kept", s.mute, len(s.found))
+	}
+}

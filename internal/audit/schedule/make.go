@@ -106,9 +106,7 @@ func (a *Auditor) look(ctx context.Context, r *Report, first bool) (*sight, erro
 		if f.UserID != nil {
 			one.UserID = *f.UserID
 		}
-		if s.testimony != nil {
-			s.found[one.about()] = struct{}{}
-		}
+		s.note(one.about())
 		if first {
 			r.add(one)
 		}
@@ -122,6 +120,20 @@ func (a *Auditor) look(ctx context.Context, r *Report, first bool) (*sight, erro
 		a.page(result)
 	}
 	return s, errors.Join(err, result.Close())
+}
+
+// errMany keeps memory bounded: what the tables violate need not be what the checker holds.
+var errMany = errors.New("there are too many findings to compare them")
+
+// note remembers a finding, to be compared.
+func (s *sight) note(a verify.About) {
+	if s.testimony == nil {
+		return
+	}
+	s.found[a] = struct{}{}
+	if len(s.found) > most {
+		s.testimony, s.mute, s.found = nil, errMany, nil
+	}
 }
 
 func (r *Report) add(f Finding) {
