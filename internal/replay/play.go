@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
-	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/hint"
 )
 
@@ -65,14 +64,6 @@ type Spot struct {
 	LSN      string     `json:"lsn,omitempty"`
 }
 
-func spotOf(i *Item) *Spot {
-	s := &Spot{Sequence: i.Seq, Time: event.Stamp(i.At)}
-	if i.LSN != 0 {
-		s.LSN = i.LSN.String()
-	}
-	return s
-}
-
 func (p *Played) String() string {
 	if p.First == nil {
 		return "0 messages"
@@ -123,7 +114,7 @@ func (p *Player) Play(ctx context.Context, what *Playing, to Sink) (*Played, err
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endPatience)
 	defer cancel()
 	safe, ended := to.End(last, err == nil)
-	run.again(safe)
+	run.ended(safe)
 	return &run.played, errors.Join(err, ended)
 }
 
