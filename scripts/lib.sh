@@ -66,6 +66,11 @@ ensure_promtool() {
   command -v promtool >/dev/null || install_packages prometheus
 }
 
+# Pages are looked at in a browser.
+ensure_chromium() {
+  command -v chromium google-chrome google-chrome-stable >/dev/null || install_packages chromium
+}
+
 # The versions that can be had without installing a server: packages that hold initdb and postgres alone.
 postgres_pins=(14.23.0-beta.17 15.18.0-beta.17 16.14.0-beta.17 17.10.0-beta.17 18.4.0-beta.17)
 

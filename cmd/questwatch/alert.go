@@ -29,7 +29,8 @@ func alertTestCommand() *cobra.Command {
 		Use:   "test CHANNEL",
 		Short: "Send a test over a channel",
 		Long: `Test sends a notice that says that it is a test over one of the channels that are set up, such
-as webhook or slack, once and from this machine. It needs no running instance.
+as webhook or slack, once and from this machine, and prints what came back: the HTTP status,
+or what the mail server or the command said. It needs no running instance.
 
 Exit status: 0 the other side has taken it, 2 wrong usage or configuration, or the channel is
 not set up, 3 it was not taken.`,
@@ -47,14 +48,16 @@ not set up, 3 it was not taken.`,
 		if err != nil {
 			return err
 		}
-		took, err := app.TryAlert(cmd.Context(), &s.config, args[0], logger)
+		began := time.Now()
+		answer, err := app.TryAlert(cmd.Context(), &s.config, args[0], logger)
+		took := time.Since(began).Round(time.Millisecond)
 		switch {
 		case err != nil:
 			return askedWell(err)
 		case wantJSON:
-			return printJSON(cmd, map[string]any{"channel": args[0], "took_ms": took.Milliseconds()})
+			return printJSON(cmd, map[string]any{"channel": args[0], "answer": answer, "took_ms": took.Milliseconds()})
 		}
-		return printed(fmt.Fprintf(cmd.OutOrStdout(), "%s has taken a test, in %v.\n", args[0], took.Round(time.Millisecond)))
+		return printed(fmt.Fprintf(cmd.OutOrStdout(), "%s has taken a test, in %v: %s\n", args[0], took, answer))
 	}
 	s.base(cmd)
 	s.text(cmd, "namespace", "of the instance with this `NAME`", namespaceOf)

@@ -175,10 +175,14 @@ func took(a *event.Audited) string { return (time.Duration(a.Took) * time.Millis
 
 // auditText is an audit as a person reads it.
 func auditText(a *event.Audited) string {
+	critical, unknown := fmt.Sprintf("%d critical, ", a.BySeverity[rule.Critical]), ""
+	if a.BySeverity[rule.Critical] == 0 && a.ByRule[rule.MissingParticipant] > 0 { // 0 would calm whoever reads it
+		critical, unknown = "", "; which are critical it cannot tell, for want of history: questwatch status does"
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, %s, began %s UTC, took %s\n", a.Report, a.Kind, a.Began.Time().UTC().Format(time.DateTime), took(a))
-	fmt.Fprintf(&b, "%d quests, %d findings: %d critical, %d warning, %d info\n", a.Quests, a.Findings,
-		a.BySeverity[rule.Critical], a.BySeverity[rule.Warning], a.BySeverity[rule.Info])
+	fmt.Fprintf(&b, "%d quests, %d findings: %s%d warning, %d info%s\n", a.Quests, a.Findings,
+		critical, a.BySeverity[rule.Warning], a.BySeverity[rule.Info], unknown)
 	for _, r := range rule.All {
 		fresh, gone := int64(0), int64(0)
 		if c := a.Change; c != nil {

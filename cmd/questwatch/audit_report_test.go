@@ -101,3 +101,12 @@ func TestReaderOfTheReportGoesAway(t *testing.T) {
 	}
 	undoes(t, dsn, stderr.String(), before)
 }
+
+func TestAuditPage(t *testing.T) {
+	t.Parallel()
+	dsn := testkit.Database(t, testkit.LoadAudit001)
+	const hostile = `<script>alert(1)</script><img src=x onerror=alert(2)>`
+	execute(t, dsn, `UPDATE quests_quest SET title = '`+hostile+`' WHERE id = 8`)
+	got := command(t, with(dsn, "audit", "--output", "html", "--detailed")...)
+	seen(t, got.stdout, "student2", hostile)
+}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/peerquest/questwatch/internal/testkit"
+	"github.com/peerquest/questwatch/internal/testkit/browser"
 )
 
 // page reads a page and returns its text. It must load nothing and run nothing.
@@ -48,6 +49,27 @@ func page(t *testing.T, source string) string {
 	return text.String()
 }
 
+// seen looks at a page on a telephone and on a desk, by day and by night: all can be read,
+// it fits, loads nothing and runs nothing.
+func seen(t *testing.T, source string, texts ...string) {
+	t.Helper()
+	looks := []browser.Look{{Width: 360}, {Width: 1280}, {Width: 1280, Dark: true}}
+	all, err := browser.Show(t.Context(), source, looks...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range all {
+		if s.Overflow > 0 || len(s.Faint)+len(s.Loaded)+len(s.Said) > 0 {
+			t.Errorf("%+v: %d pixels too wide, faint %q, loads %q, does %q", looks[i], s.Overflow, s.Faint, s.Loaded, s.Said)
+		}
+		for _, text := range texts {
+			if !strings.Contains(s.Text, text) {
+				t.Errorf("%+v: no %q in %s", looks[i], text, s.Text)
+			}
+		}
+	}
+}
+
 func TestIncident(t *testing.T) {
 	t.Parallel()
 	dsn := testkit.Database(t, testkit.LoadAudit001)
@@ -71,6 +93,7 @@ func TestIncident(t *testing.T) {
 	if got.status != 0 || got.stderr != "" {
 		t.Errorf("status %d, %s", got.status, got.stderr)
 	}
+	seen(t, got.stdout, "unassigned in quest 8", hostile, "<b>student2</b>", "questwatch show quest 8 --at ")
 	// The command that the page names shows that stretch.
 	_, line, _ := strings.Cut(text, "questwatch replay ")
 	line, _, _ = strings.Cut(line, "\n")

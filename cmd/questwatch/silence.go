@@ -24,6 +24,9 @@ func alertSilenceCommand() *cobra.Command {
 of what is about a rule, a quest, a user, or all that are given together, until its end. What
 happens meanwhile is in the events and in questwatch tail, and is not told later.
 
+It says how many of the findings that are open now it covers. A user may be given by name,
+which is looked up in the database.
+
 It is in force within some seconds, outlives restarts, and ends by itself. Exit status: 0 it is
 kept, 2 wrong usage or configuration, 3 another failure.`,
 		Example: `  questwatch alert silence --quest 42 --for 2h --reason "being mended"
@@ -41,17 +44,9 @@ kept, 2 wrong usage or configuration, 3 another failure.`,
 		if err := one.Check(); err != nil {
 			return usageError{error: err}
 		}
-		return s.silences(cmd, func(kept *app.Silences) error {
-			if err := kept.Add(cmd.Context(), &one); err != nil {
-				return err
-			}
-			if wantJSON {
-				return printJSON(cmd, &one)
-			}
-			return printed(fmt.Fprintf(cmd.OutOrStdout(), "%s\nquestwatch alert unsilence %s ends it.\n", silenceLine(&one), one.ID))
-		})
+		return s.silences(cmd, func(kept *app.Silences) error { return s.addSilence(cmd, kept, one, wantJSON) })
 	}
-	s.base(cmd)
+	s.common(cmd)
 	s.server(cmd)
 	names := make([]string, 0, len(rule.All))
 	for _, r := range rule.All {
@@ -60,11 +55,66 @@ kept, 2 wrong usage or configuration, 3 another failure.`,
 	cmd.Flags().StringVar(&one.Rule, "rule", "", "about the rule `NAME`: "+strings.Join(names, ", "))
 	complete(cmd, "rule", names...)
 	cmd.Flags().Int64Var(&one.Quest, "quest", 0, "about the quest with the `ID`")
-	cmd.Flags().StringVar(&one.User, "user", "", "about the user with the `ID`, as events have it; not the name")
+	cmd.Flags().StringVar(&one.User, "user", "", "about the user with the `ID`, as events have it, or with the name")
 	cmd.Flags().DurationVar(&length, "for", 0, "for how `LONG`, as in 90m or 24h; 720h at most")
 	actorFlags(cmd, &one.Actor, &one.Reason)
 	cmd.Flags().Lookup("actor").Usage, cmd.Flags().Lookup("reason").Usage = "`WHO` asks for it", "why, in `WORDS`"
 	return cmd
+}
+
+// keptSilence is one that was asked for, and what it covers of what is open now.
+type keptSilence struct {
+	alert.Silence
+	Open    int    `json:"open_findings"`
+	Covered int    `json:"open_covered"`
+	Unknown string `json:"open_error,omitempty"` // why both are not known
+}
+
+func (s *settings) addSilence(cmd *cobra.Command, silences *app.Silences, one alert.Silence, asJSON bool) error {
+	open, unknown := silences.Open(cmd.Context())
+	who, err := one.User, error(nil)
+	if who != "" {
+		one.User, err = app.Person(cmd.Context(), &s.config, s.wantsDSN(), who, open)
+	}
+	if err == nil {
+		err = silences.Add(cmd.Context(), &one)
+	}
+	if err != nil {
+		return err
+	}
+	kept := keptSilence{Silence: one, Open: len(open)}
+	if unknown != nil {
+		kept.Unknown = unknown.Error()
+	}
+	for i := range open {
+		if one.About(&open[i]) {
+			kept.Covered++
+		}
+	}
+	if asJSON {
+		return printJSON(cmd, &kept)
+	}
+	lines := []string{silenceLine(&one)}
+	if !strings.EqualFold(who, one.User) {
+		lines = append(lines, fmt.Sprintf("%s is the user %s.", who, one.User))
+	}
+	lines = append(lines, kept.covers(), fmt.Sprintf("questwatch alert unsilence %s ends it.", one.ID))
+	for _, text := range lines {
+		if err := printed(fmt.Fprintln(cmd.OutOrStdout(), terminal.Clean(text))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *keptSilence) covers() string {
+	switch {
+	case k.Unknown != "":
+		return "How many of the findings that are open now it covers is not known: " + k.Unknown
+	case k.Covered == 0:
+		return fmt.Sprintf("It matches nothing that is open now (%d findings are); it will hold for what comes.", k.Open)
+	}
+	return fmt.Sprintf("It covers %d of the %d findings that are open now.", k.Covered, k.Open)
 }
 
 func alertSilencesCommand() *cobra.Command {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/peerquest/questwatch/internal/alert"
 	"github.com/peerquest/questwatch/internal/app"
 	"github.com/peerquest/questwatch/internal/rule"
 	"github.com/peerquest/questwatch/internal/terminal"
@@ -26,7 +27,8 @@ func statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Show what a running instance is doing",
 		Long: `Status shows how far the stream is behind the database, what Postgres keeps for it, what
-is open, how repairs stand, and when the last checkpoint and comparison were.
+is open, how repairs stand, when the last checkpoint and comparison were, and which
+channels of alerts take nothing.
 
 The instance is found through its data directory (--data), or its NATS server is named
 (--nats, --nats-context); of several the one that streams answers.
@@ -166,6 +168,9 @@ func writeStatus(w io.Writer, s, before *app.Status, now time.Time) error {
 	}
 	line("compared", "%s", compared(s.Verified, now))
 	line("audit", "%s", audited(s.Audit, now))
+	for i, text := range channelLines(s.Channels, now) {
+		line([]string{"alerts", ""}[min(i, 1)], "%s", text)
+	}
 	for i := range s.Silences {
 		line("silence", "%s", silenceLine(&s.Silences[i]))
 	}
@@ -237,6 +242,33 @@ func audited(s *app.AuditStatus, now time.Time) string {
 		return text + "; none planned"
 	}
 	return text + "; next at " + strings.NewReplacer("T", " ", "Z", "").Replace(s.Next)
+}
+
+// channelLines say how the channels of alerts stand, the bad news first.
+func channelLines(all []alert.ChannelStatus, now time.Time) (lines []string) {
+	if all == nil { // an older instance says nothing of them
+		return nil
+	}
+	var fine []string
+	for _, c := range all {
+		if c.Failing.IsZero() {
+			fine = append(fine, c.Channel)
+			continue
+		}
+		waits := fmt.Sprintf("%d wait", c.Waiting)
+		if c.Waiting >= alert.MaxWaiting {
+			waits = fmt.Sprintf("%d and maybe more wait", c.Waiting)
+		}
+		lines = append(lines, fmt.Sprintf("%s TAKES NOTHING since %s, %s; %d tries, the newest: %s",
+			c.Channel, when(c.Failing.Format(time.RFC3339), now), waits, c.Tries, c.Error))
+	}
+	switch {
+	case len(all) == 0:
+		return []string{"no channel is set up"}
+	case len(fine) > 0:
+		lines = append(lines, strings.Join(fine, ", ")+": nothing is refused")
+	}
+	return lines
 }
 
 // when is a moment and how long ago it was.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/peerquest/questwatch/internal/alert"
 	"github.com/peerquest/questwatch/internal/app"
 	"github.com/peerquest/questwatch/internal/testkit"
 )
@@ -32,6 +33,7 @@ func TestStatus(t *testing.T) {
 		`(?m)^repair      plan; automatically: 0 applied, 0 skipped, 0 failed, 0 waiting$`,
 		`(?m)^checkpoint  at message \d+, `,
 		`(?m)^compared    `,
+		`(?m)^alerts      no channel is set up$`,
 	} {
 		if !regexp.MustCompile(want).MatchString(got.stdout) {
 			t.Errorf("there is no %s in\n%s", want, got.stdout)
@@ -44,4 +46,27 @@ func TestStatus(t *testing.T) {
 	}
 	refused(t, command(t, "status", "--watch", "--output", "json"), exitUsage, "--watch is for people")
 	refused(t, command(t, "status", "--data", t.TempDir()), exitFailure, "start questwatch run")
+}
+
+// TestStatusOfChannels: who is on call sees which channel takes nothing, since when, why,
+// and how much waits.
+func TestStatusOfChannels(t *testing.T) {
+	now := time.Date(2026, 11, 28, 3, 20, 0, 0, time.UTC)
+	down := alert.ChannelStatus{
+		Channel: "slack", Waiting: 12, Failing: now.Add(-20*time.Minute - 300*time.Millisecond), Tries: 23, Error: "post: the answer is 503 Service Unavailable",
+	}
+	flood := down
+	flood.Channel, flood.Waiting = "email", alert.MaxWaiting
+	for want, s := range map[string]*app.Status{
+		"alerts      no channel is set up\n":               {Channels: []alert.ChannelStatus{}},
+		"alerts      slack, webhook: nothing is refused\n": {Channels: []alert.ChannelStatus{{Channel: "slack", Waiting: 1}, {Channel: "webhook"}}},
+		"alerts      slack TAKES NOTHING since 2026-11-28 02:59:59 (20m1s ago), 12 wait; 23 tries, the newest: post: the answer is 503 Service Unavailable\n" +
+			"            email TAKES NOTHING since 2026-11-28 02:59:59 (20m1s ago), 4096 and maybe more wait; 23 tries, ": {Channels: []alert.ChannelStatus{down, flood}},
+		"\n            webhook: nothing is refused\n": {Channels: []alert.ChannelStatus{down, {Channel: "webhook"}}},
+	} {
+		var out strings.Builder
+		if err := writeStatus(&out, s, nil, now); err != nil || !strings.Contains(out.String(), want) {
+			t.Errorf("%v: there is no %q in\n%s", err, want, out.String())
+		}
+	}
 }

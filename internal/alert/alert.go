@@ -15,9 +15,10 @@ import (
 
 // Channel sends notices to somebody.
 type Channel interface {
-	// Send returns when the other side has taken the notice. An error that is a *Refusal
-	// says more of what to do; after any other it is tried again.
-	Send(ctx context.Context, n *Notice) error
+	// Send returns when the other side has taken the notice, with what it answered, for
+	// who tries the channel out. An error that is a *Refusal says more of what to do; after
+	// any other it is tried again.
+	Send(ctx context.Context, n *Notice) (answer string, err error)
 }
 
 // Outlet is a channel and what is sent over it.
@@ -61,6 +62,7 @@ type Alerter struct {
 	names     people.Names
 	logger    *slog.Logger
 	counts    counts
+	health    []health // of the outlets
 }
 
 // counts is what came of deliveries.
@@ -72,7 +74,9 @@ type counts struct {
 
 // New makes an Alerter; names may be nil.
 func New(c Config, events Events, positions Positions, letters Letters, names people.Names, logger *slog.Logger) *Alerter {
-	a := &Alerter{config: c, events: events, positions: positions, letters: letters, names: names, logger: logger}
+	a := &Alerter{
+		config: c, events: events, positions: positions, letters: letters, names: names, logger: logger, health: make([]health, len(c.Outlets)),
+	}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "questwatch", Name: name, Help: help}, labels)
 	}
@@ -81,7 +85,8 @@ func New(c Config, events Events, positions Positions, letters Letters, names pe
 		counter("alert_events_total", "Events of which a channel was told.", "channel"),
 		counter("alert_silenced_total", "Events of which a channel was not told because of a silence.", "channel"),
 	}
-	for _, o := range c.Outlets {
+	for i, o := range c.Outlets {
+		a.health[i].status.Channel = o.Name
 		for _, result := range []string{sent, failed, givenUp} {
 			a.counts.notices.WithLabelValues(o.Name, result)
 		}
@@ -133,16 +138,21 @@ func (a *Alerter) begin(ctx context.Context, channel string) error {
 func (a *Alerter) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range a.config.Outlets {
-		o := &a.config.Outlets[i]
-		w := newWorker(a, o)
+		o, h := &a.config.Outlets[i], &a.health[i]
+		w := newWorker(a, o, h)
 		group.Go(func() error { return w.run(ctx) })
 		if s, ok := o.Channel.(standing); ok {
-			group.Go(func() error { return a.standBy(ctx, o, s) })
+			group.Go(func() error { return a.standBy(ctx, o, h, s) })
 		}
 	}
 	group.Go(func() error { // with no channel
 		<-ctx.Done()
 		return ctx.Err()
 	})
+	defer func() {
+		for i := range a.health {
+			a.health[i].rest()
+		}
+	}()
 	return group.Wait()
 }

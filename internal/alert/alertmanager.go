@@ -2,9 +2,14 @@ package alert
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
@@ -18,10 +23,15 @@ import (
 // nobody repeats any more ends by itself. What has no end of its own, such as a gap, is
 // told once and fires for an hour.
 //
+// Of several that are one cluster each is told of everything, as they want it, and what one
+// of them has taken is taken: the others have it from that one, or with the next repetition.
+//
 // The labels of an alert are ids and words of our own only, and the same from beginning to end.
 type Alertmanager struct {
 	config AlertmanagerConfig
 	client *http.Client
+	logger *slog.Logger
+	failed []bool // which of them took nothing the last time
 	// turn keeps a list of what is open, on its way, from being overtaken by the end of
 	// something in it. It is waited for no longer than a try may take.
 	turn chan struct{}
@@ -30,7 +40,7 @@ type Alertmanager struct {
 // AlertmanagerConfig is what Alertmanager needs to know.
 type AlertmanagerConfig struct {
 	Namespace string
-	URL       string        // of the Alertmanager, without /api
+	URLs      []string      // of the Alertmanagers, without /api
 	Link      string        // where an alert's source leads; "" for nowhere
 	Resend    time.Duration // how often what is open is told
 }
@@ -40,15 +50,21 @@ const (
 	firesFor     = time.Hour // what has no end
 	testFiresFor = 5 * time.Minute
 	alertBatch   = 250
+	// straggle is for how long the others are waited for when one has taken a notice.
+	straggle = 2 * time.Second
 )
 
 // AlertmanagerTryFor is how long one try may take, of all that is open.
 const AlertmanagerTryFor = time.Minute
 
 // NewAlertmanager makes an Alertmanager.
-func NewAlertmanager(c AlertmanagerConfig) *Alertmanager {
-	c.URL = strings.TrimSuffix(c.URL, "/") + "/api/v2/alerts"
-	return &Alertmanager{config: c, client: client(), turn: make(chan struct{}, 1)}
+func NewAlertmanager(c AlertmanagerConfig, logger *slog.Logger) *Alertmanager {
+	m := &Alertmanager{config: c, client: client(), logger: logger, failed: make([]bool, len(c.URLs)), turn: make(chan struct{}, 1)}
+	m.config.URLs = nil
+	for _, address := range c.URLs {
+		m.config.URLs = append(m.config.URLs, strings.TrimSuffix(address, "/")+"/api/v2/alerts")
+	}
+	return m
 }
 
 // firing is an alert as the API takes it.
@@ -61,8 +77,12 @@ type firing struct {
 }
 
 // Send is of Channel.
-func (m *Alertmanager) Send(ctx context.Context, n *Notice) error {
-	return m.inTurn(ctx, func() error { return m.post(ctx, n.items, n.name) })
+func (m *Alertmanager) Send(ctx context.Context, n *Notice) (answer string, err error) {
+	err = m.inTurn(ctx, func() error {
+		answer, err = m.post(ctx, n.items, n.name)
+		return err
+	})
+	return answer, err
 }
 
 func (m *Alertmanager) every() time.Duration { return m.config.Resend }
@@ -70,7 +90,10 @@ func (m *Alertmanager) every() time.Duration { return m.config.Resend }
 func (m *Alertmanager) stand(ctx context.Context, open func() []item, name func(id string) string) error {
 	ctx, cancel := context.WithTimeout(ctx, AlertmanagerTryFor)
 	defer cancel()
-	return m.inTurn(ctx, func() error { return m.post(ctx, open(), name) })
+	return m.inTurn(ctx, func() error {
+		_, err := m.post(ctx, open(), name)
+		return err
+	})
 }
 
 func (m *Alertmanager) inTurn(ctx context.Context, fn func() error) error {
@@ -83,20 +106,65 @@ func (m *Alertmanager) inTurn(ctx context.Context, fn func() error) error {
 	}
 }
 
-// post sends alerts in parts. Of the same one twice the later counts.
-func (m *Alertmanager) post(ctx context.Context, items []item, name func(id string) string) error {
-	for len(items) > 0 {
-		part := items[:min(len(items), alertBatch)]
-		items = items[len(part):]
-		alerts, now := make([]firing, len(part)), time.Now()
-		for i := range part {
-			alerts[i] = m.alert(&part[i], name, now)
-		}
-		if err := postJSON(ctx, m.client, m.config.URL, alerts); err != nil {
-			return err
+// post tells all of them at once.
+func (m *Alertmanager) post(ctx context.Context, items []item, name func(id string) string) (answer string, err error) {
+	alerts, now := make([]firing, len(items)), time.Now()
+	for i := range items {
+		alerts[i] = m.alert(&items[i], name, now)
+	}
+	within, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answers, errs := make([]string, len(m.config.URLs)), make([]error, len(m.config.URLs))
+	var telling sync.WaitGroup
+	for i, address := range m.config.URLs {
+		telling.Go(func() {
+			if answers[i], errs[i] = m.postTo(within, address, alerts); errs[i] == nil {
+				time.AfterFunc(straggle, cancel)
+			}
+		})
+	}
+	telling.Wait()
+	return m.outcome(answers, errs)
+}
+
+// postTo sends alerts in parts. Of the same one twice the later counts.
+func (m *Alertmanager) postTo(ctx context.Context, address string, alerts []firing) (answer string, err error) {
+	for part := range slices.Chunk(alerts, alertBatch) {
+		if answer, err = postJSON(ctx, m.client, address, part); err != nil {
+			return "", err
 		}
 	}
-	return nil
+	return answer, nil
+}
+
+// outcome is a success where one has taken what was sent, and final only where all of them
+// say so. That one of several takes nothing is logged, once.
+func (m *Alertmanager) outcome(answers []string, errs []error) (answer string, err error) {
+	if len(errs) == 1 {
+		return answers[0], errs[0]
+	}
+	taken := slices.Contains(errs, nil)
+	for i, failed := range errs {
+		if failed == nil {
+			continue
+		}
+		answers[i] = failed.Error()
+		var refusal *Refusal
+		if err == nil || errors.As(err, &refusal) && refusal.Final {
+			err = fmt.Errorf("tell Alertmanager %d of %d: %w", i+1, len(errs), failed)
+		}
+		if taken && !m.failed[i] {
+			m.logger.Warn("one of the Alertmanagers takes nothing; another does", "number", i+1, "of", len(errs), "err", failed)
+		}
+	}
+	for i := range errs {
+		m.failed[i] = errs[i] != nil
+		answers[i] = fmt.Sprintf("%d: %s", i+1, answers[i])
+	}
+	if taken {
+		return strings.Join(answers, ", "), nil
+	}
+	return "", err
 }
 
 func (m *Alertmanager) alert(it *item, name func(id string) string, now time.Time) firing {

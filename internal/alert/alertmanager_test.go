@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -120,6 +122,12 @@ func (s *state) set(findings []event.Event, troubles ...event.Event) {
 	s.findings, s.troubles, s.unknown = findings, troubles, false
 }
 
+func (m *manager) set(down bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.down = down
+}
+
 func (s *state) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,7 +135,7 @@ func (s *state) forget() {
 }
 
 func managed(m *manager) Outlet {
-	a := NewAlertmanager(AlertmanagerConfig{Namespace: "questwatch", URL: "http://am/base/", Resend: time.Minute})
+	a := NewAlertmanager(AlertmanagerConfig{Namespace: "questwatch", URLs: []string{"http://am/base/"}, Resend: time.Minute}, slog.New(slog.DiscardHandler))
 	a.client.Transport = m
 	return Outlet{
 		Name: "alertmanager", Channel: a, Route: Route{Severity: rule.Warning, Resolved: true},
@@ -351,7 +359,7 @@ func TestAlertmanagerWords(t *testing.T) {
 	am := newManager()
 	s := httptest.NewServer(am)
 	t.Cleanup(s.Close)
-	a := NewAlertmanager(AlertmanagerConfig{Namespace: "site", URL: s.URL + "/base", Link: "http://page/", Resend: time.Minute})
+	a := NewAlertmanager(AlertmanagerConfig{Namespace: "site", URLs: []string{s.URL + "/base"}, Link: "http://page/", Resend: time.Minute}, slog.New(slog.DiscardHandler))
 	ahead := func(f *event.Finding) { f.OpenedAt = event.Stamp(change.MillisOf(time.Now().Add(time.Hour))) } // the database's clock
 	if err := send(t, a, some(t, 1, titled, ahead)); err != nil || len(am.bad) > 0 {
 		t.Fatal(err, am.bad)
@@ -367,6 +375,81 @@ func TestAlertmanagerWords(t *testing.T) {
 		}
 		if !maps.Equal(got.Labels, want) || got.Link != "http://page/" {
 			t.Errorf("alert %+v", got)
+		}
+	}
+}
+
+// TestSeveralAlertmanagers: each is told; one that is away or hangs holds up nothing, and
+// what none takes is tried on.
+func TestSeveralAlertmanagers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, open, hosts := newMemory(), &state{}, map[string]*manager{"a": newManager(), "b": newManager(), "c": newManager()}
+		var hangs atomic.Bool
+		am := NewAlertmanager(AlertmanagerConfig{Namespace: "questwatch", URLs: []string{"http://a/base", "http://b/base/", "http://c/base"}, Resend: time.Minute}, slog.New(slog.DiscardHandler))
+		am.client.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Host == "b" && hangs.Load() {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			return hosts[r.URL.Host].RoundTrip(r)
+		})
+		o := managed(nil)
+		o.Channel = am
+		stop := beginOpen(t, m, open, o)
+		want := func(what string, firing ...string) {
+			t.Helper()
+			sleep(5 * time.Second)
+			for i, host := range []string{"a", "b", "c"} {
+				if got := hosts[host].firing(t); got != firing[i] {
+					t.Errorf("%s: at %s fires %q, want %q", what, host, got, firing[i])
+				}
+			}
+		}
+		one, two, three := finding(1, at(time.Now())), finding(2, at(time.Now())), finding(3, at(time.Now()))
+		m.add(t, one)
+		open.set([]event.Event{one})
+		want("all", "f1", "f1", "f1")
+		hosts["a"].set(true)
+		hangs.Store(true)
+		m.add(t, two)
+		open.set([]event.Event{one, two})
+		want("one of them", "f1", "f1", "f1, f2")
+		hosts["c"].set(true)
+		m.add(t, three)
+		open.set([]event.Event{one, two, three})
+		want("none", "f1", "f1", "f1, f2")
+		hosts["a"].set(false)
+		hangs.Store(false)
+		sleep(2 * time.Minute)
+		want("two are back", "f1, f2, f3", "f1, f2, f3", "f1, f2")
+		stop()
+	})
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (fn roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return fn(r) }
+
+// TestRefusedBySeveral: a notice is given up at once only where all refuse it for good.
+func TestRefusedBySeveral(t *testing.T) {
+	status := func(code int) string {
+		return server(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) })
+	}
+	for name, c := range map[string]struct {
+		codes []int
+		taken string
+		final bool
+	}{
+		"all":        {[]int{400, 400}, "", true},
+		"not all":    {[]int{400, 503}, "", false},
+		"nor these":  {[]int{503, 400}, "", false},
+		"one has it": {[]int{503, 200}, "1: post: the answer is 503 Service Unavailable, 2: 200 OK", false},
+	} {
+		am := NewAlertmanager(AlertmanagerConfig{URLs: []string{status(c.codes[0]), status(c.codes[1])}}, slog.New(slog.DiscardHandler))
+		answer, err := am.Send(t.Context(), some(t, 1))
+		var refusal *Refusal
+		if answer != c.taken || (err == nil) != (c.taken != "") || (errors.As(err, &refusal) && refusal.Final) != c.final {
+			t.Errorf("%s: %q, %v", name, answer, err)
 		}
 	}
 }

@@ -8,10 +8,10 @@ import (
 )
 
 // postJSON sends a body in JSON.
-func postJSON(ctx context.Context, c *http.Client, address string, body any) error {
+func postJSON(ctx context.Context, c *http.Client, address string, body any) (answer string, err error) {
 	data, err := json.Marshal(body)
 	if err != nil {
-		return fmt.Errorf("encode the notice: %w", err)
+		return "", fmt.Errorf("encode the notice: %w", err)
 	}
 	return post(ctx, c, address, http.Header{"Content-Type": {"application/json"}}, data)
 }

@@ -20,7 +20,7 @@ import (
 
 // Command runs a program for each notice, without a shell. The notice is on its standard
 // input, in JSON; it is taken when the program exits with 0, and tried again otherwise.
-// At the end of a try the program and what it has started are killed.
+// When a try takes too long the program and what it has started are killed.
 //
 // The program's environment is our own without what configures us, and without the
 // passwords for Postgres and NATS.
@@ -51,10 +51,10 @@ const (
 )
 
 // Send is of Channel.
-func (c *Command) Send(ctx context.Context, n *Notice) error {
+func (c *Command) Send(ctx context.Context, n *Notice) (answer string, err error) {
 	input, err := json.Marshal(paperOf(n))
 	if err != nil {
-		return fmt.Errorf("encode the notice: %w", err)
+		return "", fmt.Errorf("encode the notice: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, c.path, c.args...)
 	var output clipped
@@ -72,14 +72,17 @@ func (c *Command) Send(ctx context.Context, n *Notice) error {
 	switch {
 	case err == nil:
 		c.said = ""
-		return nil
+		if answer = "exit status 0"; output.Len() > 0 {
+			answer += ", and it said: " + output.String()
+		}
+		return answer, nil
 	case ctx.Err() != nil:
 		err = fmt.Errorf("it was killed: %w", ctx.Err())
 	case errors.As(err, &exit) && exit.ExitCode() == tempFail:
 		err = fmt.Errorf("exit status %d: not now", tempFail)
 	}
 	c.tell(output.String())
-	return fmt.Errorf("run the alert command: %w", err)
+	return "", fmt.Errorf("run the alert command: %w", err)
 }
 
 // tell logs what the program said, once: it is tried for long.

@@ -103,7 +103,10 @@ func TestCommandHangs(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- c.Send(ctx, some(t, 1)) }()
+	go func() {
+		_, err := c.Send(ctx, some(t, 1))
+		done <- err
+	}()
 	child := 0
 	testkit.Eventually(t, 30*time.Second, func() error {
 		text, err := os.ReadFile(filepath.Join(dir, "child"))

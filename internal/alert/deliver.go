@@ -42,18 +42,14 @@ func (w *worker) deliver(ctx context.Context, queue <-chan read, items []item, n
 		err := w.try(ctx, n)
 		switch {
 		case err == nil:
-			w.counts.notices.WithLabelValues(w.outlet.Name, sent).Inc()
 			w.counts.events.WithLabelValues(w.outlet.Name).Add(float64(len(items)))
 			if attempt > 1 {
 				w.logger.Info("the channel takes alerts again", "attempts", attempt, "events", len(items))
 			}
 			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.Is(err, ErrTaken):
+		case ctx.Err() != nil, errors.Is(err, ErrTaken):
 			return err
 		}
-		w.counts.notices.WithLabelValues(w.outlet.Name, failed).Inc()
 		var refusal *Refusal
 		wait, left := pauses.NextBackOff(), time.Until(end)
 		if errors.As(err, &refusal) {
@@ -68,6 +64,11 @@ func (w *worker) deliver(ctx context.Context, queue <-chan read, items []item, n
 		if err := w.collect(ctx, queue, time.Now().Add(min(wait, left))); err != nil {
 			return err
 		}
+		rested := time.Now()
+		if err := w.rest(ctx, queue); err != nil { // a quiet time may have begun
+			return err
+		}
+		end = end.Add(time.Since(rested))
 		if len(w.audible(ctx, items)) == 0 {
 			w.logger.Info("an alert that could not be sent was silenced meanwhile", "attempts", attempt, "events", len(items))
 			return nil
@@ -75,13 +76,24 @@ func (w *worker) deliver(ctx context.Context, queue <-chan read, items []item, n
 	}
 }
 
+// try sends a notice once, if it is ours to send, and notes what came of it.
 func (w *worker) try(ctx context.Context, n *Notice) error {
 	if err := w.held(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(w.outlet.TryFor, tryFor))
+	within, cancel := context.WithTimeout(ctx, cmp.Or(w.outlet.TryFor, tryFor))
 	defer cancel()
-	return w.outlet.Channel.Send(ctx, n)
+	_, err := w.outlet.Channel.Send(within, n)
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	result := sent
+	if err != nil {
+		result = failed
+	}
+	w.counts.notices.WithLabelValues(w.outlet.Name, result).Inc()
+	w.health.tried(err)
+	return err
 }
 
 // giveUp tells of what is not told. Of the same kind of event it does not, or two

@@ -25,7 +25,7 @@ const (
 )
 
 // Send is of Channel.
-func (d *Discord) Send(ctx context.Context, n *Notice) error {
+func (d *Discord) Send(ctx context.Context, n *Notice) (answer string, err error) {
 	var text strings.Builder
 	text.WriteString("**Questwatch: " + n.Title() + "**")
 	left, size := n.More, utf8.RuneCountInString(text.String())

@@ -53,7 +53,8 @@ func send(t *testing.T, c Channel, n *Notice) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	return c.Send(ctx, n)
+	_, err := c.Send(ctx, n)
+	return err
 }
 
 // TestWebhook: the event arrives as it is, signed with its id and the time.
@@ -155,7 +156,7 @@ func TestNoAnswer(t *testing.T) {
 	t.Cleanup(secure.Close)
 	for name, address := range map[string]string{"hangs": hanging, "away": away, "not trusted": secure.URL + secretPath, "no URL": "http://h/geheim\x7f"} {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-		err := NewDiscord(address).Send(ctx, some(t, 1))
+		_, err := NewDiscord(address).Send(ctx, some(t, 1))
 		cancel()
 		if err == nil || strings.Contains(err.Error(), "geheim") {
 			t.Errorf("%s: %v", name, err)

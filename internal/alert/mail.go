@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/wneessen/go-mail"
+	"github.com/wneessen/go-mail/smtp"
 )
 
 // MailConfig is what Mail needs to know.
@@ -40,11 +41,11 @@ type Mail struct {
 	mu sync.Mutex // a notice at a time; guards what follows
 	id string     // the notice that was tried last
 	// settled are the recipients for whom the server has answered for good.
-	settled []answer
+	settled []verdict
 }
 
-// answer is what the server said of a recipient.
-type answer struct {
+// verdict is what the server said of a recipient.
+type verdict struct {
 	taken   bool
 	refused error
 }
@@ -66,38 +67,39 @@ func NewMail(c MailConfig) (*Mail, error) {
 }
 
 // Send is of Channel.
-func (m *Mail) Send(ctx context.Context, n *Notice) error {
+func (m *Mail) Send(ctx context.Context, n *Notice) (answer string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.id != n.ID {
-		m.id, m.settled = n.ID, make([]answer, len(m.to))
+		m.id, m.settled = n.ID, make([]verdict, len(m.to))
 	}
 	s, err := m.config.dial(ctx, m.client)
 	if err != nil {
-		return fmt.Errorf("send mail: %w", err)
+		return "", fmt.Errorf("send mail: %w", err)
 	}
 	defer s.end()
-	if err := s.failed(m.submit(s, n)); err != nil {
-		return fmt.Errorf("send mail: %w", err)
+	answer, err = m.submit(s, n)
+	if err = s.failed(err); err != nil {
+		return "", fmt.Errorf("send mail: %w", err)
 	}
 	for i, a := range m.settled {
 		if a.refused != nil {
-			return &Refusal{Err: fmt.Errorf("send mail: recipient %d of %d is refused: %w", i+1, len(m.to), a.refused), Final: true}
+			return "", &Refusal{Err: fmt.Errorf("send mail: recipient %d of %d is refused: %w", i+1, len(m.to), a.refused), Final: true}
 		}
 	}
-	return nil
+	return answer, nil
 }
 
 // submit gives the server the notice for those recipients that are not settled. Those
 // whom it does not take now, and may later, are an error after the others have it.
-func (m *Mail) submit(s *session, n *Notice) error {
+func (m *Mail) submit(s *session, n *Notice) (answer string, err error) {
 	if err := s.Mail(envelope(m.from)); err != nil {
-		return fmt.Errorf("name the sender: %w", said(err))
+		return "", fmt.Errorf("name the sender: %w", said(err))
 	}
 	var asked []int
 	var later error
 	for i, to := range m.to {
-		if m.settled[i] != (answer{}) {
+		if m.settled[i] != (verdict{}) {
 			continue
 		}
 		err := s.Rcpt(envelope(to))
@@ -107,35 +109,44 @@ func (m *Mail) submit(s *session, n *Notice) error {
 		case code(err) >= 500:
 			m.settled[i].refused = said(err)
 		case code(err) == 0:
-			return said(err)
+			return "", said(err)
 		default:
 			later = fmt.Errorf("recipient %d of %d is not taken now: %w", i+1, len(m.to), said(err))
 		}
 	}
 	if len(asked) == 0 {
-		return later
+		return "", later
 	}
-	if err := m.body(s, n); err != nil {
+	if answer, err = m.body(s, n); err != nil {
 		if code(err) >= 500 {
-			return &Refusal{Err: fmt.Errorf("the mail is refused: %w", said(err)), Final: true}
+			return "", &Refusal{Err: fmt.Errorf("the mail is refused: %w", said(err)), Final: true}
 		}
-		return fmt.Errorf("hand over the mail: %w", said(err))
+		return "", fmt.Errorf("hand over the mail: %w", said(err))
 	}
 	for _, i := range asked {
 		m.settled[i].taken = true
 	}
-	return later
+	return answer, later
 }
 
-func (m *Mail) body(s *session, n *Notice) error {
+// body hands the mail over. The answer often says by what name to find it in the server's
+// log.
+func (m *Mail) body(s *session, n *Notice) (answer string, err error) {
 	w, err := s.Data()
 	if err != nil {
-		return err
+		return "", err
 	}
 	if _, err := m.message(n).WriteTo(w); err != nil {
-		return err
+		return "", err
 	}
-	return w.Close()
+	if err := w.Close(); err != nil {
+		return "", err
+	}
+	answer = "250"
+	if w, ok := w.(*smtp.DataCloser); ok {
+		answer += " " + w.ServerResponse()
+	}
+	return answer, nil
 }
 
 func (m *Mail) message(n *Notice) *mail.Msg {

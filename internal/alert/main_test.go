@@ -121,7 +121,7 @@ type sink struct {
 	answer func(ctx context.Context, try int) error
 }
 
-func (s *sink) Send(ctx context.Context, n *Notice) error {
+func (s *sink) Send(ctx context.Context, n *Notice) (string, error) {
 	pass()
 	s.mu.Lock()
 	s.tries++
@@ -129,13 +129,13 @@ func (s *sink) Send(ctx context.Context, n *Notice) error {
 	s.mu.Unlock()
 	if answer != nil {
 		if err := answer(ctx, try); err != nil {
-			return err
+			return "", err
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.got, s.at = append(s.got, n), append(s.at, time.Now())
-	return nil
+	return "", nil
 }
 
 func newAlerter(m *memory, open Open, outlets ...Outlet) *Alerter {

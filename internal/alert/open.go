@@ -59,21 +59,28 @@ func (o *opened) list(ctx context.Context) []item {
 }
 
 // standBy tells a channel of what is open until ctx ends.
-func (a *Alerter) standBy(ctx context.Context, outlet *Outlet, s standing) error {
+func (a *Alerter) standBy(ctx context.Context, outlet *Outlet, h *health, s standing) error {
 	open, book := opened{Alerter: a, outlet: outlet}, people.NewBook(a.names)
 	name := func(id string) string { return cmp.Or(book.Name(ctx, id), id) }
 	logger := a.logger.With("channel", outlet.Name)
 	for failing := false; ; {
-		err := s.stand(ctx, func() []item { return open.list(ctx) }, name)
+		var items []item
+		err := s.stand(ctx, func() []item {
+			items = open.list(ctx)
+			return items
+		}, name)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil && !failing:
 			logger.Warn("what is open cannot be told; trying on", "err", err)
-		case err == nil && failing:
+		case err == nil && failing && len(items) > 0:
 			logger.Info("what is open is told again")
 		}
-		failing = err != nil
+		if err != nil || len(items) > 0 { // else nobody was asked
+			failing = err != nil
+			h.tried(err)
+		}
 		if !pause(ctx, s.every()) {
 			return ctx.Err()
 		}

@@ -24,31 +24,32 @@ func client() *http.Client {
 }
 
 // post sends a body. No error has the address in it, of which a part is secret, nor what
-// the other side said, which may repeat it.
-func post(ctx context.Context, c *http.Client, address string, header http.Header, body []byte) error {
+// the other side said, which may repeat it; the answer is its status alone.
+func post(ctx context.Context, c *http.Client, address string, header http.Header, body []byte) (answer string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
-		return &Refusal{Err: errors.New("post: the address is no URL"), Final: true}
+		return "", &Refusal{Err: errors.New("post: the address is no URL"), Final: true}
 	}
 	req.Header = header
 	req.Header.Set("User-Agent", "questwatch")
 	resp, err := c.Do(req)
 	if err != nil {
-		return fmt.Errorf("post: %w", harmless(err))
+		return "", fmt.Errorf("post: %w", harmless(err))
 	}
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection can be used again
+	answer = fmt.Sprintf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	if resp.StatusCode/100 == 2 {
-		return nil
+		return answer, nil
 	}
-	r := &Refusal{Err: fmt.Errorf("post: the answer is %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))}
+	r := &Refusal{Err: errors.New("post: the answer is " + answer)}
 	switch resp.StatusCode {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
 		r.Final = true
 	default:
 		r.After = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	}
-	return r
+	return "", r
 }
 
 // harmless is an error of a request in words that cannot have a secret in them. Those

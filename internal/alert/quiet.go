@@ -43,7 +43,7 @@ const clockJumps = time.Minute
 
 // rest waits until what is pending may be told.
 func (w *worker) rest(ctx context.Context, queue <-chan read) error {
-	for len(w.pending) < maxPending {
+	for len(w.pending) < MaxWaiting {
 		end, quiet := w.outlet.Quiet.holds(w.audible(ctx, w.pending), time.Now())
 		if !quiet {
 			return nil

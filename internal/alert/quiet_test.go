@@ -1,6 +1,8 @@
 package alert
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,16 +56,6 @@ func TestQuietHours(t *testing.T) {
 		o.Quiet = &Quiet{22 * time.Hour, 7 * time.Hour, time.UTC}
 		stop := begin(t, m, o)
 		warning := func(f *event.Finding) { f.Severity = rule.Warning }
-		at := func(hour, minute int) {
-			t.Helper()
-			now := time.Now().UTC()
-			then := time.Date(now.Year(), now.Month(), now.Day(), hour, minute, 0, 0, time.UTC)
-			if then.Before(now) {
-				then = then.AddDate(0, 0, 1)
-			}
-			sleep(time.Until(then))
-			synctest.Wait()
-		}
 		told := func(notices, events int) {
 			t.Helper()
 			synctest.Wait()
@@ -75,31 +67,91 @@ func TestQuietHours(t *testing.T) {
 				t.Fatalf("%s: %d notices of %d events, want %d of %d", time.Now().UTC(), len(s.told()), n, notices, events)
 			}
 		}
-		at(21, 0)
+		sleepUntil(21, 0)
 		m.add(t, finding(1, warning))
 		told(1, 1)
-		at(23, 0)
+		sleepUntil(23, 0)
 		m.add(t, finding(2, warning), resolved(9))
-		at(23, 30)
+		sleepUntil(23, 30)
 		told(1, 1)
 		m.add(t, finding(3)) // critical
 		told(2, 4)
 		m.add(t, finding(4, warning))
-		at(1, 0)
+		sleepUntil(1, 0)
 		_ = stop()
 		stop = begin(t, m, o)
-		at(2, 0)
+		sleepUntil(2, 0)
 		told(2, 4)
 		m.add(t, finding(5, warning))
-		at(6, 59)
+		sleepUntil(6, 59)
 		told(2, 4)
-		at(7, 1)
+		sleepUntil(7, 1)
 		told(3, 6)
-		at(23, 0)
-		for i := range int64(maxPending) {
+		sleepUntil(23, 0)
+		for i := range int64(MaxWaiting) {
 			m.add(t, finding(100+i, warning))
 		}
-		told(4, 6+maxPending)
+		told(4, 6+MaxWaiting)
 		_ = stop()
+	})
+}
+
+// sleepUntil lets the time pass up to one of the day.
+func sleepUntil(hour, minute int) {
+	now := time.Now().UTC()
+	then := time.Date(now.Year(), now.Month(), now.Day(), hour, minute, 0, 0, time.UTC)
+	if then.Before(now) {
+		then = then.AddDate(0, 0, 1)
+	}
+	sleep(time.Until(then))
+}
+
+// TestQuietAfterAnOutage: a channel that comes back in its quiet time is not told of what
+// is not critical before the morning, nor is that given up for the hours it rested.
+func TestQuietAfterAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, s := newMemory(), &sink{}
+		o := chat(s)
+		o.Quiet, o.GiveUpAfter = &Quiet{22 * time.Hour, 7 * time.Hour, time.UTC}, 2*time.Hour
+		sleepUntil(21, 50)
+		began := time.Now()
+		var back time.Duration
+		s.answer = func(context.Context, int) error {
+			if time.Since(began) < back {
+				return errors.New("no route to host")
+			}
+			return nil
+		}
+		told := func(notices int) {
+			t.Helper()
+			if got := len(s.told()); got != notices {
+				t.Errorf("%s: told %d notices, want %d", time.Now().UTC(), got, notices)
+			}
+		}
+		warning := func(f *event.Finding) { f.Severity = rule.Warning }
+		back = 3 * time.Hour
+		stop := begin(t, m, o)
+		m.add(t, finding(1, warning))
+		sleepUntil(6, 59)
+		told(0)
+		sleepUntil(7, 1)
+		told(1)
+		sleepUntil(21, 59)
+		began, back = time.Now(), 9*time.Hour+30*time.Minute
+		m.add(t, finding(2, warning))
+		sleepUntil(8, 0)
+		told(2)
+		sleepUntil(21, 59)
+		began, back = time.Now(), 3*time.Hour
+		m.add(t, finding(3, warning))
+		sleepUntil(3, 0)
+		told(2)
+		m.add(t, finding(4)) // critical
+		sleep(time.Minute)
+		told(4)
+		_ = stop()
+		if len(m.letters) > 0 {
+			t.Errorf("given up: %+v", m.letters)
+		}
 	})
 }

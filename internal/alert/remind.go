@@ -34,16 +34,12 @@ func (w *worker) remind(ctx context.Context) error {
 	w.word(n)
 	err := w.try(ctx, n)
 	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(err, ErrTaken):
+	case err != nil && ctx.Err() != nil, errors.Is(err, ErrTaken):
 		return err
 	case err != nil:
-		w.counts.notices.WithLabelValues(w.outlet.Name, failed).Inc()
 		w.logger.Warn("what is still open could not be told; trying on", "err", err)
 		return nil
 	}
-	w.counts.notices.WithLabelValues(w.outlet.Name, sent).Inc()
 	w.position.Reminded, w.dirty = now, true
 	return w.save(ctx)
 }

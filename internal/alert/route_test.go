@@ -51,6 +51,7 @@ func TestRoutes(t *testing.T) {
 		"the end of an alarm, not wanted":   {noEnds, recovered, false},
 		"what another was not told of":      {warnings, of("alert", "undelivered", event.Undelivered{Channel: "b"}), true},
 		"what this channel was not told of": {warnings, of("alert", "undelivered", event.Undelivered{Channel: "a"}), false},
+		"a failed audit":                    {warnings, of("audit", "failed", event.AuditFailure{Kind: "scheduled"}), true},
 		"a repair":                          {warnings, of("repair", "applied", event.Repaired{}), false},
 		"a kind that is not known":          {warnings, of("new", "kind", nil), false},
 	} {

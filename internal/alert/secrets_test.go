@@ -59,12 +59,12 @@ func TestProxySettings(t *testing.T) {
 	c.Transport = &http.Transport{Proxy: func(*http.Request) (*url.URL, error) {
 		return nil, fmt.Errorf("invalid proxy address %q", "http://user:geheim@proxy:x")
 	}}
-	err := post(t.Context(), c, "http://127.0.0.1:1/", http.Header{}, nil)
+	_, err := post(t.Context(), c, "http://127.0.0.1:1/", http.Header{}, nil)
 	if err == nil || strings.Contains(err.Error(), "geheim") || !strings.Contains(err.Error(), "proxy") {
 		t.Errorf("the error is %v", err)
 	}
 	// What helps is said.
-	err = post(t.Context(), client(), "http://127.0.0.1:1/geheim", http.Header{}, nil)
+	_, err = post(t.Context(), client(), "http://127.0.0.1:1/geheim", http.Header{}, nil)
 	if err == nil || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("the error is %v", err)
 	}

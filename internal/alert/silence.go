@@ -75,6 +75,11 @@ func (s *Silence) covers(e *event.Event, stored, now time.Time) bool {
 	if !now.Before(s.Until) && (stored.Before(s.Since) || !stored.Before(s.Until)) {
 		return false
 	}
+	return s.About(e)
+}
+
+// About reports whether an event is of what it is about, whenever.
+func (s *Silence) About(e *event.Event) bool {
 	which := e.Rule()
 	if a, ok := e.Data.(event.Approval); ok && a.Finding != "" {
 		which = rule.MissingParticipant.String() // as that finding

@@ -32,7 +32,7 @@ type slackPlain struct {
 }
 
 // Send is of Channel.
-func (s *Slack) Send(ctx context.Context, n *Notice) error {
+func (s *Slack) Send(ctx context.Context, n *Notice) (answer string, err error) {
 	text := n.Title()
 	body := struct {
 		// Text is what notifications show. Slack reads it as markup.

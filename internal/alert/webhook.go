@@ -43,7 +43,7 @@ func NewWebhook(address, secret string) (*Webhook, error) {
 }
 
 // Send is of Channel.
-func (w *Webhook) Send(ctx context.Context, n *Notice) error {
+func (w *Webhook) Send(ctx context.Context, n *Notice) (answer string, err error) {
 	header := http.Header{}
 	header.Set("Content-Type", event.ContentType)
 	body := n.Data

@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	maxPending = 4096 // events that wait; more stay in the stream
+	// MaxWaiting is how many events wait in memory; more stay in the stream.
+	MaxWaiting = 4096
 	saveEvery  = 10 * time.Second
 )
 
@@ -25,6 +26,7 @@ const (
 type worker struct {
 	*Alerter
 	outlet *Outlet
+	health *health
 	logger *slog.Logger
 	book   *people.Book
 	limit  *rate.Limiter // nil without one
@@ -48,8 +50,8 @@ type read struct {
 	tell bool
 }
 
-func newWorker(a *Alerter, o *Outlet) *worker {
-	w := &worker{Alerter: a, outlet: o, logger: a.logger.With("channel", o.Name), book: people.NewBook(a.names), open: opened{Alerter: a, outlet: o}}
+func newWorker(a *Alerter, o *Outlet, h *health) *worker {
+	w := &worker{Alerter: a, outlet: o, health: h, logger: a.logger.With("channel", o.Name), book: people.NewBook(a.names), open: opened{Alerter: a, outlet: o}}
 	if o.PerMinute > 0 {
 		w.limit = rate.NewLimiter(rate.Limit(float64(o.PerMinute)/60), o.PerMinute)
 	}
@@ -185,6 +187,7 @@ func (w *worker) told(ctx context.Context, all, items []item) error {
 	if w.pending = w.pending[len(all):]; len(w.pending) == 0 {
 		w.pending = nil // frees them; copying the rest each time took the square of thousands
 	}
+	w.health.waiting(len(w.pending))
 	if items == nil && len(w.pending) > 0 {
 		return nil // of many silent ones the last is saved
 	}
@@ -201,7 +204,7 @@ func (w *worker) collect(ctx context.Context, queue <-chan read, until time.Time
 	defer timer.Stop()
 	for {
 		from := queue
-		if len(w.pending) >= maxPending {
+		if len(w.pending) >= MaxWaiting {
 			from = nil
 		}
 		select {
@@ -219,6 +222,7 @@ func (w *worker) take(r read) {
 	switch {
 	case r.tell:
 		w.pending = append(w.pending, r.item)
+		w.health.waiting(len(w.pending))
 	case len(w.pending) == 0:
 		w.move(r.at)
 	}

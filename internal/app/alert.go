@@ -79,26 +79,24 @@ func quietOf(q *config.QuietHours, err error) (*alert.Quiet, error) {
 	return &alert.Quiet{From: q.From, To: q.To, Zone: q.Zone}, nil
 }
 
-// TryAlert sends a test over a channel of alerts, and says how long that took. It needs
-// no running instance.
-func TryAlert(ctx context.Context, c *config.Config, channel string, logger *slog.Logger) (took time.Duration, err error) {
+// TryAlert sends a test over a channel of alerts, and says what the other side answered.
+// It needs no running instance.
+func TryAlert(ctx context.Context, c *config.Config, channel string, logger *slog.Logger) (answer string, err error) {
 	list, err := outlets(c, logger)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	names := make([]string, 0, len(list))
 	for i := range list {
 		if list[i].Name == channel {
-			began := time.Now()
-			err := alert.Try(ctx, c.Namespace, &list[i])
-			return time.Since(began), err
+			return alert.Try(ctx, c.Namespace, &list[i])
 		}
 		names = append(names, list[i].Name)
 	}
 	if len(names) == 0 {
-		return 0, &AskedError{"no channel of alerts is set up"}
+		return "", &AskedError{"no channel of alerts is set up"}
 	}
-	return 0, &AskedError{fmt.Sprintf("no channel %q is set up: there is %s", channel, strings.Join(names, ", "))}
+	return "", &AskedError{fmt.Sprintf("no channel %q is set up: there is %s", channel, strings.Join(names, ", "))}
 }
 
 // openAlerts makes the flow of alerts, which begins with what is stored from now on.

@@ -18,7 +18,7 @@ func moreOutlets(c *config.Config, logger *slog.Logger, add addOutlet) error {
 	if err := emailOutlet(c.Namespace, &c.Alert.Email, add); err != nil {
 		return err
 	}
-	if err := alertmanagerOutlet(c.Namespace, &c.Alert.Alertmanager, add); err != nil {
+	if err := alertmanagerOutlet(c.Namespace, &c.Alert.Alertmanager, logger, add); err != nil {
 		return err
 	}
 	return commandOutlet(&c.Alert.Command, logger, add)
@@ -52,15 +52,16 @@ func emailOutlet(namespace string, c *config.AlertEmail, add addOutlet) error {
 	return nil
 }
 
-func alertmanagerOutlet(namespace string, c *config.AlertAlertmanager, add addOutlet) error {
-	if c.URL == "" {
+func alertmanagerOutlet(namespace string, c *config.AlertAlertmanager, logger *slog.Logger, add addOutlet) error {
+	addresses := c.URLs()
+	if len(addresses) == 0 {
 		return nil
 	}
 	r, err := c.Route()
 	if err != nil {
 		return err
 	}
-	channel := alert.NewAlertmanager(alert.AlertmanagerConfig{Namespace: namespace, URL: c.URL, Link: c.Link, Resend: c.Resend})
+	channel := alert.NewAlertmanager(alert.AlertmanagerConfig{Namespace: namespace, URLs: addresses, Link: c.Link, Resend: c.Resend}, logger)
 	add("alertmanager", channel, r, alert.Outlet{
 		GroupFor: time.Second, TryFor: alert.AlertmanagerTryFor, Route: alert.Route{Resolved: true},
 	})

@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -41,8 +42,17 @@ func TestAlertsAcrossOutages(t *testing.T) {
 	down()
 	quest := fail(t, dsn)
 	r.found(t, "missing_participant", int(quest), false)
+	testkit.Eventually(t, 20*time.Second, func() error {
+		s, all := r.status(t.Context()).Channels, r.scrape(t)
+		if len(s) != 1 || s[0].Channel != "webhook" || s[0].Failing.IsZero() || s[0].Waiting == 0 || !strings.Contains(s[0].Error, "refused") ||
+			all[`questwatch_alert_failing_seconds{channel="webhook"}`] <= 0 || all[`questwatch_alert_waiting_events{channel="webhook"}`] == 0 {
+			return fmt.Errorf("status: %+v", s)
+		}
+		return nil
+	})
 	t.Cleanup(up())
 	h.tells(t, quest)
+	r.wantSeries(t, map[string]float64{`questwatch_alert_failing_seconds{channel="webhook"}`: 0, `questwatch_alert_waiting_events{channel="webhook"}`: 0})
 
 	if err := server.Kill(); err != nil {
 		t.Fatal(err)

@@ -66,6 +66,12 @@ var (
 	descQuests          = desc("quests", "Quests that the last comparison of state and database saw.")
 )
 
+// What it collects of the channels of alerts.
+var (
+	descAlertFailing = desc("alert_failing_seconds", "For how long a channel has taken nothing of what was sent to it; 0 while it does.", "channel")
+	descAlertWaiting = desc("alert_waiting_events", "Events that wait until a channel can be told of them, of those that were read.", "channel")
+)
+
 // What it collects of repairs.
 var (
 	descRepairs        = desc("repairs_total", "What became of automatic repairs.", "result")
@@ -109,6 +115,14 @@ func (p present) Collect(out chan<- prometheus.Metric) {
 	}
 	for _, one := range a.guard.Alarms() {
 		gauge(descAlarm, 1, one.Reason, one.Severity)
+	}
+	for _, c := range a.alerts.Status() {
+		failing := 0.0
+		if !c.Failing.IsZero() {
+			failing = time.Since(c.Failing).Seconds()
+		}
+		gauge(descAlertFailing, failing, c.Channel)
+		gauge(descAlertWaiting, float64(c.Waiting), c.Channel)
 	}
 	if a.watch != nil {
 		p.checker(out, gauge, yes)

@@ -2,10 +2,10 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/peerquest/questwatch/internal/alert"
+	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/drift"
 	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/watch"
@@ -30,7 +30,7 @@ func (p openPort) Findings(ctx context.Context) (events []event.Event, err error
 		return nil
 	})
 	if !known {
-		return p.kept(ctx)
+		return keptOpen(ctx, p.app.bus.Findings())
 	}
 	for i := range open {
 		if open[i].Where.Origin == drift.FromBaseline { // not told singly, and there may be very many
@@ -46,18 +46,18 @@ func (p openPort) Findings(ctx context.Context) (events []event.Event, err error
 	return events, nil
 }
 
-// kept is what the bucket holds.
-func (p openPort) kept(ctx context.Context) (events []event.Event, err error) {
-	values, err := p.app.bus.Findings().Values(ctx)
+// keptOpen is what the bucket holds.
+func keptOpen(ctx context.Context, bucket *bus.Bucket) (events []event.Event, err error) {
+	values, err := bucket.Values(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", alert.ErrUnknown, err)
 	}
 	for _, value := range values {
-		var f event.Finding
-		if err := json.Unmarshal(value, &f); err != nil {
-			return nil, fmt.Errorf("%w: decode an open finding: %w", alert.ErrUnknown, err)
+		f, err := event.KeptFinding(value)
+		var e event.Event
+		if err == nil {
+			e, err = event.OfOpen(&f)
 		}
-		e, err := event.OfOpen(&f)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", alert.ErrUnknown, err)
 		}

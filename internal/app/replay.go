@@ -66,8 +66,8 @@ func Incident(ctx context.Context, c *config.Config, id string, limit int, names
 	return reader.Story(ctx, id, private)
 }
 
-// openPast connects to the server of an instance that runs, or starts that of one that
-// does not, on its data directory.
+// openPast connects to the server of an instance that runs, or starts one on a copy of the
+// data directory of an instance that does not.
 func openPast(ctx context.Context, c *config.Config, logger *slog.Logger) (conn *bus.Conn, done func(), err error) {
 	conn, err = ConnectBus(ctx, c, logger)
 	if err == nil {
@@ -76,9 +76,12 @@ func openPast(ctx context.Context, c *config.Config, logger *slog.Logger) (conn 
 	if external(&c.NATS) || !stored(c.Data) {
 		return nil, nil, err
 	}
-	server, stopped := embedded.Start(ctx, embedded.Config{Dir: c.Data, Listen: "127.0.0.1:0", Logger: logger})
-	if stopped != nil { // who holds the directory is there and does not answer
+	server, stopped := embedded.StartCopy(ctx, embedded.Config{Dir: c.Data, Logger: logger})
+	if errors.Is(stopped, embedded.ErrLocked) || errors.Is(stopped, fs.ErrPermission) { // somebody else's, or one that does not answer
 		return nil, nil, hint.Wrap(errors.Join(err, stopped), "%s", hint.Of(err))
+	}
+	if stopped != nil {
+		return nil, nil, stopped
 	}
 	conn, err = bus.Connect(ctx, bus.Config{Namespace: c.Namespace, Logger: logger, URL: server.ClientURL(), Options: server.InProcess()})
 	if err != nil {

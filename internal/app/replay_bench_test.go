@@ -2,6 +2,8 @@ package app
 
 import (
 	"fmt"
+	"io"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -12,12 +14,12 @@ import (
 	"github.com/peerquest/questwatch/internal/testkit"
 )
 
-// BenchmarkReplayCheck judges a stored stream anew, which a server in a process of its own
-// holds: approvals of five rows each. It reports row changes by the clock, and by what this
-// process took of a core:
+// BenchmarkReplay plays a stored stream, which a server in a process of its own holds:
+// approvals of five rows each; and judges it anew. It reports row changes by the clock, and by
+// what this process took of a core:
 //
-//	go test ./internal/app -run '^$' -bench ReplayCheck -benchtime 3x
-func BenchmarkReplayCheck(b *testing.B) {
+//	go test ./internal/app -run '^$' -bench Replay -benchtime 3x
+func BenchmarkReplay(b *testing.B) {
 	const quests, rounds = 2000, 50
 	server := testkit.NewNATS(b, testkit.NATSOptions{})
 	c := settings(b, "postgres://nobody@127.0.0.1:1/none")
@@ -31,19 +33,43 @@ func BenchmarkReplayCheck(b *testing.B) {
 		b.Fatal(err)
 	}
 	writeApprovals(b, conn, quests, rounds)
-	k := replay.Checking{Differs: func(replay.Difference) error { return nil }, Progress: func(int64, int64) {}}
-	var changes uint64
-	before, spent := cpu(b), time.Duration(0)
-	for b.Loop() {
-		result, err := Recheck(b.Context(), &c, k, testLogger(b))
+	play := func(b *testing.B, p Play) (changes uint64, seconds float64) {
+		began := time.Now()
+		p.Out, p.Playing = io.Discard, replay.Playing{Kind: replay.KindCDC, Progress: func(int64, int64) {}}
+		played, err := Replay(b.Context(), &c, &p, testLogger(b))
 		if err != nil {
 			b.Fatal(err)
 		}
-		changes += result.Changes
-		spent += time.Duration(result.Seconds * float64(time.Second))
+		return played.Changes, time.Since(began).Seconds()
 	}
-	b.ReportMetric(float64(changes)/spent.Seconds(), "changes/s")
-	b.ReportMetric(float64(changes)/(cpu(b)-before).Seconds(), "changes/cpu-s")
+	for _, to := range []struct {
+		name string
+		run  func(b *testing.B) (changes uint64, seconds float64)
+	}{
+		{"check", func(b *testing.B) (uint64, float64) {
+			k := replay.Checking{Differs: func(replay.Difference) error { return nil }, Progress: func(int64, int64) {}}
+			result, err := Recheck(b.Context(), &c, k, testLogger(b))
+			if err != nil {
+				b.Fatal(err)
+			}
+			return result.Changes, result.Seconds // without the wait for an instance to tell what it found last
+		}},
+		{"json", func(b *testing.B) (uint64, float64) { return play(b, Play{JSON: true}) }},
+		{"text", func(b *testing.B) (uint64, float64) { return play(b, Play{}) }},
+		{"file", func(b *testing.B) (uint64, float64) { return play(b, Play{ToFile: filepath.Join(b.TempDir(), "file")}) }},
+	} {
+		b.Run(to.name, func(b *testing.B) {
+			var changes uint64
+			var spent float64
+			before := cpu(b)
+			for b.Loop() {
+				n, seconds := to.run(b)
+				changes, spent = changes+n, spent+seconds
+			}
+			b.ReportMetric(float64(changes)/spent, "changes/s")
+			b.ReportMetric(float64(changes)/(cpu(b)-before).Seconds(), "changes/cpu-s")
+		})
+	}
 }
 
 func cpu(b *testing.B) time.Duration {

@@ -6,8 +6,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +17,9 @@ import (
 	"github.com/peerquest/questwatch/internal/alert"
 	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/config"
+	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/hint"
+	"github.com/peerquest/questwatch/internal/pgstore"
 )
 
 const silencePrefix = "silence."
@@ -22,8 +27,9 @@ const silencePrefix = "silence."
 // Silences keeps silences of alerts, with the other notes of the program. They are in
 // force within some seconds, whether or not an instance runs.
 type Silences struct {
-	bucket *bus.Bucket
-	close  func()
+	bucket   *bus.Bucket
+	findings *bus.Bucket
+	close    func()
 }
 
 // ConnectSilences opens the silences of the instance that the configuration means.
@@ -32,11 +38,61 @@ func ConnectSilences(ctx context.Context, c *config.Config, logger *slog.Logger)
 	if err != nil {
 		return nil, err
 	}
-	return &Silences{conn.Control(), conn.Close}, nil
+	return &Silences{conn.Control(), conn.Findings(), conn.Close}, nil
 }
 
 // Close ends the connection.
 func (s *Silences) Close() { s.close() }
+
+// openIn bounds a look at what is open.
+const openIn = 10 * time.Second
+
+// Open is what is open now, each as the event that told it.
+func (s *Silences) Open(ctx context.Context) ([]event.Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, openIn)
+	defer cancel()
+	return keptOpen(ctx, s.findings)
+}
+
+// usersIn bounds a look at the database.
+const usersIn = 10 * time.Second
+
+// formOfID is that of an id in the databases that there are: a UUID or a number.
+var formOfID = regexp.MustCompile(`(?i)^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9]+)$`)
+
+// Person is the id of somebody who is given by id or by name: of something that is open,
+// or in the database, or, where that cannot be read, whatever has the form of an id. With
+// a reason not to the database is not read.
+func Person(ctx context.Context, c *config.Config, not error, who string, open []event.Event) (id string, err error) {
+	for i := range open {
+		if id := open[i].UserID(); id != "" && strings.EqualFold(id, who) {
+			return id, nil
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, usersIn)
+	defer cancel()
+	if err = not; err == nil {
+		id, err = userID(ctx, c, who)
+	}
+	switch {
+	case err == nil:
+		return id, nil
+	case errors.Is(err, pgstore.ErrUnknownUser):
+		return "", &AskedError{fmt.Sprintf("no user has the name or the id %q (capitals count)", who)}
+	case formOfID.MatchString(who):
+		return strings.ToLower(who), nil
+	}
+	return "", hint.Wrap(fmt.Errorf("look up who is called %q: %w", who, err), "or give the user's id, as questwatch tail --output json has it")
+}
+
+func userID(ctx context.Context, c *config.Config, who string) (string, error) {
+	store, err := OpenStore(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	defer store.Close()
+	return store.UserID(ctx, who)
+}
 
 // Add keeps a silence, and gives it an id.
 func (s *Silences) Add(ctx context.Context, one *alert.Silence) error {

@@ -43,6 +43,8 @@ type Status struct {
 	Streams []StreamSize `json:"streams"`
 	// Repair is absent where nothing is watched.
 	Repair *RepairStatus `json:"repair,omitempty"`
+	// Channels are those of alerts.
+	Channels []alert.ChannelStatus `json:"alert_channels"`
 	// Silences are those of alerts, as far as they can be seen now.
 	Silences []alert.Silence `json:"silences"`
 	// Verified is how the last comparison of state and database ended.
@@ -151,6 +153,7 @@ func (a *App) status(ctx context.Context) *Status {
 	for severity, n := range w.Severe {
 		out.Severe[severity.String()] = n
 	}
+	out.Channels = a.alerts.Status()
 	out.Streams, out.Silences, out.Repair = a.streamSizes(ctx), a.silences(ctx), a.repairStatus()
 	return out
 }

@@ -7,8 +7,9 @@ import (
 	"github.com/peerquest/questwatch/internal/rule"
 )
 
-// AlertAlertmanager is the channel to an Alertmanager. Resend is how often it is told of
-// what is open, Link where the source of an alert leads.
+// AlertAlertmanager is the channel to an Alertmanager, or to several that are one cluster,
+// with commas between. Resend is how often it is told of what is open, Link where the
+// source of an alert leads.
 type AlertAlertmanager struct {
 	URL      string        `yaml:"url"`
 	URLFile  string        `yaml:"url_file"`
@@ -23,6 +24,9 @@ func defaultAlertmanager() AlertAlertmanager {
 	return AlertAlertmanager{Severity: rule.Warning.String(), Resend: time.Minute}
 }
 
+// URLs are the addresses.
+func (a *AlertAlertmanager) URLs() []string { return Words(a.URL) }
+
 // Route is what the Alertmanager is told of.
 func (a *AlertAlertmanager) Route() (AlertRoute, error) {
 	return alertRoute("alert.alertmanager", a.Severity, a.Rules, a.Causes)
@@ -33,5 +37,8 @@ func (a *AlertAlertmanager) check() error {
 	if a.Resend < time.Second {
 		err = errors.Join(err, &Error{Where: "alert.alertmanager.resend", Err: errors.New("must be 1s or more")})
 	}
-	return errors.Join(err, alertAddress("alert.alertmanager", a.URL))
+	for _, address := range a.URLs() {
+		err = errors.Join(err, alertAddress("alert.alertmanager", address))
+	}
+	return err
 }

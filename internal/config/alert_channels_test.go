@@ -41,7 +41,7 @@ func TestChannelLimits(t *testing.T) {
 		"alert.command.rules":         func(a *Alert) { a.Command.Rules = "none" },
 		"alert.slack.repeat":          func(a *Alert) { a.Slack.Repeat = time.Second },
 		"alert.alertmanager.resend":   func(a *Alert) { a.Alertmanager.Resend = 0 },
-		"alert.alertmanager.url":      func(a *Alert) { a.Alertmanager.URL = "geheim" },
+		"alert.alertmanager.url":      func(a *Alert) { a.Alertmanager.URL = "http://one:9093, geheim" },
 		"alert.alertmanager.severity": func(a *Alert) { a.Alertmanager.Severity = "page" },
 	} {
 		c := Default()

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/rule"
@@ -66,6 +67,34 @@ func OfAudit(namespace string, a *Audited) Event {
 		ID: auditID("audit.completed", namespace, a, "", 0, ""), Group: "audit", What: "completed", Detail: a.Kind,
 		Time: a.Began + change.Millis(a.Took), Data: *a,
 	}
+}
+
+// AuditFailure is the data of audit.failed: an audit by the timetable could not be made,
+// and is tried again. It is told once for each planned time.
+type AuditFailure struct {
+	// Kind is scheduled: who asks for an audit is answered.
+	Kind string `json:"kind"`
+	// Scheduled is when it was due.
+	Scheduled change.Millis `json:"scheduled_ms"`
+	// Attempt counts from 1, Error is what came of it.
+	Attempt int    `json:"attempt"`
+	Error   string `json:"error"`
+	// Time is when it failed, by our own clock.
+	Time change.Millis `json:"ts_ms"`
+}
+
+// OfAuditFailure is the event of an audit that failed. Its id is made of the time for
+// which it was planned.
+func OfAuditFailure(namespace string, f *AuditFailure) Event {
+	f.Kind = AuditScheduled
+	a := Audited{Kind: f.Kind, Scheduled: f.Scheduled}
+	return Event{
+		ID: auditID("audit.failed", namespace, &a, "", 0, ""), Group: "audit", What: "failed", Detail: f.Kind, Time: f.Time, Data: *f,
+	}
+}
+
+func (f *AuditFailure) sentence() string {
+	return fmt.Sprintf("the audit that was due at %s UTC failed, and is tried again: %s", f.Scheduled.Time().UTC().Format(time.DateTime), f.Error)
 }
 
 // The third tokens of what audits tell of mismatches.

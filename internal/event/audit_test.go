@@ -44,3 +44,20 @@ func TestAuditGolden(t *testing.T) {
 		t.Errorf("ids are not unique: %v, %s", ids, other.ID)
 	}
 }
+
+func TestAuditFailureGolden(t *testing.T) {
+	f := event.AuditFailure{Scheduled: 1783317600000, Attempt: 1, Error: "connect to the database: connection refused", Time: 1783317601000}
+	e := event.OfAuditFailure("questwatch", &f)
+	data, err := e.Encode("questwatch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "audit_failed", data)
+	again := f
+	again.Attempt, again.Error, again.Time = 2, "another", f.Time+60000
+	next := f
+	next.Scheduled += 1000
+	if event.OfAuditFailure("questwatch", &again).ID != e.ID || event.OfAuditFailure("questwatch", &next).ID == e.ID {
+		t.Error("an id is made of the planned time, and of nothing else")
+	}
+}

@@ -15,7 +15,8 @@
 // scheduled) or because somebody asked (requested). Where such an audit and the checker
 // judge a quest otherwise, audit.mismatch has one event for each of the first differences
 // (finding) and one about all of them (findings). Their ids are made of the time for which
-// the audit was planned: one that is made again, after a crash, doubles nothing.
+// the audit was planned: one that is made again, after a crash, doubles nothing. audit.failed
+// tells, once for each planned time, that an audit could not be made and is tried again.
 //
 // The repair group tells what becomes of findings that can be repaired. planned comes
 // once with each finding of the stream that is opened and has a plan, where plans are

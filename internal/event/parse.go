@@ -68,6 +68,8 @@ func (e *Event) decode(data json.RawMessage) (any, error) {
 		return decodeAs[Alarm](data)
 	case "audit.completed":
 		return decodeAs[Audited](data)
+	case "audit.failed":
+		return decodeAs[AuditFailure](data)
 	case "audit.mismatch":
 		return e.decodeMismatch(data)
 	case "repair.planned":
@@ -135,6 +137,8 @@ func detailOf(data any) string {
 	case Mismatch:
 		return "state"
 	case Audited:
+		return d.Kind
+	case AuditFailure:
 		return d.Kind
 	case Disagreement:
 		return d.Kind

@@ -52,6 +52,7 @@ var kinds = []kind{
 	{"audit.mismatch.finding", "An audit and the checker judge a quest otherwise.", event.Disagreement{}, "finding", true},
 	{"audit.mismatch.findings", "All things of an audit of which that is so, in numbers.", event.Disagreements{}, "findings", false},
 	{"audit.completed", "An audit is complete.", event.Audited{}, "kind", false},
+	{"audit.failed", "An audit by the timetable could not be made, and is tried again; once for each planned time.", event.AuditFailure{}, "scheduled", false},
 	{"stream.gap", "Changes are missing from the stream.", event.Continuity{}, "reason", false},
 	{"stream.epoch", "Another writer writes the stream, or a baseline was taken.", event.Continuity{}, "reason", false},
 	{"stream.truncated", "Tables were emptied.", event.Continuity{}, "truncate", false},

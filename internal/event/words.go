@@ -37,7 +37,7 @@ func (e *Event) Severity() rule.Severity {
 		return rule.Critical
 	case Audited:
 		return d.severity()
-	case Undelivered:
+	case Undelivered, AuditFailure:
 		return rule.Warning
 	case NotRepaired:
 		return d.Severity
@@ -138,6 +138,8 @@ func (e *Event) Sentence(name func(id string) string) string {
 	case Mismatches:
 		return fmt.Sprintf("%d quests are not in the state as they are in the database", d.Mismatched)
 	case Audited:
+		return d.sentence()
+	case AuditFailure:
 		return d.sentence()
 	case Disagreement:
 		return d.sentence(who)

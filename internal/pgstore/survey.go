@@ -35,7 +35,7 @@ func (s *Store) SurveyAt(
 		}
 		census := remedy.Census{}
 		if of.User != "" {
-			id, err := s.userID(ctx, sn, of.User)
+			id, err := s.userID(ctx, sn.conn, of.User)
 			if err != nil {
 				return err
 			}
@@ -86,9 +86,29 @@ func (q *query) readCases(ctx context.Context, sn *snapshot, each func(*remedy.C
 	return nil
 }
 
-func (s *Store) userID(ctx context.Context, sn *snapshot, name string) (string, error) {
+// UserID is the id of the user who has the name, or the id. That nobody has is
+// ErrUnknownUser.
+func (s *Store) UserID(ctx context.Context, who string) (string, error) {
+	id, err := s.userID(ctx, s.pool, who)
+	if !errors.Is(err, ErrUnknownUser) {
+		return id, err
+	}
 	u := s.cfg.Schema.User
-	rows, err := sn.conn.Query(ctx, fmt.Sprintf("SELECT %s::text FROM %s WHERE %s = $1 LIMIT 2",
+	sql := fmt.Sprintf("SELECT %s::text FROM %s WHERE %[1]s::text = lower($1)", quoteName(u.ID), s.tables.user)
+	if scanned := s.pool.QueryRow(ctx, sql, who).Scan(&id); scanned == nil || !errors.Is(scanned, pgx.ErrNoRows) {
+		return id, readError("look up user", scanned)
+	}
+	return "", err
+}
+
+// querier is a pool, or one connection of it.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+func (s *Store) userID(ctx context.Context, conn querier, name string) (string, error) {
+	u := s.cfg.Schema.User
+	rows, err := conn.Query(ctx, fmt.Sprintf("SELECT %s::text FROM %s WHERE %s = $1 LIMIT 2",
 		quoteName(u.ID), s.tables.user, quoteName(u.Username)), name)
 	if err != nil {
 		return "", readError("look up user", err)

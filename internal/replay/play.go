@@ -108,7 +108,7 @@ func (p *Player) Play(ctx context.Context, what *Playing, to Sink) (*Played, err
 	if err := to.Begin(origin); err != nil {
 		return nil, err
 	}
-	run := &playing{Player: p, what: what, span: s, sink: to, pace: newPacer(what.Pace), reader: reader{kind: what.Kind}, begin: max(s.first, extent.First)}
+	run := &playing{Player: p, what: what, span: s, sink: to, pace: newPacer(what.Pace), reader: reader{kind: what.Kind, cols: &p.cols}, begin: max(s.first, extent.First)}
 	err = run.read(ctx)
 	// What was taken is made sure of, also when the call was broken off.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endPatience)

@@ -73,7 +73,7 @@ func (r *playing) take(ctx context.Context, m *Message) error {
 	if !r.span.holds(i) {
 		return nil
 	}
-	matches, err := r.what.Select.matches(i, &r.cols)
+	matches, err := r.what.Select.matches(i)
 	if err != nil || !matches {
 		return err
 	}
@@ -105,7 +105,7 @@ func (r *playing) inOrder(i *Item) error {
 func (r *playing) count(i *Item) {
 	p := &r.played
 	p.Messages++
-	p.Changes += uint64(len(i.changes))
+	p.Changes += uint64(i.Changes())
 	if i.Transaction != 0 && i.LSN != r.tx {
 		r.tx = i.LSN
 		p.Transactions++

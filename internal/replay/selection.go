@@ -55,7 +55,7 @@ func entities() []string {
 func (s *Selection) rows() bool { return s.User != "" || s.Entity != "" }
 
 // matches reports whether an item is played, and notes which of its changes are.
-func (s *Selection) matches(i *Item, cols *[change.Participant + 1]columns) (bool, error) {
+func (s *Selection) matches(i *Item) (bool, error) {
 	switch {
 	case i.Event != nil:
 		e := i.Event
@@ -68,14 +68,11 @@ func (s *Selection) matches(i *Item, cols *[change.Participant + 1]columns) (boo
 	case len(s.Quests) > 0 && !slices.Contains(s.Quests, i.Step.QuestID):
 		return false, nil
 	}
-	for n := range i.Step.Changes {
-		c, err := read(cols, &i.Step.Changes[n])
-		if err != nil {
-			return false, fmt.Errorf("message %d: %w", i.Seq, err)
-		}
-		if (s.Entity == "" || c.Entity.String() == s.Entity) && (s.User == "" || c.of(s.User)) {
-			i.changes = append(i.changes, c)
-		}
+	if !s.rows() {
+		return true, nil
 	}
-	return !s.rows() || len(i.changes) > 0, nil
+	matching, err := i.choose(func(c *seen) bool {
+		return (s.Entity == "" || c.Entity.String() == s.Entity) && (s.User == "" || c.of(s.User))
+	})
+	return len(matching) > 0, err
 }

@@ -83,15 +83,46 @@ type Item struct {
 	Control *change.Control
 	Event   *event.Event
 
-	changes []seen // of Step, as far as they match
+	cols    *[change.Participant + 1]columns
+	chosen  bool   // changes are those that match, else all of Step's do
+	changes []seen // of Step
 }
 
 // Changes is how many changes of it match.
-func (i *Item) Changes() int { return len(i.changes) }
+func (i *Item) Changes() int {
+	if i.Step != nil && !i.chosen {
+		return len(i.Step.Changes)
+	}
+	return len(i.changes)
+}
+
+// rows are the changes that match, taken apart.
+func (i *Item) rows() ([]seen, error) {
+	if i.Step == nil || i.chosen {
+		return i.changes, nil
+	}
+	return i.choose(func(*seen) bool { return true })
+}
+
+// choose takes the changes apart, and keeps those that match.
+func (i *Item) choose(matches func(*seen) bool) ([]seen, error) {
+	i.chosen, i.changes = true, i.changes[:0]
+	for n := range i.Step.Changes {
+		c, err := read(i.cols, &i.Step.Changes[n])
+		if err != nil {
+			return nil, fmt.Errorf("message %d: %w", i.Seq, err)
+		}
+		if matches(&c) {
+			i.changes = append(i.changes, c)
+		}
+	}
+	return i.changes, nil
+}
 
 // reader takes messages apart, in memory that it uses again.
 type reader struct {
 	kind    Kind
+	cols    *[change.Participant + 1]columns
 	decoder change.Decoder
 	step    change.Step
 	item    Item
@@ -99,7 +130,7 @@ type reader struct {
 
 func (r *reader) read(m *Message) (*Item, error) {
 	i := &r.item
-	*i = Item{Message: m, Kind: r.kind, At: i.At, changes: i.changes[:0]}
+	*i = Item{Message: m, Kind: r.kind, At: i.At, cols: r.cols, changes: i.changes[:0]}
 	var err error
 	switch {
 	case r.kind == KindEvents:

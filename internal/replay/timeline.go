@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -14,14 +15,17 @@ import (
 
 // Timeline says for people what messages of the stream of changes say.
 type Timeline struct {
-	names *people.Book
-	color bool
-	text  strings.Builder
+	names   *people.Book
+	color   bool
+	text    bytes.Buffer // of one line
+	printer *printer     // into it
 }
 
 // NewTimeline makes one; color marks what is what.
 func NewTimeline(names *people.Book, color bool) *Timeline {
-	return &Timeline{names: names, color: color}
+	t := &Timeline{names: names, color: color}
+	t.printer = &printer{Writer: bufio.NewWriter(&t.text), e: &Evidence{Names: map[string]string{}}}
+	return t
 }
 
 // Line is what is shown of an item, with its line's end; nothing for a mark of progress.
@@ -30,8 +34,8 @@ func (t *Timeline) Line(ctx context.Context, i *Item) (string, error) {
 		return "", nil
 	}
 	t.text.Reset()
-	e := &Evidence{Names: map[string]string{}}
-	p := &printer{Writer: bufio.NewWriter(&t.text), e: e}
+	p := t.printer
+	clear(p.e.Names)
 	head := fmt.Sprintf("%s  message %d", i.At.Time().Format("2006-01-02 15:04:05.000"), i.Seq)
 	if i.Transaction != 0 {
 		head += fmt.Sprintf("  transaction %d", i.Transaction)
@@ -57,8 +61,12 @@ func (t *Timeline) Line(ctx context.Context, i *Item) (string, error) {
 }
 
 func (t *Timeline) changes(ctx context.Context, p *printer, i *Item) error {
-	for n := range i.changes {
-		c, err := i.changes[n].describe()
+	rows, err := i.rows()
+	if err != nil {
+		return err
+	}
+	for n := range rows {
+		c, err := rows[n].describe()
 		if err != nil {
 			return fmt.Errorf("message %d: %w", i.Seq, err)
 		}
@@ -69,7 +77,7 @@ func (t *Timeline) changes(ctx context.Context, p *printer, i *Item) error {
 		}
 		p.line("    %s  %s", c.name(), strings.TrimRight(c.verb()+"  "+p.columns(c), " "))
 	}
-	if more := len(i.Step.Changes) - len(i.changes); more > 0 {
+	if more := len(i.Step.Changes) - len(rows); more > 0 {
 		p.line("    and %s in the quest", count(more, "other change", "other changes"))
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/hint"
@@ -175,13 +176,15 @@ func (f *FileSink) Take(_ context.Context, i *Item) error {
 
 // appendLine writes a message as an object of JSON.
 func appendLine(out *bytes.Buffer, i *Item) error {
-	fmt.Fprintf(out, `{"sequence":%d,"subject":`, i.Seq)
-	text := change.AppendString(nil, i.Subject)
+	text := strconv.AppendUint(append(out.AvailableBuffer(), `{"sequence":`...), uint64(i.Seq), 10)
+	text = change.AppendString(append(text, `,"subject":`...), i.Subject)
 	if i.ID != "" {
 		text = change.AppendString(append(text, `,"id":`...), i.ID)
 	}
 	out.Write(append(text, `,"data":`...))
-	if err := json.Compact(out, i.Data); err != nil { // it has no line's end then
+	if i.Step != nil && !bytes.ContainsAny(i.Data, "\r\n") { // which is JSON for certain
+		out.Write(i.Data)
+	} else if err := json.Compact(out, i.Data); err != nil { // it has no line's end then
 		return fmt.Errorf("message %d: %w", i.Seq, err)
 	}
 	return out.WriteByte('}')

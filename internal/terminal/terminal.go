@@ -32,7 +32,7 @@ func Clean(text string) string {
 
 // JSON does the same to one line of JSON, which means the same afterwards.
 func JSON(line []byte) []byte {
-	if harmless(string(line)) {
+	if harmless(line) {
 		return line
 	}
 	var b strings.Builder
@@ -48,6 +48,15 @@ func JSON(line []byte) []byte {
 	return []byte(b.String())
 }
 
-func harmless(text string) bool {
-	return utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+func harmless[T string | []byte](text T) bool {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c >= utf8.RuneSelf:
+			rest := string(text[i:])
+			return utf8.ValidString(rest) && strings.IndexFunc(rest, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+		case c < ' ' || c == 0x7f:
+			return false
+		}
+	}
+	return true
 }

@@ -174,6 +174,8 @@ func retryAfter(attempt int) time.Duration {
 // fit reports whether the checker has something to say, or has been waited for long
 // enough.
 func (a *Auditor) fit(ctx context.Context, now time.Time) bool {
+	ctx, cancel := context.WithTimeout(ctx, lookEvery) // it may ask a database that hangs
+	defer cancel()
 	if _, err := a.checker.Witness(ctx); err == nil {
 		a.unfit = time.Time{}
 		return true
@@ -196,6 +198,7 @@ func (a *Auditor) planned(ctx context.Context, n *Note) bool {
 	if err != nil {
 		if ctx.Err() == nil {
 			a.failed("the audit failed", err, "due", n.Due.Format(time.RFC3339), "attempt", n.Attempt, "again_in", retryAfter(n.Attempt).String())
+			a.tellFailure(ctx, n, err)
 		}
 		return false
 	}

@@ -34,6 +34,7 @@ type world struct {
 	// violated are the quests that the checker holds to lack a participant, by reading.
 	violated [][]int64
 	mute     bool
+	deaf     int // events that cannot be told
 	recent   quest.Recent
 	busy     time.Duration // a reading
 	damaged  string        // a report
@@ -80,6 +81,10 @@ func (w *world) Save(_ context.Context, r *Report) error {
 func (w *world) Publish(_ context.Context, events []event.Event) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.deaf > 0 {
+		w.deaf--
+		return errors.New("nobody listens")
+	}
 	for _, e := range events {
 		w.ids = append(w.ids, e.ID)
 	}
@@ -182,6 +187,15 @@ func (w *world) names() string {
 	return strings.ReplaceAll(strings.Join(slices.Sorted(maps.Keys(w.reports)), " "), namePrefix, "")
 }
 
+// kinds are those of the events.
+func (w *world) kinds() string {
+	var kinds []string
+	for _, id := range w.ids {
+		kinds = append(kinds, id[:strings.LastIndex(id, ".")])
+	}
+	return strings.Join(kinds, " ")
+}
+
 const week = 7 * 24 * time.Hour
 
 // The virtual clock begins on a Saturday, 1 January 2000.
@@ -228,14 +242,14 @@ func TestFailureIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		a := w.auditor(t, "0 6 * * 1", "one")
-		w.fail = 3
+		w.fail, w.deaf = 3, 1
 		w.run(t, week, a)
 		var at []string
 		for _, b := range w.began {
 			at = append(at, b.Format("15:04"))
 		}
-		if got := strings.Join(at, " "); got != "06:00 06:01 06:03 06:07" || w.names() != "20000103T060000.000Z" || len(w.ids) != 1 {
-			t.Errorf("tried at %s, audits %s", got, w.names())
+		if got := strings.Join(at, " "); got != "06:00 06:01 06:03 06:07" || w.names() != "20000103T060000.000Z" || w.kinds() != "audit.failed audit.completed" {
+			t.Errorf("tried at %s, audits %s, events %s", got, w.names(), w.kinds())
 		}
 		if s := a.Status(); s.Failed != 3 || s.Done != 1 || s.Err != nil || s.Last == nil || !s.Next.Equal(time.Date(2000, 1, 10, 6, 0, 0, 0, time.UTC)) {
 			t.Errorf("status: %+v", s)
@@ -243,6 +257,9 @@ func TestFailureIsTriedAgain(t *testing.T) {
 		// Never: the next planned time has its turn.
 		w.fail = 1000
 		w.run(t, week, a)
+		if w.kinds() != "audit.failed audit.completed audit.failed" {
+			t.Errorf("of a week's failures were told %s", w.kinds())
+		}
 		if s := a.Status(); s.Err == nil || !strings.Contains(s.Err.Error(), "permission denied") || len(w.began) > 4+7+7*24 {
 			t.Errorf("%d attempts, %v", len(w.began), s.Err)
 		}
@@ -391,4 +408,18 @@ func TestDamagedReport(t *testing.T) {
 			t.Errorf("audits: %s", w.names())
 		}
 	})
+}
+
+// More findings than a report holds are not compared: memory is bounded.
+func TestVeryMany(t *testing.T) {
+	s := sight{testimony: &verify.Testimony{}, found: map[verify.About]struct{}{}}
+	for i := range int64(most + 2) {
+		if s.mute != nil && i <= most {
+			t.Fatalf("%d are too many", i)
+		}
+		s.note(verify.About{Rule: rule.Unassigned, Quest: i})
+	}
+	if !errors.Is(s.mute, errMany) || s.testimony != nil || s.found != nil {
+		t.Errorf("%v, %d kept", s.mute, len(s.found))
+	}
 }

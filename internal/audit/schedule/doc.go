@@ -4,7 +4,8 @@
 // by a write that fails when another one has noted it, before the audit begins. Times that
 // passed while nothing ran have one audit together, for the newest of them. An audit that
 // fails is tried again, a minute later, then two, four and so on up to an hour, until the
-// next planned time has its turn. So is one that was killed: what is noted as begun and not
+// next planned time has its turn; an event tells of the first failure for a planned time.
+// So is one that was killed: what is noted as begun and not
 // as done is made again, under the same name and with the same ids of events, so that it is
 // told of once. Where its report had been stored by then, that one counts and the database
 // is not read again. One that kills the program would be made again a minute after the

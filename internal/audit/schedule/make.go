@@ -106,9 +106,7 @@ func (a *Auditor) look(ctx context.Context, r *Report, first bool) (*sight, erro
 		if f.UserID != nil {
 			one.UserID = *f.UserID
 		}
-		if s.testimony != nil {
-			s.found[one.about()] = struct{}{}
-		}
+		s.note(one.about())
 		if first {
 			r.add(one)
 		}
@@ -122,6 +120,20 @@ func (a *Auditor) look(ctx context.Context, r *Report, first bool) (*sight, erro
 		a.page(result)
 	}
 	return s, errors.Join(err, result.Close())
+}
+
+// errMany keeps memory bounded: what the tables violate need not be what the checker holds.
+var errMany = errors.New("there are too many findings to compare them")
+
+// note remembers a finding, to be compared.
+func (s *sight) note(a verify.About) {
+	if s.testimony == nil {
+		return
+	}
+	s.found[a] = struct{}{}
+	if len(s.found) > most {
+		s.testimony, s.mute, s.found = nil, errMany, nil
+	}
 }
 
 func (r *Report) add(f Finding) {
@@ -222,4 +234,23 @@ func (a *Auditor) tell(ctx context.Context, r *Report) error {
 		a.logger.Error("an audit and the checker judge otherwise", "findings", r.Mismatched, "report", r.Report)
 	}
 	return a.events.Publish(ctx, events)
+}
+
+// tellIn bounds the telling of a failure, which may be that nobody can be told.
+const tellIn = 10 * time.Second
+
+// tellFailure tells that what is planned has failed, once for each planned time.
+func (a *Auditor) tellFailure(ctx context.Context, n *Note, cause error) {
+	within, cancel := context.WithTimeout(ctx, tellIn)
+	defer cancel()
+	e := event.OfAuditFailure(a.config.Namespace, &event.AuditFailure{
+		Scheduled: change.MillisOf(n.Due), Attempt: n.Attempt, Error: cause.Error(), Time: change.MillisOf(time.Now()),
+	})
+	told, err := a.events.Told(within, &e)
+	if err == nil && !told {
+		err = a.events.Publish(within, []event.Event{e})
+	}
+	if err != nil && ctx.Err() == nil {
+		a.logger.Warn("that the audit failed could not be told; telling it when it fails again", "err", err)
+	}
 }

@@ -254,7 +254,7 @@ func attrs(r *Result) []any {
 }
 
 const (
-	// told bounds the log lines and the events about single quests.
+	// loggedSingly bounds the log lines about single quests.
 	loggedSingly = 20
 	// publishFor bounds the telling of differences.
 	publishFor = 30 * time.Second

@@ -6,6 +6,10 @@
 // process, however it dies. Other programs reach a running instance over TCP
 // with what OwnerOptions finds in the directory; they never start a second one.
 //
+// Reading what a server left: StartCopy runs one on a copy. A server on the directory
+// itself would discard what is too old by now, cut off damaged blocks, and be in the way of
+// the next Start.
+//
 // Access: the owner may do everything. Its password is made once, is kept in
 // the data directory (0600) and never logged. Everybody who connects without
 // credentials is a reader: it may watch streams and buckets, and make, use

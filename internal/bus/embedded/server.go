@@ -46,6 +46,8 @@ type Config struct {
 	SyncAlways   bool          // sync every write, and a batch once, before it is acknowledged
 	Protected    []string      // consumer names that readers may not touch
 	Logger       *slog.Logger
+
+	copied bool // Dir is a copy: nobody relies on it, and it goes with the server
 }
 
 func (c Config) withDefaults() Config {
@@ -95,6 +97,11 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	return start(ctx, cfg, lock)
+}
+
+// start runs a server on a directory that is locked.
+func start(ctx context.Context, cfg Config, lock *dirLock) (*Server, error) {
 	cfg.fitDisk()
 	s, err := newServer(ctx, cfg, lock)
 	if err == nil {
@@ -124,13 +131,16 @@ func newServer(ctx context.Context, cfg Config, lock *dirLock) (*Server, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := settle(filepath.Join(cfg.Dir, server.JetStreamStoreDir)); err != nil {
-		return nil, err
+	if !cfg.copied {
+		if err := settle(filepath.Join(cfg.Dir, server.JetStreamStoreDir)); err != nil {
+			return nil, err
+		}
 	}
 	ns, err := server.NewServer(&server.Options{
 		ServerName:             "questwatch",
 		Host:                   host,
 		Port:                   port,
+		DontListen:             cfg.copied,
 		NoSigs:                 true,
 		DisableJetStreamBanner: true,
 		JetStream:              true,
@@ -231,6 +241,9 @@ func (s *Server) Stop() error {
 			s.nats.Shutdown()
 			s.nats.WaitForShutdown()
 			s.starting.Wait()
+			if s.cfg.copied {
+				_ = os.RemoveAll(s.cfg.Dir) // or by the next StartCopy
+			}
 			s.lock.release()
 		}()
 	})
