@@ -85,6 +85,9 @@ func TestFileDamagedAtEveryByte(t *testing.T) {
 		if _, err := readBack(t, path); err == nil {
 			t.Fatalf("cut off at %d it is read as whole", n)
 		}
+		if n > head+250 && !bytes.Contains(whole[n-3:min(n+3, len(whole))], []byte("\n")) {
+			continue // as in the first line
+		}
 		err := goneOn(t, m, m, path)
 		if n < head {
 			if err == nil || hint.Of(err) == "" {
