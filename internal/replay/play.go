@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
-	"github.com/peerquest/questwatch/internal/hint"
 )
 
 // Playing says what is played, and where to.
@@ -125,10 +124,8 @@ func (p *Player) span(ctx context.Context, what *Playing, e Extent) (span, error
 	switch {
 	case e.First > e.Last:
 		return span{}, errors.New("the stream is empty")
-	case p.past == nil && what.From.Baseline:
-		return span{}, hint.Wrap(&PointError{what.From.text, "is not looked for in a file"}, "give a message's sequence, a time or a position of the log; without --from all of the file is read")
 	case p.past == nil:
-		return plainSpan(e, what.From, what.To), nil
+		return fileSpan(e, what.From, what.To)
 	case what.Kind == KindEvents:
 		return eventSpan(e, what.From, what.To)
 	}
