@@ -46,7 +46,7 @@ func TestMomentsAreWhatTheTablesWere(t *testing.T) {
 		reader := replay.New(replay.Config{Schema: rules.Schema, Limit: 5}, m, noEvents{}, nil, nil, slog.New(slog.DiscardHandler))
 		for range 4 {
 			at := m.point(t)
-			stand, err := k.Stand(t.Context(), rules, at, func(int64, int64) {})
+			snapshot, err := k.Snapshot(t.Context(), rules, at, func(int64, int64) {})
 			tables := m.until(at)
 			if err != nil {
 				if tables.known && m.reaches(tables.last) {
@@ -54,11 +54,11 @@ func TestMomentsAreWhatTheTablesWere(t *testing.T) {
 				}
 				continue
 			}
-			if stand.Sequence != tables.last {
-				t.Fatalf("at %s: message %d counts, want %d", at, stand.Sequence, tables.last)
+			if snapshot.Sequence != tables.last {
+				t.Fatalf("at %s: message %d counts, want %d", at, snapshot.Sequence, tables.last)
 			}
 			for _, compat := range []bool{false, true} {
-				want, got := auditOf(t, tables, &rules, compat), auditOf(t, &PastDatabase{stand}, &rules, compat)
+				want, got := auditOf(t, tables, &rules, compat), auditOf(t, &PastDatabase{snapshot}, &rules, compat)
 				if diff := cmp.Diff(want, got); diff != "" || !tables.known {
 					t.Fatalf("at %s, compat %t, known %t (-tables +past):\n%s", at, compat, tables.known, diff)
 				}

@@ -2,7 +2,7 @@
 // reads back the transactions that led to it; Reader.Story tells all of it, to be sent
 // around. Player.Play plays a range of a stream to a screen, a file or another stream.
 // Checker.Check judges a range anew by given rules, and says what it finds otherwise than
-// it was found live; Checker.Quest says what a quest was at a moment, and Checker.Stand
+// it was found live; Checker.Quest says what a quest was at a moment, and Checker.Snapshot
 // what all were.
 //
 // Guarantees.

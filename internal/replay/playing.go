@@ -112,7 +112,7 @@ func (r *playing) count(i *Item) {
 	}
 	r.last = spot{i.Seq, i.At, i.LSN}
 	if p.First == nil {
-		p.First = r.last.told()
+		p.First = r.last.public()
 	}
 }
 
@@ -123,7 +123,7 @@ type spot struct {
 	lsn change.LSN
 }
 
-func (s spot) told() *Spot {
+func (s spot) public() *Spot {
 	t := &Spot{Sequence: s.seq, Time: event.Stamp(s.at)}
 	if s.lsn != 0 {
 		t.LSN = s.lsn.String()
@@ -167,7 +167,7 @@ func (r *playing) head(ctx context.Context) error {
 func (r *playing) ended(safe change.Seq) {
 	p := &r.played
 	if p.First != nil {
-		p.Last = r.last.told()
+		p.Last = r.last.public()
 	}
 	p.To = fmt.Sprint(r.span.last)
 	switch {

@@ -23,7 +23,7 @@ type Story struct {
 	// Replay is the command that shows the stretch of the stream.
 	Replay string `json:"replay"`
 
-	told []event.Event
+	events []event.Event
 }
 
 // eventsTold is how many events a story has.
@@ -46,12 +46,12 @@ func (r *Reader) Story(ctx context.Context, id string, private bool) (*Story, er
 	if private {
 		s.conceal()
 	}
-	for i := range s.told {
+	for i := range s.events {
 		data, err := json.Marshal(map[string]any{
-			"id": s.told[i].ID, "type": s.told[i].Type(), "time": event.Stamp(s.told[i].Time), "data": s.told[i].Data,
+			"id": s.events[i].ID, "type": s.events[i].Type(), "time": event.Stamp(s.events[i].Time), "data": s.events[i].Data,
 		})
 		if err != nil {
-			return nil, fmt.Errorf("encode event %s: %w", s.told[i].ID, err)
+			return nil, fmt.Errorf("encode event %s: %w", s.events[i].ID, err)
 		}
 		s.Events = append(s.Events, data)
 	}
@@ -76,8 +76,8 @@ func (s *Story) gather(ctx context.Context, events Events) error {
 			return nil
 		}
 		places[e.ID] = stored.Seq
-		if s.told = append(s.told, e); len(s.told) > eventsTold {
-			s.told = slices.Delete(s.told, 0, 1)
+		if s.events = append(s.events, e); len(s.events) > eventsTold {
+			s.events = slices.Delete(s.events, 0, 1)
 			s.EventsLeftOut++
 		}
 		return nil
@@ -98,7 +98,7 @@ func (s *Story) undelivered(ctx context.Context, events Events, last change.Seq,
 	return eachStored(ctx, events, refs, func(stored *Stored) error {
 		if e, err := event.Parse(stored.Data); err == nil {
 			if u, ok := e.Data.(event.Undelivered); ok && isOf(&u, places) {
-				s.told = append(s.told, e)
+				s.events = append(s.events, e)
 			}
 		}
 		return nil
@@ -160,27 +160,27 @@ func (s *Story) conceal() {
 			c.Columns = slices.DeleteFunc(c.Columns, func(o Column) bool { return o.role == noRole && o.Column != "id" && o.Column != "quest_id" })
 		}
 	}
-	for i := range s.told {
-		switch d := s.told[i].Data.(type) {
+	for i := range s.events {
+		switch d := s.events[i].Data.(type) {
 		case event.Finding:
 			hide(&d.QuestTitle)
-			s.told[i].Data = d
+			s.events[i].Data = d
 		case event.Approval:
 			hide(&d.QuestTitle)
 			hide(&d.Error)
-			s.told[i].Data = d
+			s.events[i].Data = d
 		case event.Repaired:
 			hide(&d.Actor)
-			s.told[i].Data = d
+			s.events[i].Data = d
 		case event.NotRepaired:
 			hide(&d.Actor)
 			hide(&d.Error)
-			s.told[i].Data = d
+			s.events[i].Data = d
 		case event.Undelivered:
 			hide(&d.Error)
-			s.told[i].Data = d
+			s.events[i].Data = d
 		case json.RawMessage:
-			s.told[i].Data = json.RawMessage("{}")
+			s.events[i].Data = json.RawMessage("{}")
 		}
 	}
 }

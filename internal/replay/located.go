@@ -88,14 +88,14 @@ func (r *Reader) find(ctx context.Context, given string) (*located, error) {
 		return nil, err
 	}
 	if kept != nil {
-		return r.told(ctx, kept, kept.Rule.String(), fmt.Sprint(kept.QuestID), id)
+		return r.read(ctx, kept, kept.Rule.String(), fmt.Sprint(kept.QuestID), id)
 	}
 	ref, err := r.search(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	rule, quest := about(ref.Subject)
-	return r.told(ctx, nil, rule, quest, id)
+	return r.read(ctx, nil, rule, quest, id)
 }
 
 // kept is the finding in the bucket, nil when it is not there.
@@ -114,8 +114,8 @@ func (r *Reader) kept(ctx context.Context, id string) (*event.Finding, error) {
 	return &f, nil
 }
 
-// told reads the events of a finding, which its rule and quest lead to.
-func (r *Reader) told(ctx context.Context, kept *event.Finding, rule, quest, id string) (*located, error) {
+// read reads the events of a finding, which its rule and quest lead to.
+func (r *Reader) read(ctx context.Context, kept *event.Finding, rule, quest, id string) (*located, error) {
 	_, last, err := r.events.Bounds(ctx)
 	if err != nil {
 		return nil, err
