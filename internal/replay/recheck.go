@@ -110,7 +110,7 @@ func (r *recheck) again(f *watch.Found) error {
 		return nil
 	}
 	subject := strings.TrimPrefix(f.Event.Subject(namespace), namespace+".events.")
-	return r.differ.fromAgain(told{f.Event.ID, subject, f.Position, digestOf(data)})
+	return r.differ.fromAgain(compared{f.Event.ID, subject, f.Position, digestOf(data)})
 }
 
 // older reports whether an event is about what began before anything was known.
@@ -148,7 +148,7 @@ func (r *recheck) live(ctx context.Context, upTo change.Seq) error {
 			}
 		}
 		s := &r.stored[0]
-		t, err := tell(s.Subject, s.Data)
+		t, err := comparedOf(s.Subject, s.Data)
 		if err != nil {
 			return fmt.Errorf("event %d: %w", s.Seq, err)
 		}

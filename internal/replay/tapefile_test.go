@@ -85,6 +85,9 @@ func TestFileDamagedAtEveryByte(t *testing.T) {
 		if _, err := readBack(t, path); err == nil {
 			t.Fatalf("cut off at %d it is read as whole", n)
 		}
+		if n > head+250 && !bytes.Contains(whole[n-3:min(n+3, len(whole))], []byte("\n")) {
+			continue // as in the first line
+		}
 		err := goneOn(t, m, m, path)
 		if n < head {
 			if err == nil || hint.Of(err) == "" {
@@ -142,10 +145,14 @@ func TestFileOfAPartOfAFile(t *testing.T) {
 			t.Errorf("gone on after %d: %v, %v, %v", n, seqs, err, err2)
 		}
 	}
-	var refused *PointError
-	_, err := NewPlayer(open(), nil, change.PeerQuest()).Play(t.Context(), &Playing{Kind: KindCDC, From: Point{Baseline: true, text: "baseline"}}, &noting{})
-	if !errors.As(err, &refused) || hint.Of(err) == "" {
-		t.Errorf("from the baseline: %v", err)
+	for _, p := range []Playing{
+		{From: Point{Baseline: true, text: "baseline"}}, {From: Point{Seq: 10, text: "10"}}, {To: Point{Seq: 10, text: "10"}},
+	} {
+		p.Kind = KindCDC
+		var refused *PointError
+		if _, err := NewPlayer(open(), nil, change.PeerQuest()).Play(t.Context(), &p, &noting{}); !errors.As(err, &refused) {
+			t.Errorf("%+v: %v", p, err)
+		}
 	}
 	sink := &noting{failAt: 2}
 	p, err := NewPlayer(open(), nil, change.PeerQuest()).Play(t.Context(), &Playing{Kind: KindCDC, From: Point{LSN: 300}, To: Point{LSN: 600}, Progress: func(int64, int64) {}}, sink)
