@@ -42,25 +42,9 @@ Exit status: 0 shown, 2 wrong usage, 3 no instance, or another failure.`,
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		now := time.Now()
-		from, err := moment(since, now)
-		if err == nil && from.IsZero() {
-			err = errors.New("it is empty")
-		}
+		from, pieces, err := trendsOf(since, by, output, now)
 		if err != nil {
-			return usageError{error: fmt.Errorf("--since: %w", err)}
-		}
-		if by == "" {
-			by = "day"
-			if now.Sub(from) <= 2*24*time.Hour {
-				by = "hour"
-			}
-		}
-		pieces, known := map[string]trend.Piecewise{"hour": trend.ByHour, "day": trend.ByDay}[by]
-		if !known {
-			return usageError{error: fmt.Errorf("--by is %q: want hour or day", by)}
-		}
-		if output != "text" && output != "json" && output != "csv" {
-			return usageError{error: fmt.Errorf("--output is %q: want text, json or csv", output)}
+			return usageError{error: err}
 		}
 		logger, err := s.load(cmd)
 		if err != nil {
@@ -88,6 +72,30 @@ Exit status: 0 shown, 2 wrong usage, 3 no instance, or another failure.`,
 	complete(cmd, "by", "hour", "day")
 	complete(cmd, "output", "text", "json", "csv")
 	return cmd
+}
+
+// trendsOf reads what somebody asks for; without by it is days, or hours of two days at
+// most.
+func trendsOf(since, by, output string, now time.Time) (from time.Time, pieces trend.Piecewise, err error) {
+	from, err = moment(since, now)
+	if err == nil && from.IsZero() {
+		err = errors.New("it is empty")
+	}
+	if err != nil {
+		return from, 0, fmt.Errorf("--since: %w", err)
+	}
+	switch {
+	case by == "hour", by == "" && now.Sub(from) <= 2*24*time.Hour:
+		pieces = trend.ByHour
+	case by == "day", by == "":
+		pieces = trend.ByDay
+	default:
+		return from, 0, fmt.Errorf("--by is %q: want hour or day", by)
+	}
+	if output != "text" && output != "json" && output != "csv" {
+		err = fmt.Errorf("--output is %q: want text, json or csv", output)
+	}
+	return from, pieces, err
 }
 
 // lookOf is what the output can show: a plot is for people.

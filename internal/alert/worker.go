@@ -1,7 +1,6 @@
 package alert
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -169,7 +168,7 @@ func (w *worker) sendPending(ctx context.Context, queue <-chan read) error {
 	all := w.pending[:count:count]
 	items := w.audible(ctx, all)
 	if len(items) > 0 {
-		n := noticeOf(items, w.nameOf(ctx))
+		n := noticeOf(items, w.book.Call(ctx))
 		w.word(n)
 		if err := w.deliver(ctx, queue, items, n); err != nil {
 			return err
@@ -232,10 +231,6 @@ func (w *worker) take(r read) {
 func (w *worker) move(to Position) {
 	to.Reminded, to.By = w.position.Reminded, w.position.By
 	w.position, w.dirty = to, true
-}
-
-func (w *worker) nameOf(ctx context.Context) func(id string) string {
-	return func(id string) string { return cmp.Or(w.book.Name(ctx, id), id) }
 }
 
 // word puts a notice in the words of the channel's template, if it can.

@@ -82,26 +82,30 @@ func (f *Flow) count(ctx context.Context) error {
 		return f.stream.Follow(ctx, Kinds, book.Sequence+1, false, func(seq uint64, data []byte) error {
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			return book.take(seq, data, f.logger)
+			book.take(seq, data, f.logger)
+			return nil
 		})
 	})
-	group.Go(func() error {
-		tick := time.NewTicker(f.every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endIn)
-				defer cancel()
-				return errors.Join(ctx.Err(), f.save(last))
-			case <-tick.C:
-				if err := f.save(ctx); err != nil && ctx.Err() == nil {
-					f.logger.Warn("trends could not be kept", "err", err, "again_in", f.every.String())
-				}
+	group.Go(func() error { return f.keep(ctx) })
+	return group.Wait()
+}
+
+// keep saves now and then until ctx ends, and then once more.
+func (f *Flow) keep(ctx context.Context) error {
+	tick := time.NewTicker(f.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endIn)
+			defer cancel()
+			return errors.Join(ctx.Err(), f.save(last))
+		case <-tick.C:
+			if err := f.save(ctx); err != nil && ctx.Err() == nil {
+				f.logger.Warn("trends could not be kept", "err", err, "again_in", f.every.String())
 			}
 		}
-	})
-	return group.Wait()
+	}
 }
 
 // save keeps what is new.
@@ -131,7 +135,8 @@ func Read(ctx context.Context, stream Stream, store Store, logger *slog.Logger) 
 		return nil, err
 	}
 	return book, stream.Follow(ctx, Kinds, book.Sequence+1, true, func(seq uint64, data []byte) error {
-		return book.take(seq, data, logger)
+		book.take(seq, data, logger)
+		return nil
 	})
 }
 
@@ -165,13 +170,12 @@ func load(ctx context.Context, stream Stream, store Store, logger *slog.Logger) 
 
 // take counts an encoded event. One that cannot be read is passed over: what it would
 // have counted is not known.
-func (b *Book) take(seq uint64, data []byte, logger *slog.Logger) error {
+func (b *Book) take(seq uint64, data []byte, logger *slog.Logger) {
 	e, err := event.Parse(data)
 	if err != nil {
 		logger.Warn("an event that cannot be read is not counted", "seq", seq, "err", err)
 		b.Sequence = seq
-		return nil
+		return
 	}
 	b.Take(seq, &e)
-	return nil
 }
