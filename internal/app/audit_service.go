@@ -63,22 +63,20 @@ func AskToAudit(ctx context.Context, c *config.Config, logger *slog.Logger) (*ev
 
 // AuditReports are the kept reports of audits.
 type AuditReports struct {
-	conn    *bus.Conn
 	reports reportsPort
+	// Close ends the connection.
+	Close func()
 }
 
-// OpenAuditReports finds the reports of the instance that a configuration means. It need
-// not run, but for its embedded server.
+// OpenAuditReports finds the reports of the instance that a configuration means, which need
+// not run.
 func OpenAuditReports(ctx context.Context, c *config.Config, logger *slog.Logger) (*AuditReports, error) {
-	conn, err := ConnectBus(ctx, c, logger)
+	conn, done, err := openPast(ctx, c, logger)
 	if err != nil {
 		return nil, err
 	}
-	return &AuditReports{conn, reportsPort{conn.Reports(), &sync.Mutex{}, c.Audit.Keep}}, nil
+	return &AuditReports{reportsPort{conn.Reports(), &sync.Mutex{}, c.Audit.Keep}, done}, nil
 }
-
-// Close ends the connection.
-func (r *AuditReports) Close() { r.conn.Close() }
 
 // Each calls fn with the newest reports, at most so many, the newest first; 0 is all.
 func (r *AuditReports) Each(ctx context.Context, limit int, fn func(*schedule.Report) error) error {

@@ -51,13 +51,13 @@ func Explain(ctx context.Context, c *config.Config, id string, limit int, names 
 	if _, err := replay.ParseID(id); err != nil {
 		return nil, err
 	}
-	conn, err := ConnectBus(ctx, c, logger)
+	conn, done, err := openPast(ctx, c, logger)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
-	lookUp, done := openNames(ctx, c, names, logger)
 	defer done()
+	lookUp, closed := openNames(ctx, c, names, logger)
+	defer closed()
 	reader := replay.New(replay.Config{Schema: Schema(&c.Tables), Limit: limit},
 		pastStream{conn}, pastEvents{conn}, pastFindings{conn.Findings()}, lookUp, logger)
 	e, err := reader.Finding(ctx, id)

@@ -376,7 +376,9 @@ func (m *recorded) Range(_ context.Context, from, to change.Seq, fn func(change.
 }
 
 func (m *recorded) Quest(_ context.Context, quest int64, from, to change.Seq, fn func(change.Record) error) error {
-	return m.read(from, to, func(r *change.Record) bool { return r.Subject == "control" || r.Subject == strconv.FormatInt(quest, 10) }, fn)
+	return m.read(from, to, func(r *change.Record) bool {
+		return r.Subject == "control" || r.Subject == strconv.FormatInt(quest, 10)
+	}, fn)
 }
 
 func (m *recorded) Steps(_ context.Context, quest int64, from, to change.Seq, fn func(change.Record) error) error {

@@ -76,7 +76,7 @@ func openPast(ctx context.Context, c *config.Config, logger *slog.Logger) (conn 
 	if external(&c.NATS) || !stored(c.Data) {
 		return nil, nil, err
 	}
-	server, stopped := embedded.StartCopy(ctx, embedded.Config{Dir: c.Data, Listen: "127.0.0.1:0", Logger: logger})
+	server, stopped := embedded.StartCopy(ctx, embedded.Config{Dir: c.Data, Logger: logger})
 	if errors.Is(stopped, embedded.ErrLocked) || errors.Is(stopped, fs.ErrPermission) { // somebody else's, or one that does not answer
 		return nil, nil, hint.Wrap(errors.Join(err, stopped), "%s", hint.Of(err))
 	}

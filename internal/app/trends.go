@@ -19,13 +19,13 @@ func (a *App) newTrends() *trend.Flow {
 	return trend.New(countedPort{a.bus}, trendsPort{a.bus.Reports(), &a.reporting}, trendsEvery, a.logger)
 }
 
-// Trends are what was counted until now, by a running instance and here.
+// Trends are what was counted until now, by an instance and here.
 func Trends(ctx context.Context, c *config.Config, logger *slog.Logger) (*trend.Book, error) {
-	conn, err := ConnectBus(ctx, c, logger)
+	conn, done, err := openPast(ctx, c, logger)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
+	defer done()
 	return trend.Read(ctx, countedPort{conn}, trendsPort{conn.Reports(), &sync.Mutex{}}, logger)
 }
 

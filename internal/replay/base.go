@@ -61,40 +61,26 @@ func (r *recheck) checkpoint(ctx context.Context, first change.Seq) (used bool, 
 	return false, nil
 }
 
-var errBased = errors.New("the baseline has ended")
-
-// baseline looks for the first whole baseline in what is left of the stream.
+// baseline begins with the first whole baseline in what is left of the stream.
 func (r *recheck) baseline(ctx context.Context, first change.Seq) error {
-	var decoder change.Decoder
-	var begin, end change.Seq
-	err := r.past.Range(ctx, r.finder.bounds.First, r.result.Last, func(m change.Record) error {
-		if !change.IsControl(m.Data) {
-			return nil
-		}
-		c, err := decoder.Control(m.Data)
-		switch {
-		case err != nil:
-			return err
-		case c.Kind == change.BaselineBegin:
-			begin = m.Seq
-		case c.Kind == change.BaselineEnd && begin != 0:
-			end, r.known = m.Seq, c.LSN
-			return errBased
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, errBased) {
-		return fmt.Errorf("look for a baseline: %w", err)
-	}
-	if end == 0 {
+	b, err := r.finder.baseline(ctx, r.finder.bounds.First, r.result.Last, 0)
+	switch {
+	case err != nil:
+		return err
+	case b.end == 0:
 		return r.impossible(ctx, first)
+	case first != 0 && first <= b.end:
+		return r.tooEarly(ctx, b.end+1, "a baseline")
 	}
-	if first != 0 && first <= end {
-		return hint.Wrap(&PointError{r.checking.From.text, "is before the earliest possible time: what the stream has discarded is needed"},
-			"the earliest possible time is %s, message %d, behind a baseline", r.finder.stampOf(ctx, end+1), end+1)
-	}
-	r.result.Base, r.result.First = begin-1, max(first, end+1)
+	r.known = b.lsn
+	r.result.Base, r.result.First = b.begin-1, max(first, b.end+1)
 	return nil
+}
+
+// tooEarly says that the range has to begin later, behind something.
+func (r *recheck) tooEarly(ctx context.Context, earliest change.Seq, behind string) error {
+	return hint.Wrap(&PointError{r.checking.From.text, "is before the earliest possible time: what the stream has discarded is needed"},
+		"the earliest possible time is %s, message %d, behind %s", r.finder.stampOf(ctx, earliest), earliest, behind)
 }
 
 // impossible says what is in the way of a range, and what can be had.
@@ -102,8 +88,7 @@ func (r *recheck) impossible(ctx context.Context, first change.Seq) error {
 	err := errors.New("the range cannot be judged anew: what the stream has discarded is needed, and no baseline or checkpoint by the same rules stands before it")
 	if first != 0 {
 		if used, failed := r.checkpoint(ctx, 0); used && failed == nil {
-			return hint.Wrap(&PointError{r.checking.From.text, "is before the earliest possible time: what the stream has discarded is needed"},
-				"the earliest possible time is %s, message %d, behind a checkpoint", r.finder.stampOf(ctx, r.result.First), r.result.First)
+			return r.tooEarly(ctx, r.result.First, "a checkpoint")
 		}
 	}
 	return hint.Wrap(err, "the stream begins with message %d; a checkpoint serves the rules that the instance runs with, and no others", r.finder.bounds.First)

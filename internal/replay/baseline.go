@@ -102,10 +102,20 @@ func (g *gatherer) fillEnd(ctx context.Context, t *Transaction) error {
 // repairs takes what a transaction says of itself, behind what it did to the quest.
 // Another quest's repair, or what is none, says nothing here.
 func (t *Transaction) repairs(c *change.Control, quest int64) {
+	if r, of := repairOf(c); r != nil && of == quest {
+		t.Repair = r
+	}
+}
+
+// repairOf is the repair that a message of the application speaks of, and the quest's id;
+// nil where it does not.
+func repairOf(c *change.Control) (*Repair, int64) {
 	if c.Prefix != change.RepairPrefix {
-		return
+		return nil, 0
 	}
-	if r, err := change.ParseRepaired(c.Content); err == nil && r.QuestID == quest {
-		t.Repair = &Repair{Entry: r.Entry, Undoes: r.Undoes, Finding: r.Finding, Action: r.Action, Actor: r.Actor, Automatic: r.Automatic}
+	r, err := change.ParseRepaired(c.Content)
+	if err != nil {
+		return nil, 0
 	}
+	return &Repair{Entry: r.Entry, Undoes: r.Undoes, Finding: r.Finding, Action: r.Action, Actor: r.Actor, Automatic: r.Automatic}, r.QuestID
 }

@@ -144,6 +144,38 @@ func (f *finder) inside(ctx context.Context, seq change.Seq) (tx *change.Transac
 	return tx, between, nil
 }
 
+// baseline is where one begins and ends in the stream, and the position that it ends with.
+type baseline struct {
+	begin, end change.Seq
+	lsn        change.LSN
+}
+
+// baseline is the first whole one between two messages, of which one may have begun
+// before; without an end where there is none.
+func (f *finder) baseline(ctx context.Context, from, to, begun change.Seq) (baseline, error) {
+	b := baseline{begin: begun}
+	err := f.past.Range(ctx, from, to, func(m change.Record) error {
+		if !change.IsControl(m.Data) {
+			return nil
+		}
+		c, err := f.decoder.Control(m.Data)
+		switch {
+		case err != nil:
+			return err
+		case c.Kind == change.BaselineBegin:
+			b.begin = m.Seq
+		case c.Kind == change.BaselineEnd && b.begin != 0:
+			b.end, b.lsn = m.Seq, c.LSN
+			return errFound
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errFound) {
+		return b, fmt.Errorf("look for a baseline: %w", err)
+	}
+	return b, nil
+}
+
 // slack is how much before the oldest message a time may lie and still mean that one.
 const slack = 2000
 

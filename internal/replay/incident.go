@@ -32,8 +32,8 @@ func (r *Reader) incidents(ctx context.Context, l *located, bounds *Bounds, from
 		return nil, fmt.Errorf("read events of the stream: %w", err)
 	}
 	found := []*Incident{}
-	for n := range min(len(refs), incidentsRead) {
-		stored, err := r.events.Event(ctx, refs[len(refs)-1-n].Seq)
+	for _, ref := range slices.Backward(refs[max(0, len(refs)-incidentsRead):]) {
+		stored, err := r.events.Event(ctx, ref.Seq)
 		if errors.Is(err, ErrNone) {
 			continue
 		}
@@ -48,13 +48,14 @@ func (r *Reader) incidents(ctx context.Context, l *located, bounds *Bounds, from
 		if at < from || stored.At.Before(bounds.Created) {
 			break
 		}
-		if at <= to {
-			i, err := r.incident(ctx, stored.Subject, &c, l)
-			if err != nil {
-				return nil, err
-			}
-			found = append(found, i)
+		if at > to {
+			continue
 		}
+		i, err := r.incident(ctx, stored.Subject, &c, l)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, i)
 	}
 	slices.Reverse(found)
 	return found, nil

@@ -3,7 +3,6 @@ package replay
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +12,6 @@ import (
 	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/hint"
 	"github.com/peerquest/questwatch/internal/quest"
-	"github.com/peerquest/questwatch/internal/terminal"
 	"github.com/peerquest/questwatch/internal/watch"
 )
 
@@ -70,30 +68,14 @@ func (k *Checker) Quest(ctx context.Context, rules watch.Rules, id int64, at Poi
 		return nil, err
 	}
 	m := &Moment{QuestID: id, Sequence: bounds.Last, Applications: []Row{}, Participants: []Row{}, Open: []event.Finding{}}
-	f := &finder{past: k.past, bounds: bounds}
+	r := &recheck{Checker: k, checking: &Checking{Rules: rules}, finder: finder{past: k.past, bounds: bounds}, checker: watch.NewChecker(rules)}
 	if at.Given() {
-		if m.Sequence, err = f.moment(ctx, at); err != nil {
+		if m.Sequence, err = r.finder.moment(ctx, at); err != nil {
 			return nil, err
 		}
 	}
-	r := &recheck{Checker: k, checking: &Checking{Rules: rules}, finder: *f, checker: watch.NewChecker(rules)}
-	r.result.Last, r.result.Base = math.MaxUint64, bounds.First-1
-	if bounds.First > 1 {
-		used, err := r.checkpoint(ctx, m.Sequence+1)
-		if err != nil {
-			return nil, err
-		}
-		if !used {
-			return nil, hint.Wrap(errors.New("what the quest was then is not known: what the stream has discarded is needed"),
-				"the stream begins with message %d, and no checkpoint by the same rules stands before the moment", bounds.First)
-		}
-	}
-	err = k.past.Quest(ctx, id, r.result.Base+1, m.Sequence, func(one change.Record) error {
-		_, err := r.checker.Take(one)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read quest %d: %w", id, err)
+	if err := r.readQuest(ctx, id, m.Sequence); err != nil {
+		return nil, err
 	}
 	if err := m.timeline(ctx, reader, &bounds); err != nil {
 		return nil, err
@@ -109,6 +91,30 @@ func (k *Checker) Quest(ctx context.Context, rules watch.Rules, id int64, at Poi
 	m.Stamp, m.Known = event.Stamp(r.checker.Now()), r.checker.Known()
 	m.fill(q, r.checker)
 	return m, nil
+}
+
+// readQuest brings the checker to what is known of a quest at a message.
+func (r *recheck) readQuest(ctx context.Context, id int64, last change.Seq) error {
+	first := r.finder.bounds.First
+	r.result.Last, r.result.Base = math.MaxUint64, first-1
+	if first > 1 {
+		used, err := r.checkpoint(ctx, last+1)
+		if err != nil {
+			return err
+		}
+		if !used {
+			return hint.Wrap(errors.New("what the quest was then is not known: what the stream has discarded is needed"),
+				"the stream begins with message %d, and no checkpoint by the same rules stands before the moment", first)
+		}
+	}
+	err := r.past.Quest(ctx, id, r.result.Base+1, last, func(one change.Record) error {
+		_, err := r.checker.Take(one)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read quest %d: %w", id, err)
+	}
+	return nil
 }
 
 // timeline gathers what happened to the quest.
@@ -154,12 +160,7 @@ func (m *Moment) fill(q *quest.Quest, c *watch.Checker) {
 
 // WriteJSON writes it as one line.
 func (m *Moment) WriteJSON(w io.Writer) error {
-	line, err := json.Marshal(m)
-	if err != nil {
-		return fmt.Errorf("encode quest %d: %w", m.QuestID, err)
-	}
-	_, err = w.Write(append(terminal.JSON(line), '\n'))
-	return err
+	return writeJSON(w, m, fmt.Sprintf("quest %d", m.QuestID))
 }
 
 // WriteText writes it for people.

@@ -146,7 +146,7 @@ func (f *finder) epoch(ctx context.Context, seq change.Seq) (run, error) {
 	}
 	r.from = m.lsn
 	for seq := r.last; r.to == 0 && err == nil; seq-- {
-		m, found, err = f.at(ctx, seq, r.last, mark.placed)
+		m, _, err = f.at(ctx, seq, r.last, mark.placed)
 		r.to = m.lsn
 	}
 	return r, err

@@ -30,8 +30,8 @@ type PointError struct{ text, why string }
 func (e *PointError) Error() string { return fmt.Sprintf("%q %s", e.text, e.why) }
 
 // ParsePoint reads a time (2026-11-27T22:00:00Z), how long ago one was (-2h), a position
-// of the database's log (0/1DAE9F8), a message's sequence (4711) or "baseline". A sequence with a time (4711@2026-11-27T22:00:00Z)
-// is what an interrupted replay goes on from.
+// of the database's log (0/1DAE9F8), a message's sequence (4711) or "baseline". A sequence
+// with a time (4711@2026-11-27T22:00:00Z) is what an interrupted replay goes on from.
 func ParsePoint(text string, now time.Time) (Point, error) {
 	p := Point{text: text}
 	var err error
@@ -47,30 +47,41 @@ func ParsePoint(text string, now time.Time) (Point, error) {
 		}
 		return p, nil
 	}
-	number, moment, both := strings.Cut(text, "@")
-	if seq, err := strconv.ParseUint(number, 10, 64); err == nil {
-		if p.Seq = change.Seq(seq); seq == 0 {
-			return Point{}, &PointError{text, "is no sequence: messages are counted from 1"}
-		}
-		if !both {
-			return p, nil
-		}
-		at, err := time.Parse(time.RFC3339, moment)
-		if err != nil {
-			return Point{}, &PointError{text, "is no sequence with a time as in 4711@2026-11-27T22:00:00Z"}
-		}
-		p.Time = change.MillisOf(at)
+	if number, moment, both := strings.Cut(text, "@"); both || isDigits(number) {
+		return parseSequence(p, number, moment, both)
+	}
+	return parseMoment(p, now)
+}
+
+func isDigits(text string) bool { return strings.Trim(text, "0123456789") == "" }
+
+func parseSequence(p Point, number, moment string, timed bool) (Point, error) {
+	seq, err := strconv.ParseUint(number, 10, 64)
+	if err != nil || seq == 0 {
+		return Point{}, &PointError{p.text, "is no sequence: messages are counted from 1"}
+	}
+	p.Seq = change.Seq(seq)
+	if !timed {
 		return p, nil
 	}
-	at, err := time.Parse(time.RFC3339, text)
-	if ago, short := time.ParseDuration(text); short == nil {
+	at, err := time.Parse(time.RFC3339, moment)
+	if err != nil {
+		return Point{}, &PointError{p.text, "is no sequence with a time as in 4711@2026-11-27T22:00:00Z"}
+	}
+	p.Time = change.MillisOf(at)
+	return p, nil
+}
+
+func parseMoment(p Point, now time.Time) (Point, error) {
+	at, err := time.Parse(time.RFC3339, p.text)
+	if ago, short := time.ParseDuration(p.text); short == nil {
 		at, err = now.Add(-ago.Abs()), nil
 	}
-	if err != nil {
-		return Point{}, &PointError{text, "is no time (2026-11-27T22:00:00Z, -2h), no position of the log (0/1DAE9F8), no sequence and not baseline"}
-	}
-	if at.After(now) {
-		return Point{}, &PointError{text, "is in the future"}
+	switch {
+	case err != nil:
+		return Point{}, &PointError{p.text, "is no time (2026-11-27T22:00:00Z, -2h), no position of the log (0/1DAE9F8), no sequence and not baseline"}
+	case at.After(now):
+		return Point{}, &PointError{p.text, "is in the future"}
 	}
 	p.Time = change.MillisOf(at)
 	return p, nil

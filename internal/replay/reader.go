@@ -114,25 +114,11 @@ func (r *Reader) gather(ctx context.Context, e *Evidence, l *located, bounds *Bo
 
 // since is when a message was written, by the database's clock, or "".
 func since(r change.Record) string {
-	var decoder change.Decoder
-	var at change.Millis
-	if change.IsControl(r.Data) {
-		if c, err := decoder.Control(r.Data); err == nil {
-			at = c.Time
-			if c.Transaction != nil {
-				at = c.Transaction.Time
-			}
-		}
-	} else {
-		var s change.Step
-		if decoder.Step(r.Data, &s) == nil {
-			at = s.Transaction.Time
-		}
-	}
-	if at == 0 {
+	m, err := markOf(&change.Decoder{}, &r)
+	if err != nil || !m.timed() {
 		return ""
 	}
-	return event.Stamp(at)
+	return event.Stamp(m.at)
 }
 
 // nameTimeout bounds the look-up of names: an answer without them is better than

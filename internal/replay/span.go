@@ -2,7 +2,6 @@ package replay
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -71,29 +70,11 @@ func (f *finder) spanOf(ctx context.Context, from, to Point) (s span, err error)
 
 // firstBaseline is where the first baseline begins that is left whole.
 func (f *finder) firstBaseline(ctx context.Context) (change.Seq, error) {
-	var begin change.Seq
-	err := f.past.Range(ctx, f.bounds.First, f.bounds.Last, func(m change.Record) error {
-		if !change.IsControl(m.Data) {
-			return nil
-		}
-		c, err := f.decoder.Control(m.Data)
-		switch {
-		case err != nil:
-			return err
-		case c.Kind == change.BaselineBegin:
-			begin = m.Seq
-		case c.Kind == change.BaselineEnd && begin != 0:
-			return errBased
-		}
-		return nil
-	})
-	switch {
-	case errors.Is(err, errBased):
-		return begin, nil
-	case err != nil:
-		return 0, fmt.Errorf("look for a baseline: %w", err)
+	b, err := f.baseline(ctx, f.bounds.First, f.bounds.Last, 0)
+	if err == nil && b.end == 0 {
+		err = hint.Wrap(&PointError{"baseline", "is not in the stream any more"}, "the stream begins with message %d", f.bounds.First)
 	}
-	return 0, hint.Wrap(&PointError{"baseline", "is not in the stream any more"}, "the stream begins with message %d", f.bounds.First)
+	return b.begin, err
 }
 
 // eventSpan is a range of the events. They are stored after they happened, maybe long after.

@@ -2,7 +2,6 @@ package replay
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/peerquest/questwatch/internal/change"
@@ -52,31 +51,18 @@ func (k *Checker) Stand(ctx context.Context, rules watch.Rules, at Point, progre
 	return &Stand{r.checker.State(), seq, r.checker.Now()}, nil
 }
 
-var errKnown = errors.New("a baseline has ended")
-
 // unknown says from when on the state was known.
 func (r *recheck) unknown(ctx context.Context, at Point, seq change.Seq) error {
-	var decoder change.Decoder
-	var end change.Seq
-	err := r.past.Range(ctx, seq+1, r.finder.bounds.Last, func(m change.Record) error {
-		if !change.IsControl(m.Data) {
-			return nil
-		}
-		c, err := decoder.Control(m.Data)
-		if err == nil && c.Kind == change.BaselineEnd {
-			end, err = m.Seq, errKnown
-		}
-		return err
-	})
-	if err != nil && !errors.Is(err, errKnown) {
+	b, err := r.finder.baseline(ctx, seq+1, r.finder.bounds.Last, seq) // the end of one will do
+	if err != nil {
 		return err
 	}
 	lacking := &PointError{at.text, "is before the first baseline was whole: the state was not known yet"}
 	if r.checker.Baselines() > 0 || r.result.Base >= r.finder.bounds.First {
 		lacking.why = "is in a gap: changes are missing, and no whole baseline had made that good yet"
 	}
-	if end == 0 {
+	if b.end == 0 {
 		return lacking
 	}
-	return hint.Wrap(lacking, "the earliest possible time is %s, message %d", r.finder.stampOf(ctx, end), end)
+	return hint.Wrap(lacking, "the earliest possible time is %s, message %d", r.finder.stampOf(ctx, b.end), b.end)
 }

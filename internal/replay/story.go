@@ -10,7 +10,6 @@ import (
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/event"
-	"github.com/peerquest/questwatch/internal/terminal"
 )
 
 // Story is a finding with all that the streams tell of it, to be sent around. Its JSON form
@@ -221,13 +220,4 @@ func (s *Story) command() string {
 }
 
 // WriteJSON writes the story as one line.
-func (s *Story) WriteJSON(w io.Writer) error {
-	line, err := json.Marshal(s)
-	if err != nil {
-		return fmt.Errorf("encode the story: %w", err)
-	}
-	if _, err := w.Write(append(terminal.JSON(line), '\n')); err != nil {
-		return fmt.Errorf("write the story: %w", err)
-	}
-	return nil
-}
+func (s *Story) WriteJSON(w io.Writer) error { return writeJSON(w, s, "the story") }

@@ -123,9 +123,9 @@ func recorded(c *change.Control) string {
 		text = "the transaction ends"
 	case change.BaselineBegin, change.BaselineEnd, change.Progress:
 	case change.Message:
-		text = fmt.Sprintf("message of the application, %s", c.Prefix)
-		if r, err := change.ParseRepaired(c.Content); c.Prefix == change.RepairPrefix && err == nil {
-			text = (&Repair{Entry: r.Entry, Undoes: r.Undoes, Finding: r.Finding, Action: r.Action, Actor: r.Actor, Automatic: r.Automatic}).String()
+		text = "message of the application, " + c.Prefix
+		if r, _ := repairOf(c); r != nil {
+			text = r.String()
 		}
 	}
 	return text

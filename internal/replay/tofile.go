@@ -84,24 +84,12 @@ func (f *FileSink) recover() (*Playing, error) {
 	if err != nil {
 		return nil, err
 	}
-	good, m, more := lines.at, fileMessage{}, true
-	for more {
-		if more, err = lines.message(&m); err != nil {
-			break
-		}
-		if more {
-			good, f.sum, f.taken = lines.at, lines.sum, m.Sequence
-			f.count++
-		}
-	}
+	good, err := f.skip(lines)
 	switch {
 	case err == nil:
 		return nil, fmt.Errorf("%w: %s", ErrFinished, f.path)
 	case !errors.Is(err, errCut):
 		return nil, err
-	}
-	if f.count == 0 {
-		f.sum = lines.sum
 	}
 	if err := f.file.Truncate(good); err != nil {
 		return nil, err
@@ -109,8 +97,32 @@ func (f *FileSink) recover() (*Playing, error) {
 	if _, err := f.file.Seek(good, io.SeekStart); err != nil {
 		return nil, err
 	}
-	if f.head = &head; f.taken >= head.Last {
-		return nil, nil
+	f.head = &head
+	return f.rest(), nil
+}
+
+// skip reads the messages that are there, and says how many bytes are good. Without an error
+// nothing is missing.
+func (f *FileSink) skip(lines *fileLines) (good int64, err error) {
+	var m fileMessage
+	for more := true; more; {
+		good, f.sum = lines.at, lines.sum
+		if more, err = lines.message(&m); err != nil {
+			break
+		}
+		if more {
+			f.taken = m.Sequence
+			f.count++
+		}
+	}
+	return good, err
+}
+
+// rest is what is missing of what the file was made of, nil where it is the end alone.
+func (f *FileSink) rest() *Playing {
+	head := f.head
+	if f.taken >= head.Last {
+		return nil
 	}
 	from := Point{Seq: max(head.First, f.taken+1), Time: head.From, LSN: head.FromLSN}
 	if f.taken == 0 && head.First == 0 {
@@ -120,7 +132,7 @@ func (f *FileSink) recover() (*Playing, error) {
 		from.text = fmt.Sprint(from.Seq)
 	}
 	to := Point{Seq: head.Last, Time: head.To, LSN: head.ToLSN, text: fmt.Sprint(head.Last)}
-	return &Playing{Kind: head.Kind, From: from, To: to, Select: head.Select}, nil
+	return &Playing{Kind: head.Kind, From: from, To: to, Select: head.Select}
 }
 
 // Begin writes what the messages are.

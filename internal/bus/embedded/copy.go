@@ -34,7 +34,7 @@ var errStarted = errors.New("a server started there meanwhile")
 // only read; the copy ends with Stop, or with the next StartCopy after a crash. Nothing in
 // it is discarded for its age, as a server at its start would do with what has become too
 // old by now. The copy lies in TMPDIR or /var/tmp, and needs room there unless the file
-// system lets files share it.
+// system lets files share it. Nobody but this process reaches the server.
 func StartCopy(ctx context.Context, cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
 	op := fmt.Sprintf("copy data directory %q", cfg.Dir)
@@ -56,7 +56,7 @@ func StartCopy(ctx context.Context, cfg Config) (*Server, error) {
 		lock.release()
 		return nil, errors.Join(fmt.Errorf("%s: %w", op, err), os.RemoveAll(dir))
 	}
-	cfg.Dir, cfg.copied = dir, true
+	cfg.Dir, cfg.Listen, cfg.copied = dir, "127.0.0.1:0", true
 	s, err := start(ctx, cfg, lock)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))

@@ -85,7 +85,7 @@ func contents(t *testing.T, dir string) map[string]string {
 
 func startCopy(t *testing.T, dir string) *embedded.Server {
 	t.Helper()
-	s, err := embedded.StartCopy(t.Context(), embedded.Config{Dir: dir, Listen: "127.0.0.1:0"})
+	s, err := embedded.StartCopy(t.Context(), embedded.Config{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +106,9 @@ func TestCopyKeepsWhatIsTooOld(t *testing.T) {
 	}
 	if got := stream.CachedInfo().State; got.Msgs != 3 || got.FirstSeq != 1 {
 		t.Errorf("the copy holds %d messages from %d on", got.Msgs, got.FirstSeq)
+	}
+	if addr := s.Addr(); addr != nil {
+		t.Errorf("the copy's server listens on %s", addr)
 	}
 	if _, err := js.Publish(t.Context(), "aged.x", []byte("later")); err != nil {
 		t.Error(err)
@@ -160,7 +163,7 @@ func TestCopyOfWhatIsInUse(t *testing.T) {
 	t.Setenv("TMPDIR", parent)
 	dir := t.TempDir()
 	start(t, embedded.Config{Dir: dir})
-	_, err := embedded.StartCopy(t.Context(), embedded.Config{Dir: dir, Listen: "127.0.0.1:0"})
+	_, err := embedded.StartCopy(t.Context(), embedded.Config{Dir: dir})
 	if !errors.Is(err, embedded.ErrLocked) {
 		t.Errorf("copy of a directory in use: %v", err)
 	}
@@ -204,14 +207,14 @@ func TestCopyThatCannotBe(t *testing.T) {
 	dir := ended(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := embedded.StartCopy(ctx, embedded.Config{Dir: dir, Listen: "127.0.0.1:0"}); !errors.Is(err, context.Canceled) {
+	if _, err := embedded.StartCopy(ctx, embedded.Config{Dir: dir}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
-	if _, err := embedded.StartCopy(t.Context(), embedded.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := embedded.StartCopy(t.Context(), embedded.Config{Dir: t.TempDir()}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("nothing to copy: %v", err)
 	}
 	t.Setenv("TMPDIR", filepath.Join(parent, "none"))
-	_, err := embedded.StartCopy(t.Context(), embedded.Config{Dir: dir, Listen: "127.0.0.1:0"})
+	_, err := embedded.StartCopy(t.Context(), embedded.Config{Dir: dir})
 	if err == nil || !strings.Contains(advice(t, err), "TMPDIR") {
 		t.Errorf("nowhere to copy to: %v", err)
 	}

@@ -140,6 +140,7 @@ func newServer(ctx context.Context, cfg Config, lock *dirLock) (*Server, error) 
 		ServerName:             "questwatch",
 		Host:                   host,
 		Port:                   port,
+		DontListen:             cfg.copied,
 		NoSigs:                 true,
 		DisableJetStreamBanner: true,
 		JetStream:              true,
