@@ -69,16 +69,18 @@ func (w *worker) run(ctx context.Context) error {
 	from := w.position // the sender moves it
 	group.Go(func() error { return w.read(ctx, from, queue) })
 	group.Go(func() error { return w.send(ctx, queue) })
-	return group.Wait()
+	err := group.Wait()
+	w.saveLast(ctx)
+	return err
 }
 
 // read hands over the stream's events, also of the next stream.
 func (w *worker) read(ctx context.Context, from Position, queue chan<- read) error {
-	for {
+	for warned := false; ; {
 		err := w.events.Follow(ctx, from, func(s Stored) error {
 			select {
 			case queue <- w.readOne(s):
-				from = s.Position
+				from, warned = s.Position, false
 				return nil
 			case <-ctx.Done():
 				return ctx.Err()
@@ -92,7 +94,10 @@ func (w *worker) read(ctx context.Context, from Position, queue chan<- read) err
 			from.Sequence = 0
 			continue
 		}
-		w.logger.Warn("the events stream cannot be read; trying on", "err", err)
+		if !warned {
+			w.logger.Warn("the events stream cannot be read; trying on", "err", err)
+			warned = true
+		}
 		if !pause(ctx, saveRetry) {
 			return ctx.Err()
 		}
