@@ -55,12 +55,14 @@ const endIn = 5 * time.Second
 // Run counts until ctx ends, and keeps what it has. Trends are no reason to stop
 // watching: after an error it begins again.
 func (f *Flow) Run(ctx context.Context) error {
-	for {
-		err := f.count(ctx)
+	for failing := false; ; failing = true {
+		counted, err := f.count(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		f.logger.Warn("trends are not counted", "err", err, "again_in", again.String())
+		if counted || !failing { // else it has been said
+			f.logger.Warn("trends are not counted; trying on", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -69,10 +71,11 @@ func (f *Flow) Run(ctx context.Context) error {
 	}
 }
 
-func (f *Flow) count(ctx context.Context) error {
+// count counts until it cannot, and says whether it could at all.
+func (f *Flow) count(ctx context.Context) (counted bool, err error) {
 	book, err := load(ctx, f.stream, f.store, f.logger)
 	if err != nil {
-		return err
+		return false, err
 	}
 	f.mu.Lock()
 	f.book, f.saved = book, book.Sequence
@@ -87,7 +90,7 @@ func (f *Flow) count(ctx context.Context) error {
 		})
 	})
 	group.Go(func() error { return f.keep(ctx) })
-	return group.Wait()
+	return true, group.Wait()
 }
 
 // keep saves now and then until ctx ends, and then once more.
