@@ -93,6 +93,11 @@ func TestReplayUsage(t *testing.T) {
 	if entries, err := os.ReadDir(empty); err != nil || len(entries) > 0 {
 		t.Errorf("it left %v, %v", entries, err)
 	}
+	// What a stopped instance left is read from a copy, and who publishes there publishes to nobody.
+	if err := os.Mkdir(filepath.Join(empty, "jetstream"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, command(t, "replay", "--data", empty, "--to-subject", "copies"), exitFailure, "no instance runs", "--to-file", "--from-file")
 }
 
 func TestShowQuestUsage(t *testing.T) {
