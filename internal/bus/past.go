@@ -26,8 +26,8 @@ var (
 // the stream has discarded is not noticed here; CDCState says where it begins.
 func (c *Conn) ReadSteps(ctx context.Context, questID int64, from, to Seq, fn func(Message) error) error {
 	return c.read(ctx, &feed{
-		stream: c.names.cdcStream, filters: []string{c.StepSubject(questID)}, next: from, deliver: upTo(to, fn),
-	})
+		stream: c.names.cdcStream, filters: []string{c.StepSubject(questID)}, next: from, deliver: fn,
+	}, to)
 }
 
 // ReadEventIDs delivers the stored events between two sequences, both included, on
@@ -35,28 +35,28 @@ func (c *Conn) ReadSteps(ctx context.Context, questID int64, from, to Seq, fn fu
 // their ID. It returns when there are no more.
 func (c *Conn) ReadEventIDs(ctx context.Context, filters []string, from, to Seq, fn func(Message) error) error {
 	return c.read(ctx, &feed{
-		stream: c.names.eventsStream, filters: filters, headersOnly: true, next: from, deliver: upTo(to, fn),
-	})
+		stream: c.names.eventsStream, filters: filters, headersOnly: true, next: from, deliver: fn,
+	}, to)
 }
 
 // ReadCDC delivers the messages of the CDC stream between two sequences, both included,
 // in order and without holes, and returns. A message's data is valid until fn returns.
 func (c *Conn) ReadCDC(ctx context.Context, from, to Seq, fn func(Message) error) error {
-	return c.read(ctx, &feed{stream: c.names.cdcStream, cdc: true, next: from, deliver: upTo(to, fn)})
+	return c.read(ctx, &feed{stream: c.names.cdcStream, cdc: true, next: from, deliver: fn}, to)
 }
 
 // ReadQuest is ReadSteps with the control records between them.
 func (c *Conn) ReadQuest(ctx context.Context, questID int64, from, to Seq, fn func(Message) error) error {
 	return c.read(ctx, &feed{
-		stream: c.names.cdcStream, filters: []string{c.StepSubject(questID), c.names.control}, next: from, deliver: upTo(to, fn),
-	})
+		stream: c.names.cdcStream, filters: []string{c.StepSubject(questID), c.names.control}, next: from, deliver: fn,
+	}, to)
 }
 
 // ReadEvents delivers the stored events on subjects that match any of the filters, oldest
 // first, until none is left or fn returns ErrEnough. It begins at a sequence or, where
 // that is 0, with what was stored at a time or after it.
 func (c *Conn) ReadEvents(ctx context.Context, filters []string, from Seq, since time.Time, fn func(Message) error) error {
-	return c.read(ctx, &feed{stream: c.names.eventsStream, filters: filters, next: from, since: since, deliver: fn})
+	return c.read(ctx, &feed{stream: c.names.eventsStream, filters: filters, next: from, since: since, deliver: fn}, New)
 }
 
 // Past is a stored stream as it is read as a whole.
@@ -74,12 +74,12 @@ type Past struct {
 // stream without filters have no holes; what else the stream discarded meanwhile is not
 // noticed here. A message's data is valid until fn returns. fn may take its time.
 func (c *Conn) ReadPast(ctx context.Context, p *Past, fn func(Message) error) error {
-	f := &feed{stream: c.names.cdcStream, filters: p.Filters, next: p.From, since: p.Since, ids: true, deliver: upTo(p.To, fn)}
+	f := &feed{stream: c.names.cdcStream, filters: p.Filters, next: p.From, since: p.Since, ids: true, deliver: fn}
 	if p.Events {
 		f.stream = c.names.eventsStream
 	}
 	f.cdc = !p.Events && len(p.Filters) == 0
-	return c.read(ctx, f)
+	return c.read(ctx, f, p.To)
 }
 
 // KnowsQuest reports whether the CDC stream has a step of the quest.
@@ -123,21 +123,21 @@ func upTo(last Seq, fn func(Message) error) func(Message) error {
 	}
 }
 
-// read runs a feed up to what is stored now.
-func (c *Conn) read(ctx context.Context, f *feed) error {
+// read runs a feed up to a message, or what is stored now.
+func (c *Conn) read(ctx context.Context, f *feed, to Seq) error {
 	f.conn = c
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stalled := time.AfterFunc(readPatience, func() { cancel(errStall) })
 	defer stalled.Stop()
-	deliver := f.deliver
+	deliver := upTo(to, f.deliver)
 	f.deliver = func(m Message) error {
 		stalled.Stop()
 		err := deliver(m)
 		stalled.Reset(readPatience)
 		return err
 	}
-	err := f.run(ctx, []ConsumeOption{OnCaughtUp(func(Seq) error { return errEnd })})
+	err := f.run(ctx, []ConsumeOption{OnCaughtUp(func(tail Seq) error { return f.ended(min(tail, to)) })})
 	switch {
 	case errors.Is(err, errEnd), errors.Is(err, ErrEnough):
 		return nil
@@ -145,4 +145,13 @@ func (c *Conn) read(ctx context.Context, f *feed) error {
 		return fmt.Errorf("read stream %q: %w", f.stream, errStall)
 	}
 	return err
+}
+
+// ended is how a read ends when the server has no more. One whose files lost their end
+// counts on behind what it lost.
+func (f *feed) ended(last Seq) error {
+	if f.cdc && f.next != 0 && f.next <= last {
+		return &SeqGapError{Want: f.next, Got: last + 1}
+	}
+	return errEnd
 }
