@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 // readPatience is how long a read of the past waits for the next message. Somebody
@@ -17,6 +19,7 @@ var ErrEnough = errors.New("enough was read")
 
 var (
 	errEnd   = errors.New("end of what was asked for")
+	errCut   = errors.New("the server lost the end of the stream, or its files were cut off")
 	errStall = fmt.Errorf("nothing came for %s", readPatience)
 )
 
@@ -26,8 +29,8 @@ var (
 // the stream has discarded is not noticed here; CDCState says where it begins.
 func (c *Conn) ReadSteps(ctx context.Context, questID int64, from, to Seq, fn func(Message) error) error {
 	return c.read(ctx, &feed{
-		stream: c.names.cdcStream, filters: []string{c.StepSubject(questID)}, next: from, deliver: fn,
-	}, to)
+		stream: c.names.cdcStream, filters: []string{c.StepSubject(questID)}, next: from, to: to, deliver: fn,
+	})
 }
 
 // ReadEventIDs delivers the stored events between two sequences, both included, on
@@ -35,28 +38,28 @@ func (c *Conn) ReadSteps(ctx context.Context, questID int64, from, to Seq, fn fu
 // their ID. It returns when there are no more.
 func (c *Conn) ReadEventIDs(ctx context.Context, filters []string, from, to Seq, fn func(Message) error) error {
 	return c.read(ctx, &feed{
-		stream: c.names.eventsStream, filters: filters, headersOnly: true, next: from, deliver: fn,
-	}, to)
+		stream: c.names.eventsStream, filters: filters, headersOnly: true, next: from, to: to, deliver: fn,
+	})
 }
 
 // ReadCDC delivers the messages of the CDC stream between two sequences, both included,
 // in order and without holes, and returns. A message's data is valid until fn returns.
 func (c *Conn) ReadCDC(ctx context.Context, from, to Seq, fn func(Message) error) error {
-	return c.read(ctx, &feed{stream: c.names.cdcStream, cdc: true, next: from, deliver: fn}, to)
+	return c.read(ctx, &feed{stream: c.names.cdcStream, cdc: true, next: from, to: to, deliver: fn})
 }
 
 // ReadQuest is ReadSteps with the control records between them.
 func (c *Conn) ReadQuest(ctx context.Context, questID int64, from, to Seq, fn func(Message) error) error {
 	return c.read(ctx, &feed{
-		stream: c.names.cdcStream, filters: []string{c.StepSubject(questID), c.names.control}, next: from, deliver: fn,
-	}, to)
+		stream: c.names.cdcStream, filters: []string{c.StepSubject(questID), c.names.control}, next: from, to: to, deliver: fn,
+	})
 }
 
 // ReadEvents delivers the stored events on subjects that match any of the filters, oldest
 // first, until none is left or fn returns ErrEnough. It begins at a sequence or, where
 // that is 0, with what was stored at a time or after it.
 func (c *Conn) ReadEvents(ctx context.Context, filters []string, from Seq, since time.Time, fn func(Message) error) error {
-	return c.read(ctx, &feed{stream: c.names.eventsStream, filters: filters, next: from, since: since, deliver: fn}, New)
+	return c.read(ctx, &feed{stream: c.names.eventsStream, filters: filters, next: from, since: since, to: New, deliver: fn})
 }
 
 // Past is a stored stream as it is read as a whole.
@@ -74,12 +77,12 @@ type Past struct {
 // stream without filters have no holes; what else the stream discarded meanwhile is not
 // noticed here. A message's data is valid until fn returns. fn may take its time.
 func (c *Conn) ReadPast(ctx context.Context, p *Past, fn func(Message) error) error {
-	f := &feed{stream: c.names.cdcStream, filters: p.Filters, next: p.From, since: p.Since, ids: true, deliver: fn}
+	f := &feed{stream: c.names.cdcStream, filters: p.Filters, next: p.From, since: p.Since, ids: true, to: p.To, deliver: fn}
 	if p.Events {
 		f.stream = c.names.eventsStream
 	}
 	f.cdc = !p.Events && len(p.Filters) == 0
-	return c.read(ctx, f, p.To)
+	return c.read(ctx, f)
 }
 
 // KnowsQuest reports whether the CDC stream has a step of the quest.
@@ -123,21 +126,21 @@ func upTo(last Seq, fn func(Message) error) func(Message) error {
 	}
 }
 
-// read runs a feed up to a message, or what is stored now.
-func (c *Conn) read(ctx context.Context, f *feed, to Seq) error {
+// read runs a feed up to what is stored now.
+func (c *Conn) read(ctx context.Context, f *feed) error {
 	f.conn = c
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stalled := time.AfterFunc(readPatience, func() { cancel(errStall) })
 	defer stalled.Stop()
-	deliver := upTo(to, f.deliver)
+	deliver := upTo(f.to, f.deliver)
 	f.deliver = func(m Message) error {
 		stalled.Stop()
 		err := deliver(m)
 		stalled.Reset(readPatience)
 		return err
 	}
-	err := f.run(ctx, []ConsumeOption{OnCaughtUp(func(tail Seq) error { return f.ended(min(tail, to)) })})
+	err := f.run(ctx, []ConsumeOption{OnCaughtUp(func(tail Seq) error { return f.ended(ctx, tail) })})
 	switch {
 	case errors.Is(err, errEnd), errors.Is(err, ErrEnough):
 		return nil
@@ -147,11 +150,20 @@ func (c *Conn) read(ctx context.Context, f *feed, to Seq) error {
 	return err
 }
 
-// ended is how a read ends when the server has no more. One whose files lost their end
-// counts on behind what it lost.
-func (f *feed) ended(last Seq) error {
-	if f.cdc && f.next != 0 && f.next <= last {
-		return &SeqGapError{Want: f.next, Got: last + 1}
+// ended ends a reading, and well if the end of the stream of changes is where the server
+// says: it goes on saying so when its files were cut off.
+func (f *feed) ended(ctx context.Context, tail Seq) error {
+	last := min(f.to, tail)
+	cut := f.cdc && f.next != 0 && f.next <= last
+	if f.stream == f.conn.names.cdcStream && !f.cdc && last == tail && tail > 0 { // of others nobody knows which there were
+		_, err := f.conn.getMessage(ctx, f.stream, getRequest{Seq: uint64(tail)})
+		if cut = errors.Is(err, ErrNoMessage); err != nil && !cut {
+			return err
+		}
 	}
-	return errEnd
+	if !cut {
+		return errEnd
+	}
+	return hint.Wrap(fmt.Errorf("message %d, which stream %q should have, is not there: %w", last, f.stream, errCut),
+		"what is before it can be read: end there (--to), or read a backup that is whole")
 }
