@@ -187,10 +187,7 @@ func (p tapePort) Read(ctx context.Context, s *replay.Stretch, fn func(*replay.M
 	err := p.bus.ReadPast(ctx, past, func(m bus.Message) error {
 		return fn(&replay.Message{Seq: m.Seq, Subject: p.bus.Relative(m.Subject), ID: m.ID, Data: m.Data})
 	})
-	if gap := new(bus.SeqGapError); errors.As(err, &gap) {
-		return &replay.MovedError{First: gap.Got}
-	}
-	return err
+	return lacking(ctx, p.bus, err)
 }
 
 // filters are the subjects that the server can select by.

@@ -14,12 +14,14 @@ import (
 // waits for the answer, so it does not wait for ever as consuming does.
 const readPatience = 30 * time.Second
 
+// ErrCut says that a stream lacks what stood at its end.
+var ErrCut = errors.New("the server lost the end of the stream, or its files were cut off")
+
 // ErrEnough is what fn returns to end a reading early and well.
 var ErrEnough = errors.New("enough was read")
 
 var (
 	errEnd   = errors.New("end of what was asked for")
-	errCut   = errors.New("the server lost the end of the stream, or its files were cut off")
 	errStall = fmt.Errorf("nothing came for %s", readPatience)
 )
 
@@ -164,6 +166,6 @@ func (f *feed) ended(ctx context.Context, tail Seq) error {
 	if !cut {
 		return errEnd
 	}
-	return hint.Wrap(fmt.Errorf("message %d, which stream %q should have, is not there: %w", last, f.stream, errCut),
+	return hint.Wrap(fmt.Errorf("message %d, which stream %q should have, is not there: %w", last, f.stream, ErrCut),
 		"what is before it can be read: end there (--to), or read a backup that is whole")
 }
