@@ -129,7 +129,7 @@ func lacking(ctx context.Context, conn *bus.Conn, err error) error {
 // stored reports whether a directory has been an instance's.
 func stored(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, "jetstream"))
-	return !errors.Is(err, fs.ErrNotExist)
+	return err == nil
 }
 
 func (p pastStream) Message(ctx context.Context, seq change.Seq) (watch.Message, error) {
