@@ -93,6 +93,11 @@ func TestReplayUsage(t *testing.T) {
 	if entries, err := os.ReadDir(empty); err != nil || len(entries) > 0 {
 		t.Errorf("it left %v, %v", entries, err)
 	}
+	// What a stopped instance left is read from a copy, and who publishes there publishes to nobody.
+	if err := os.Mkdir(filepath.Join(empty, "jetstream"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, command(t, "replay", "--data", empty, "--to-subject", "copies"), exitFailure, "no instance runs", "--to-file", "--from-file")
 }
 
 func TestShowQuestUsage(t *testing.T) {
@@ -178,7 +183,16 @@ func TestReplayCommand(t *testing.T) {
 	if err := os.WriteFile(broken, []byte(strings.Replace(string(text), `"quest_id":8`, `"quest_id":9`, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, command(t, "replay", "--from-file", broken), exitFailure, "a.replay.broken, line ", "its checksum is not right")
+	got = command(t, "replay", "--from-file", broken, "--dry-run")
+	refused(t, got, exitFailure, "a.replay.broken, line ", "its checksum is not right", "write it anew")
+	_, advice, found := strings.Cut(got.stderr, "--to ")
+	before, _, _ := strings.Cut(advice, " ")
+	if strings.Contains(got.stderr, "go on with") || !found {
+		t.Errorf("%+v", got)
+	}
+	if got := command(t, "replay", "--from-file", broken, "--dry-run", "--to", before); got.status != 0 || !strings.Contains(got.stdout, "to message "+before) {
+		t.Errorf("what is before the damage: %+v", got)
+	}
 	refused(t, command(t, "replay", "--from-file", broken+"x"), exitFailure, "no such file")
 	refused(t, command(t, "replay", "--from-file", os.Args[0]), exitFailure, "line 1: ")
 	refused(t, command(t, "replay", "--data", data, "--quest", "4711"), exitFailure, "no such quest: the stream has nothing of quest 4711")
