@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,13 +75,20 @@ file, or another failure.`,
 		if err == nil {
 			err = f.fit(cmd)
 		}
-		switch {
-		case err != nil:
+		if err != nil {
 			return usageError{error: err}
-		case f.check:
-			return s.recheck(cmd, k, wantJSON)
 		}
-		return f.play(cmd, &s, k, wantJSON)
+		// A reader of ours that goes away must not end us before a copy is removed.
+		signal.Ignore(syscall.SIGPIPE)
+		if f.check {
+			err = s.recheck(cmd, k, wantJSON)
+		} else {
+			err = f.play(cmd, &s, k, wantJSON)
+		}
+		if errors.Is(err, syscall.EPIPE) { // it has seen enough
+			return statusError(exitFailure)
+		}
+		return err
 	}
 	s.common(cmd)
 	s.server(cmd)
