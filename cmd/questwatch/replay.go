@@ -51,8 +51,8 @@ findings that began before it are not compared, and a cause that lies before it 
 ("exact" is false).
 
 An instance is found through its data directory (--data) or NATS server (--nats,
---nats-context). The data directory of one that does not run is opened, which must be by
-its user, and messages older than its limits are then discarded as at any start.
+--nats-context). The data directory of one that does not run is only read, by its user: from
+a copy that is made in TMPDIR or /var/tmp for as long as this runs.
 
 Exit status: 0 done (with --check: no difference), 1 differences, 2 wrong usage or
 configuration or a range that is not in the stream, 3 interrupted, no such quest, a damaged
