@@ -76,8 +76,8 @@ func (c *Config) copyTo(ctx context.Context, dir string, since time.Time) error 
 	return keepAll(filepath.Join(dir, server.JetStreamStoreDir))
 }
 
-// lastLocked is when a server last took a directory, zero for a directory that has no
-// lock, or ErrLocked while one has it. It does not keep a server from starting.
+// lastLocked is when a server last took a directory, zero where none has, or ErrLocked
+// while one has it. It does not keep a server from starting.
 func lastLocked(dir string) (at time.Time, err error) {
 	f, err := os.Open(filepath.Join(dir, lockFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -91,7 +91,7 @@ func lastLocked(dir string) (at time.Time, err error) {
 		return at, hint.Wrap(ErrLocked, "%s", lockedHint(f))
 	}
 	info, err := f.Stat()
-	if err != nil {
+	if err != nil || info.Size() == 0 { // about to be taken
 		return at, err
 	}
 	return info.ModTime(), nil
