@@ -24,7 +24,6 @@ under "alert". See README for what they say, and when.`,
 }
 
 func alertTestCommand() *cobra.Command {
-	var s settings
 	cmd := &cobra.Command{
 		Use:   "test CHANNEL",
 		Short: "Send a test over a channel",
@@ -38,28 +37,15 @@ not set up, 3 it was not taken.`,
   QUESTWATCH_ALERT_WEBHOOK_URL=https://alerts.example/questwatch questwatch alert test webhook`,
 		Args: wantOne("which channel to test, such as slack"),
 	}
-	asJSON := outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		wantJSON, err := asJSON()
-		if err != nil {
-			return err
-		}
-		logger, err := s.load(cmd)
-		if err != nil {
-			return err
-		}
+	return reports(cmd, ofNamespace, func(c *call, args []string) error {
 		began := time.Now()
-		answer, err := app.TryAlert(cmd.Context(), &s.config, args[0], logger)
-		took := time.Since(began).Round(time.Millisecond)
-		switch {
-		case err != nil:
-			return askedWell(err)
-		case wantJSON:
-			return printJSON(cmd, map[string]any{"channel": args[0], "answer": answer, "took_ms": took.Milliseconds()})
+		answer, err := app.TryAlert(c.Context(), &c.config, args[0], c.logger)
+		if err != nil {
+			return err
 		}
-		return printed(fmt.Fprintf(cmd.OutOrStdout(), "%s has taken a test, in %v: %s\n", args[0], took, answer))
-	}
-	s.base(cmd)
-	s.text(cmd, "namespace", "of the instance with this `NAME`", namespaceOf)
-	return cmd
+		took := time.Since(began).Round(time.Millisecond)
+		return c.show(map[string]any{"channel": args[0], "answer": answer, "took_ms": took.Milliseconds()}, func() string {
+			return fmt.Sprintf("%s has taken a test, in %v: %s\n", args[0], took, answer)
+		})
+	})
 }

@@ -17,12 +17,12 @@ import (
 )
 
 type auditFlags struct {
-	settings
-	compat, output, report, failOn string
-	at                             string
-	point                          replay.Point
-	detailed                       bool
-	cfg                            audit.Config
+	*call
+	compat, format, failOn *string
+	at, report             string
+	point                  replay.Point
+	detailed               bool
+	cfg                    audit.Config
 }
 
 func auditCommand() *cobra.Command {
@@ -58,11 +58,9 @@ configuration, 3 a failure, such as a quest that could not be repaired.`,
   questwatch audit --fix --dry-run
   questwatch audit --fix --include-unknown --report audit.html
   questwatch audit --compat django --output json | tail -n 1 | jq .stats`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	cmd.AddCommand(auditNowCommand(), auditListCommand(), auditShowCommand())
-	f.common(cmd)
-	f.server(cmd)
+	f.call = newCall(cmd, ofDatabase|ofInstance)
 	flags := cmd.Flags()
 	flags.StringVar(&f.at, "at", "", "audit the past: what the database was at this `POINT`, from the stream")
 	flags.StringVar(&f.cfg.User, "user", "", "audit one user, by `NAME`; with --at by id")
@@ -70,37 +68,32 @@ configuration, 3 a failure, such as a quest that could not be repaired.`,
 	flags.BoolVar(&f.cfg.Fix, "fix", false, "repair what may be repaired")
 	flags.BoolVar(&f.cfg.DryRun, "dry-run", false, "with --fix: say what would be repaired, and write nothing")
 	flags.BoolVar(&f.cfg.IncludeUnknown, "include-unknown", false, "with --fix: repair missing participants too, people who left among them")
-	flags.StringVar(&f.compat, "compat", "", "reproduce another audit `COMMAND`: django")
-	flags.StringVar(&f.output, "output", "", "`FORMAT`: text, json or html (default: by the name of --report, else text)")
+	f.compat = choose(cmd, "compat", "reproduce another audit `COMMAND`: django", "", "django")
+	f.format = choose(cmd, "output", "`FORMAT`: text, json or html (default: by the name of --report, else text)", "", "text", "json", "html")
 	flags.StringVar(&f.report, "report", "", "write the report to this `FILE` (.txt, .html, .json), and a summary to standard output")
-	flags.StringVar(&f.failOn, "fail-on", "warning", "lowest `SEVERITY` that makes the exit status 1: info, warning, critical or never")
+	f.failOn = choose(cmd, "fail-on", "lowest `SEVERITY` that makes the exit status 1: info, warning, critical or never", "warning", "info", "warning", "critical", "never")
 	actorFlags(cmd, &f.cfg.Actor, &f.cfg.Reason)
-	complete(cmd, "compat", "django")
-	complete(cmd, "output", "text", "json", "html")
-	complete(cmd, "fail-on", "info", "warning", "critical", "never")
-	return cmd
+	return f.runs(func(*call, []string) error { return f.run() })
 }
 
-func (f *auditFlags) run(cmd *cobra.Command) (err error) {
-	out, err := f.parse(cmd.Flags().Changed)
+func (f *auditFlags) run() error {
+	out, err := f.parse(f.Flags().Changed)
 	if err != nil {
 		return usageError{error: err}
 	}
-	out.Stdout, out.Stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+	out.Stdout, out.Stderr = f.OutOrStdout(), f.ErrOrStderr()
 	if f.at != "" {
-		return f.runPast(cmd, out)
+		return f.runPast(out)
 	}
-	open := app.OpenStore
+	open, named := app.OpenStore, f.wantsDSN
 	if f.cfg.Fix && !f.cfg.DryRun {
-		open, err = app.OpenForRepair, f.loadRepair(cmd)
-	} else if _, err = f.load(cmd); err == nil {
-		err = f.wantsDSN()
+		open, named = app.OpenForRepair, f.forRepair
 	}
-	if err != nil {
+	if err := named(); err != nil {
 		return err
 	}
-	return f.audit(cmd, &out, func() (audit.Database, func(), error) {
-		db, err := open(cmd.Context(), &f.config)
+	return f.audit(&out, func() (audit.Database, func(), error) {
+		db, err := open(f.Context(), &f.config)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -109,17 +102,13 @@ func (f *auditFlags) run(cmd *cobra.Command) (err error) {
 }
 
 // runPast audits a moment of the stream.
-func (f *auditFlags) runPast(cmd *cobra.Command, out audit.Output) error {
-	logger, err := f.load(cmd)
-	if err != nil {
-		return err
-	}
-	return f.audit(cmd, &out, func() (audit.Database, func(), error) {
-		progress, done := progressBar(cmd.ErrOrStderr(), "read the stream")
+func (f *auditFlags) runPast(out audit.Output) error {
+	return f.audit(&out, func() (audit.Database, func(), error) {
+		progress, done := progressBar(f.ErrOrStderr(), "read the stream")
 		if progress == nil {
 			progress = func(int64, int64) {}
 		}
-		db, err := app.OpenPastDatabase(cmd.Context(), &f.config, f.point, progress, logger)
+		db, err := app.OpenPastDatabase(f.Context(), &f.config, f.point, progress, f.logger)
 		done()
 		if point := new(replay.PointError); errors.As(err, &point) {
 			err = usageError{error: fmt.Errorf("--at: %w", err)}
@@ -134,7 +123,7 @@ func (f *auditFlags) runPast(cmd *cobra.Command, out audit.Output) error {
 }
 
 // audit runs on what open gives, and delivers what comes of it.
-func (f *auditFlags) audit(cmd *cobra.Command, out *audit.Output, open func() (audit.Database, func(), error)) (err error) {
+func (f *auditFlags) audit(out *audit.Output, open func() (audit.Database, func(), error)) (err error) {
 	f.cfg.Rules, f.cfg.Namespace = app.Rules(&f.config).Policy, f.config.Namespace
 	if f.report != "" {
 		if out.File, err = audit.OpenDestination(f.report); err != nil {
@@ -151,8 +140,8 @@ func (f *auditFlags) audit(cmd *cobra.Command, out *audit.Output, open func() (a
 		return err
 	}
 	defer closed()
-	progress, done := progressBar(cmd.ErrOrStderr(), "audit")
-	result, err := audit.Run(cmd.Context(), db, f.cfg, progress)
+	progress, done := progressBar(f.ErrOrStderr(), "audit")
+	result, err := audit.Run(f.Context(), db, f.cfg, progress)
 	done()
 	if err != nil {
 		return fmt.Errorf("audit: %w", err)
@@ -185,17 +174,12 @@ func (f *auditFlags) parse(given func(flag string) bool) (out audit.Output, err 
 		// An unset variable of a script must not widen a repair to everybody.
 		return out, &audit.UsageError{Reason: "--user is empty: name somebody, or leave it out to audit everybody"}
 	}
-	switch f.compat {
-	case "":
-	case "django":
-		f.cfg.Compat = true
+	if f.cfg.Compat = *f.compat != ""; f.cfg.Compat {
 		for _, flag := range []string{"fail-on", "include-unknown"} {
 			if given(flag) {
 				return out, &audit.UsageError{Reason: "--compat django does as the original did, which knows no --" + flag + ": leave one of them out"}
 			}
 		}
-	default:
-		return out, &audit.UsageError{Reason: fmt.Sprintf("--compat %q: only django is known", f.compat)}
 	}
 	if given("at") {
 		if f.point, err = pastMoment(f.at); err != nil {
@@ -207,14 +191,11 @@ func (f *auditFlags) parse(given func(flag string) bool) (out audit.Output, err 
 			}
 		}
 	}
-	if f.cfg.FailOn, err = audit.ParseFailOn(f.failOn); err != nil {
+	if f.cfg.FailOn, err = audit.ParseFailOn(*f.failOn); err != nil {
 		return out, err
 	}
-	if f.output != "" {
-		if out.Format, err = audit.ParseFormat(f.output); err != nil {
-			return out, err
-		}
-	} else if filepath.Ext(f.report) != "" && audit.FormatOf(f.report) == "" {
+	out.Format = audit.Format(*f.format)
+	if out.Format == "" && filepath.Ext(f.report) != "" && audit.FormatOf(f.report) == "" {
 		return out, &audit.UsageError{Reason: fmt.Sprintf("--report %q: of which format? Known are .txt, .html and .json; or say --output", f.report)}
 	}
 	out.View = audit.View{Detailed: f.detailed, At: time.Now()}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -17,7 +16,6 @@ import (
 )
 
 func auditNowCommand() *cobra.Command {
-	var s settings
 	cmd := &cobra.Command{
 		Use:   "now",
 		Short: "Have a running instance audit its database now",
@@ -30,38 +28,21 @@ Exit status: 0 no finding at warning or above, 1 some, or the instance judges ot
 		Example: `  questwatch audit now --data /var/lib/questwatch
   questwatch audit now --output json | jq .by_rule`,
 	}
-	asJSON := outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		wantJSON, err := asJSON()
-		if err != nil {
-			return err
-		}
-		logger, err := s.load(cmd)
-		if err != nil {
-			return err
-		}
-		a, err := app.AskToAudit(cmd.Context(), &s.config, logger)
-		if err != nil {
-			return err
-		}
-		if wantJSON {
-			err = printJSON(cmd, a)
-		} else {
-			err = printed(fmt.Fprint(cmd.OutOrStdout(), auditText(a)))
+	return reports(cmd, ofInstance, func(c *call, _ []string) error {
+		a, err := app.AskToAudit(c.Context(), &c.config, c.logger)
+		if err == nil {
+			err = c.show(a, func() string { return auditText(a) })
 		}
 		if err == nil && (a.Mismatched > 0 || a.BySeverity[rule.Warning]+a.BySeverity[rule.Critical] > 0) {
 			err = statusError(exitFindings)
 		}
 		return err
-	}
-	s.base(cmd)
-	s.server(cmd)
-	return cmd
+	})
 }
 
 func auditListCommand() *cobra.Command {
 	var limit int
-	cmd, run := keptCommand(&cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the audits that running instances made, the newest first",
 		Long: `List shows the kept reports of audits that were made by timetable (audit.schedule) or on
@@ -70,44 +51,50 @@ request (audit now), a line each. All times are UTC.
 Exit status: 0 listed, 2 wrong usage, 3 no server, or another failure.`,
 		Example: `  questwatch audit list
   questwatch audit list --limit 0 --output json | jq '.audits[].findings'`,
-	})
+	}
 	cmd.Flags().IntVar(&limit, "limit", 20, "at most so many `AUDITS`; 0 for all")
-	cmd.RunE = run(func(ctx context.Context, kept *app.AuditReports, asJSON bool) error {
+	return reports(cmd, ofInstance, func(c *call, _ []string) error {
 		if limit < 0 {
 			return usageError{error: errors.New("--limit must not be negative")}
 		}
+		kept, err := app.OpenAuditReports(c.Context(), &c.config, c.logger)
+		if err != nil {
+			return err
+		}
+		defer kept.Close()
 		all := []event.Audited{}
-		err := kept.Each(ctx, limit, func(r *schedule.Report) error {
+		err = kept.Each(c.Context(), limit, func(r *schedule.Report) error {
 			all = append(all, r.Audited)
 			return nil
 		})
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case asJSON:
-			return printJSON(cmd, map[string]any{"audits": all})
-		case len(all) == 0:
-			return printed(fmt.Fprintln(cmd.OutOrStdout(), "No audit has been made yet: questwatch status says when the next one is, questwatch audit now makes one."))
 		}
-		var b strings.Builder
-		fmt.Fprintf(&b, "%-26s  %-9s  %8s  %5s  %5s  %10s  %s\n", "report", "kind", "findings", "new", "gone", "mismatched", "took")
-		for i := range all {
-			a, fresh, gone, wrong := &all[i], "-", "-", fmt.Sprint(all[i].Mismatched)
-			if c := a.Change; c != nil {
-				fresh, gone = fmt.Sprint(c.New), fmt.Sprint(c.Gone)
-			}
-			if a.NotCompared != "" {
-				wrong = "-"
-			}
-			fmt.Fprintf(&b, "%-26s  %-9s  %8d  %5s  %5s  %10s  %s\n", terminal.Clean(a.Report), terminal.Clean(a.Kind), a.Findings, fresh, gone, wrong, took(a))
-		}
-		return printed(fmt.Fprint(cmd.OutOrStdout(), b.String()))
+		return c.show(map[string]any{"audits": all}, func() string { return auditTable(all) })
 	})
-	return cmd
+}
+
+func auditTable(all []event.Audited) string {
+	if len(all) == 0 {
+		return "No audit has been made yet: questwatch status says when the next one is, questwatch audit now makes one.\n"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-26s  %-9s  %8s  %5s  %5s  %10s  %s\n", "report", "kind", "findings", "new", "gone", "mismatched", "took")
+	for i := range all {
+		a, fresh, gone, wrong := &all[i], "-", "-", fmt.Sprint(all[i].Mismatched)
+		if c := a.Change; c != nil {
+			fresh, gone = fmt.Sprint(c.New), fmt.Sprint(c.Gone)
+		}
+		if a.NotCompared != "" {
+			wrong = "-"
+		}
+		fmt.Fprintf(&b, "%-26s  %-9s  %8d  %5s  %5s  %10s  %s\n", terminal.Clean(a.Report), terminal.Clean(a.Kind), a.Findings, fresh, gone, wrong, took(a))
+	}
+	return b.String()
 }
 
 func auditShowCommand() *cobra.Command {
-	cmd, run := keptCommand(&cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "show [REPORT]",
 		Short: "Show an audit that a running instance made, the newest by default",
 		Long: `Show prints a kept report: counts, what changed since the audit before, and what the
@@ -118,10 +105,18 @@ failure.`,
 		Example: `  questwatch audit show
   questwatch audit show audit-20261130T060000.000Z --output json | jq '.all[] | .quest_id'`,
 		Args: cobra.MaximumNArgs(1),
-	})
-	name := ""
-	inner := run(func(ctx context.Context, kept *app.AuditReports, asJSON bool) error {
-		r, err := kept.Load(ctx, name)
+	}
+	return reports(cmd, ofInstance, func(c *call, args []string) error {
+		name := strings.Join(args, "")
+		if name != "" && !schedule.IsName(name) {
+			return usageError{error: fmt.Errorf("%q is no report's name, as in audit-20261130T060000.000Z", name)}
+		}
+		kept, err := app.OpenAuditReports(c.Context(), &c.config, c.logger)
+		if err != nil {
+			return err
+		}
+		defer kept.Close()
+		r, err := kept.Load(c.Context(), name)
 		switch {
 		case err != nil:
 			return err
@@ -129,46 +124,9 @@ failure.`,
 			return usageError{error: errors.New("no audit has been made yet: questwatch audit now makes one")}
 		case r == nil:
 			return usageError{error: fmt.Errorf("there is no report %q: questwatch audit list shows those that are kept", name)}
-		case asJSON:
-			return printJSON(cmd, r)
 		}
-		return printed(fmt.Fprint(cmd.OutOrStdout(), reportText(r)))
+		return c.show(r, func() string { return reportText(r) })
 	})
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			if name = args[0]; !schedule.IsName(name) {
-				return usageError{error: fmt.Errorf("%q is no report's name, as in audit-20261130T060000.000Z", name)}
-			}
-		}
-		return inner(cmd, args)
-	}
-	return cmd
-}
-
-// keptCommand makes a command about kept reports.
-func keptCommand(cmd *cobra.Command) (*cobra.Command, func(func(context.Context, *app.AuditReports, bool) error) func(*cobra.Command, []string) error) {
-	var s settings
-	asJSON := outputFlag(cmd)
-	s.base(cmd)
-	s.server(cmd)
-	return cmd, func(fn func(context.Context, *app.AuditReports, bool) error) func(*cobra.Command, []string) error {
-		return func(cmd *cobra.Command, _ []string) error {
-			wantJSON, err := asJSON()
-			if err != nil {
-				return err
-			}
-			logger, err := s.load(cmd)
-			if err != nil {
-				return err
-			}
-			kept, err := app.OpenAuditReports(cmd.Context(), &s.config, logger)
-			if err != nil {
-				return err
-			}
-			defer kept.Close()
-			return fn(cmd.Context(), kept, wantJSON)
-		}
-	}
 }
 
 func took(a *event.Audited) string { return (time.Duration(a.Took) * time.Millisecond).String() }

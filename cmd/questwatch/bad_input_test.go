@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -140,7 +141,7 @@ func TestUsage(t *testing.T) {
 		"kept over others": {[]string{"demo", "--keep", full}, "not empty"},
 		"http's place":     {[]string{"run", "--http", "nonsense"}, "http.listen: want HOST:PORT"},
 		"nats's place":     {[]string{"run", "--nats-listen", "nonsense"}, "nats.listen: want HOST:PORT"},
-		"no such group":    {[]string{"tail", "--group", "drifts"}, "want one of alert, approval, audit, drift"},
+		"no such group":    {[]string{"tail", "--group", "drifts"}, "want alert, approval, audit, drift"},
 		"no such rule":     {[]string{"tail", "--rule", "missing"}, "--rule: "},
 		"no such severity": {[]string{"tail", "--severity", "error"}, "want info, warning or critical"},
 		"no time":          {[]string{"tail", "--since", "yesterday"}, "nor a length of time"},
@@ -253,6 +254,49 @@ func TestUnreachableDatabase(t *testing.T) {
 		})
 	}
 	untouched(t, dsn)
+}
+
+// TestInstanceThatIsNotThere: one sentence says why, and one what to do.
+func TestInstanceThatIsNotThere(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	left := filepath.Join(dir, "left")
+	if err := os.Mkdir(left, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	owner := `{"user": "questwatch", "password": "` + secret + `", "url": "nats://127.0.0.1:1"}`
+	if err := os.WriteFile(filepath.Join(left, "nats-owner.json"), []byte(owner), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for data, says := range map[string]string{
+		filepath.Join(dir, "nowhere"): "there is none", file: "it is a file", dir: "none has ever", left: "nobody answers at nats://127.0.0.1:1",
+	} {
+		want := fmt.Sprintf("questwatch: no instance runs with the data directory %q: %s\n"+
+			"  start questwatch run, or say which instance is meant: --data DIR, or --nats URL for an external server\n", data, says)
+		for _, line := range []string{"status", "tail", "show quest 4", "audit now", "audit --at -2h", "repair show b47c15"} {
+			got := command(t, append(strings.Fields(line), "--data", data)...)
+			if got.status != exitFailure || got.stderr != want {
+				t.Errorf("%s: %d, %s", line, got.status, got.stderr)
+			}
+		}
+	}
+	got := command(t, "status", "--nats", "nats://me:"+secret+"@127.0.0.1:1")
+	refused(t, got, exitFailure, "connect to nats at 127.0.0.1:1: no nats server is reachable\n  check the address")
+	refused(t, command(t, "status", "--data", ""), exitUsage, "data: want a directory")
+}
+
+// TestErrorOfALine: pgx tells of each address that it tried, twice.
+func TestErrorOfALine(t *testing.T) {
+	for _, name := range []string{"run", "audit"} {
+		got := command(t, with("postgres://me@nowhere.invalid/site", name)...)
+		refused(t, got, exitFailure, "nowhere.invalid:5432")
+		if lines := strings.Count(got.stderr, "\n"); lines != 2 || strings.Count(got.stderr, "postgres://me@") > 1 {
+			t.Errorf("%s: %d lines: %s", name, lines, got.stderr)
+		}
+	}
 }
 
 func TestUnsuitableDatabase(t *testing.T) {

@@ -4,20 +4,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/peerquest/questwatch/internal/demo"
 )
 
 func demoCommand() *cobra.Command {
 	var o demo.Options
-	var output, repair string
+	var output, repair *string
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show it at work on a private Postgres, and prove the result",
@@ -32,31 +29,23 @@ Exit status: 0 all was found and nothing else, 1 not so, 3 the demo failed.`,
   questwatch demo --for 30s --repair auto
   questwatch demo --for 30s --output json | tail -n 1 | jq .detect_after_commit_ms`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output != "text" && output != "json" {
-				return usageError{error: fmt.Errorf("--output is %q: want text or json", output)}
-			}
 			if o.For < 0 {
 				return usageError{error: errors.New("--for must not be negative")}
 			}
 			if !(o.Rate > 0) || math.IsInf(o.Rate, 1) { // not a number is not above 0
 				return usageError{error: errors.New("--rate must be a number above 0")}
 			}
-			if repair != "plan" && repair != "auto" {
-				return usageError{error: fmt.Errorf("--repair is %q: want plan or auto", repair)}
-			}
-			o.Repair = repair == "auto"
-			return runDemo(cmd, o, output == "json")
+			o.Repair = *repair == "auto"
+			return runDemo(cmd, o, *output == "json")
 		},
 	}
-	cmd.Flags().DurationVar(&o.For, "for", 0, "end by itself after this `TIME`; 0 runs until Ctrl-C")
+	spanFlag(cmd, &o.For, "for", "end by itself after this `TIME`; 0 runs until Ctrl-C")
 	cmd.Flags().StringVar(&o.Keep, "keep", "", "use `DIR`, new or empty, as data directory and keep it")
-	cmd.Flags().Float64Var(&o.Rate, "rate", 100, "transactions a second")
-	cmd.Flags().Uint64Var(&o.Seed, "seed", uint64(time.Now().UnixNano()), "seed of the traffic; the same one makes the same decisions")
+	cmd.Flags().Float64Var(&o.Rate, "rate", 100, "`NUMBER` of transactions a second")
+	cmd.Flags().Uint64Var(&o.Seed, "seed", uint64(time.Now().UnixNano()), "`SEED` of the traffic; the same one makes the same decisions")
 	cmd.Flags().Lookup("seed").DefValue = "by the clock"
-	cmd.Flags().StringVar(&repair, "repair", "plan", "`MODE` of repairs: plan, or auto, which repairs what is found")
-	complete(cmd, "repair", "plan", "auto")
-	cmd.Flags().StringVar(&output, "output", "text", "text, or json: one last line")
-	complete(cmd, "output", "text", "json")
+	repair = choose(cmd, "repair", "`MODE` of repairs: plan, or auto, which repairs what is found", "plan", "plan", "auto")
+	output = outputFlag(cmd, "text", "json")
 	return cmd
 }
 
@@ -66,8 +55,7 @@ func runDemo(cmd *cobra.Command, o demo.Options, asJSON bool) error {
 	if asJSON {
 		o.Out = cmd.ErrOrStderr()
 	}
-	o.Live = isTerminal(o.Out)
-	o.Color = o.Live && os.Getenv("NO_COLOR") == ""
+	o.Live, o.Color = onTerminal(o.Out), colored(o.Out)
 	result, err := demo.Run(cmd.Context(), o)
 	if err != nil {
 		return err
@@ -85,11 +73,6 @@ func runDemo(cmd *cobra.Command, o demo.Options, asJSON bool) error {
 		return statusError(exitFindings)
 	}
 	return nil
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 func paint(color, good bool, text string) string {

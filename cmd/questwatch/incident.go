@@ -1,18 +1,12 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/peerquest/questwatch/internal/app"
-	"github.com/peerquest/questwatch/internal/replay"
 )
 
 func incidentCommand() *cobra.Command {
-	var s settings
-	var output string
 	var private bool
 	var limit int
 	cmd := &cobra.Command{
@@ -36,42 +30,19 @@ instance, or another failure.`,
   questwatch incident b47c15 --output json | jq .replay`,
 		Args: wantOne("which finding: its ID"),
 	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		switch {
-		case output != "html" && output != "json":
-			return usageError{error: fmt.Errorf("--output is %q: want html or json", output)}
-		case limit < 1 || limit > replay.MaxLimit:
-			return usageError{error: fmt.Errorf("--limit is %d: want 1 to %d", limit, replay.MaxLimit)}
-		}
-		logger, err := s.load(cmd)
-		if err != nil {
+	cmd.Flags().BoolVar(&private, "no-names", false, "leave out what people are called and what they wrote")
+	limitFlag(cmd, &limit, "tell this `NUMBER` of transactions at most: the newest, and those that began and ended it")
+	return reports(cmd, ofDatabase|ofInstance, func(c *call, args []string) error {
+		if err := checkLimit(limit); err != nil {
 			return err
 		}
-		story, err := app.Incident(cmd.Context(), &s.config, args[0], limit, s.namesDSN(), private, logger)
+		story, err := app.Incident(c.Context(), &c.config, args[0], limit, c.namesDSN(), private, c.logger)
 		switch {
 		case err != nil:
-			return askedID(err)
-		case output == "json":
-			return story.WriteJSON(cmd.OutOrStdout())
+			return err
+		case c.asJSON():
+			return story.WriteJSON(c.OutOrStdout())
 		}
-		return story.WriteHTML(cmd.OutOrStdout())
-	}
-	s.common(cmd)
-	s.server(cmd)
-	flags := cmd.Flags()
-	flags.StringVar(&output, "output", "html", "`FORMAT`: html, or json: one last line")
-	flags.BoolVar(&private, "no-names", false, "leave out what people are called and what they wrote")
-	flags.IntVar(&limit, "limit", replay.DefaultLimit, "tell this `NUMBER` of transactions at most: the newest, and those that began and ended it")
-	complete(cmd, "output", "html", "json")
-	return cmd
-}
-
-// askedID makes a usage error of an id that is at fault.
-func askedID(err error) error {
-	var wrong *replay.IDError
-	var many *replay.AmbiguousError
-	if errors.As(err, &wrong) || errors.As(err, &many) {
-		return usageError{error: err}
-	}
-	return err
+		return story.WriteHTML(c.OutOrStdout())
+	}, "html", "json")
 }

@@ -14,7 +14,6 @@ import (
 )
 
 func repairApplyCommand() *cobra.Command {
-	var s settings
 	var req repair.Request
 	cmd := &cobra.Command{
 		Use:   "apply ID… | --rule RULE",
@@ -34,28 +33,20 @@ usage, or no open finding has such an id, 3 some failed, nobody answers, or anot
   questwatch repair apply --rule unassigned --output json | jq .applied`,
 		Args: cobra.ArbitraryArgs,
 	}
-	asJSON := outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		wantJSON, err := asJSON()
-		if err == nil {
-			err = checkWish(&req.Wish)
-		}
-		if err == nil && (len(args) == 0) == (req.Rule == "") {
-			err = usageError{error: errors.New("name the findings, or their rule with --rule, and not both")}
-		}
-		if err != nil {
-			return err
-		}
-		req.Findings = args
-		return s.applyRepairs(cmd, &req, wantJSON)
-	}
-	s.base(cmd)
-	s.server(cmd)
 	ruleFlag(cmd, &req.Rule)
 	cmd.Flags().IntVar(&req.Limit, "limit", 0, "repair this `NUMBER` at most; 0 is all")
 	cmd.Flags().BoolVar(&req.DryRun, "dry-run", false, "change nothing, say what would be done")
 	actorFlags(cmd, &req.Actor, &req.Reason)
-	return cmd
+	return reports(cmd, ofInstance, func(c *call, args []string) error {
+		if err := checkWish(&req.Wish); err != nil {
+			return err
+		}
+		if (len(args) == 0) == (req.Rule == "") {
+			return usageError{error: errors.New("name the findings, or their rule with --rule, and not both")}
+		}
+		req.Findings = args
+		return c.applyRepairs(&req)
+	})
 }
 
 // whoami is the user of this system.
@@ -93,6 +84,10 @@ func (a *applied) add(one *repair.Answer) {
 	}
 }
 
+func (a *applied) String() string {
+	return fmt.Sprintf("%d applied, %d planned, %d healed, %d left alone, %d failed\n", a.Applied, a.Planned, a.Healed, a.LeftAlone, a.Failed)
+}
+
 func (a *applied) status() error {
 	switch {
 	case a.Failed > 0:
@@ -103,31 +98,24 @@ func (a *applied) status() error {
 	return nil
 }
 
-func (s *settings) applyRepairs(cmd *cobra.Command, req *repair.Request, asJSON bool) error {
-	instance, err := s.repairs(cmd)
+func (c *call) applyRepairs(req *repair.Request) error {
+	instance, err := c.repairs()
 	if err != nil {
 		return err
 	}
 	defer instance.Close()
 	all := applied{DryRun: req.DryRun, Findings: []*repair.Answer{}}
 	var printing error
-	err = instance.Apply(cmd.Context(), *req, func(one *repair.Answer) {
-		if all.add(one); !asJSON && printing == nil {
-			printing = printed(fmt.Fprint(cmd.OutOrStdout(), answerText(one)))
+	err = instance.Apply(c.Context(), *req, func(one *repair.Answer) {
+		if all.add(one); !c.asJSON() && printing == nil {
+			printing = c.say("%s", answerText(one))
 		}
 	})
-	switch {
-	case err != nil:
-		return askedWell(err)
-	case asJSON:
-		printing = printJSON(cmd, &all)
-	default:
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%d applied, %d planned, %d healed, %d left alone, %d failed\n",
-			all.Applied, all.Planned, all.Healed, all.LeftAlone, all.Failed)
-		printing = errors.Join(printing, err)
+	if err == nil && printing == nil {
+		err = c.show(&all, all.String)
 	}
-	if printing != nil {
-		return printing
+	if err := errors.Join(err, printing); err != nil {
+		return err
 	}
 	return all.status()
 }

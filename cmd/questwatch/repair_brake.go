@@ -2,18 +2,15 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/peerquest/questwatch/internal/app"
-	"github.com/peerquest/questwatch/internal/config"
 	"github.com/peerquest/questwatch/internal/remedy"
 	"github.com/peerquest/questwatch/internal/terminal"
 )
 
 func repairPauseCommand() *cobra.Command {
-	var s settings
 	var b remedy.Brake
 	cmd := &cobra.Command{
 		Use:   "pause",
@@ -26,17 +23,13 @@ Exit status: 0 they are stopped, 2 wrong usage or configuration, or there is no 
 3 another failure.`,
 		Example: `  questwatch repair pause --reason "maintenance until six"`,
 	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return s.brake(cmd, func(db brakes) error { return db.Stop(cmd.Context(), s.config.Namespace, b) })
-	}
-	s.common(cmd)
-	s.text(cmd, "namespace", "of the instance with this `NAME`", namespaceOf)
 	actorFlags(cmd, &b.Actor, &b.Reason)
-	return cmd
+	return runs(cmd, ofDatabase|ofNamespace, func(c *call, _ []string) error {
+		return c.brake(func(db brakes) error { return db.Stop(c.Context(), c.config.Namespace, b) })
+	})
 }
 
 func repairResumeCommand() *cobra.Command {
-	var s settings
 	var actor string
 	cmd := &cobra.Command{
 		Use:   "resume",
@@ -48,13 +41,10 @@ Exit status: 0 nothing stops them, 2 wrong usage or configuration, or there is n
 3 another failure.`,
 		Example: `  questwatch repair resume`,
 	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return s.brake(cmd, func(db brakes) error { return db.Resume(cmd.Context(), s.config.Namespace, actor) })
-	}
-	s.common(cmd)
-	s.text(cmd, "namespace", "of the instance with this `NAME`", namespaceOf)
 	actorFlag(cmd, &actor)
-	return cmd
+	return runs(cmd, ofDatabase|ofNamespace, func(c *call, _ []string) error {
+		return c.brake(func(db brakes) error { return db.Resume(c.Context(), c.config.Namespace, actor) })
+	})
 }
 
 // brakes are what the database says of automatic repairs.
@@ -65,11 +55,11 @@ type brakes interface {
 }
 
 // brake changes what stops automatic repairs and says what does so now.
-func (s *settings) brake(cmd *cobra.Command, change func(brakes) error) error {
-	if err := s.loadRepair(cmd); err != nil {
+func (c *call) brake(change func(brakes) error) error {
+	if err := c.forRepair(); err != nil {
 		return err
 	}
-	db, err := app.OpenForRepair(cmd.Context(), &s.config)
+	db, err := app.OpenForRepair(c.Context(), &c.config)
 	if err != nil {
 		return err
 	}
@@ -77,14 +67,12 @@ func (s *settings) brake(cmd *cobra.Command, change func(brakes) error) error {
 	if err := change(db); err != nil {
 		return err
 	}
-	b, err := db.Brake(cmd.Context(), s.config.Namespace)
+	b, err := db.Brake(c.Context(), c.config.Namespace)
 	switch {
 	case err != nil:
 		return err
 	case b == nil:
-		return printed(fmt.Fprintln(cmd.OutOrStdout(), "Nothing stops automatic repairs."))
+		return c.say("Nothing stops automatic repairs.\n")
 	}
-	return printed(fmt.Fprintln(cmd.OutOrStdout(), terminal.Clean("Automatic repairs are "+b.String())))
+	return c.say("%s\n", terminal.Clean("Automatic repairs are "+b.String()))
 }
-
-func namespaceOf(c *config.Config) *string { return &c.Namespace }

@@ -1,17 +1,19 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
+	"github.com/peerquest/questwatch/internal/app"
 	"github.com/peerquest/questwatch/internal/repair"
 	"github.com/peerquest/questwatch/internal/rule"
 )
 
 func repairListCommand() *cobra.Command {
-	var s settings
 	var w repair.Wish
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -25,48 +27,44 @@ failure.`,
   questwatch repair list --rule missing_participant --limit 20
   questwatch repair list --output json | jq '.findings[] | select(.plan).finding'`,
 	}
-	asJSON := outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		wantJSON, err := asJSON()
-		if err == nil {
-			err = checkWish(&w)
-		}
-		if err != nil {
-			return err
-		}
-		return s.listRepairs(cmd, w, wantJSON)
-	}
-	s.base(cmd)
-	s.server(cmd)
 	ruleFlag(cmd, &w.Rule)
 	cmd.Flags().IntVar(&w.Limit, "limit", 0, "list this `NUMBER` at most; 0 is all")
-	return cmd
+	return reports(cmd, ofInstance, func(c *call, _ []string) error {
+		if err := checkWish(&w); err != nil {
+			return err
+		}
+		return c.listRepairs(w)
+	})
 }
 
-func (s *settings) listRepairs(cmd *cobra.Command, w repair.Wish, asJSON bool) error {
-	instance, err := s.repairs(cmd)
+func (c *call) listRepairs(w repair.Wish) error {
+	instance, err := c.repairs()
 	if err != nil {
 		return err
 	}
 	defer instance.Close()
+	if !c.asJSON() {
+		return c.folded(func(out io.Writer) error { return listItems(c.Context(), instance, w, out) })
+	}
 	items := []*repair.Item{}
-	var printing error
-	err = instance.List(cmd.Context(), w, func(it *repair.Item) {
-		if asJSON {
-			items = append(items, it)
-		} else if printing == nil {
-			printing = printed(fmt.Fprintln(cmd.OutOrStdout(), it.Line()))
+	if err := instance.List(c.Context(), w, func(it *repair.Item) { items = append(items, it) }); err != nil {
+		return err
+	}
+	return c.json(map[string]any{"findings": items})
+}
+
+// listItems prints items as they come.
+func listItems(ctx context.Context, instance *app.Repairs, w repair.Wish, out io.Writer) error {
+	some, printing := false, error(nil)
+	err := instance.List(ctx, w, func(it *repair.Item) {
+		if some = true; printing == nil {
+			_, printing = fmt.Fprintln(out, it.Line())
 		}
 	})
-	switch {
-	case err != nil:
-		return askedWell(err)
-	case asJSON:
-		return printJSON(cmd, struct {
-			Findings []*repair.Item `json:"findings"`
-		}{items})
+	if err == nil && !some {
+		_, printing = fmt.Fprintln(out, "No such finding is open.")
 	}
-	return printing
+	return errors.Join(err, printed(printing))
 }
 
 func ruleFlag(cmd *cobra.Command, to *string) {
@@ -93,7 +91,6 @@ func checkWish(w *repair.Wish) error {
 }
 
 func repairShowCommand() *cobra.Command {
-	var s settings
 	cmd := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show what would mend a finding, in words and as SQL",
@@ -110,27 +107,19 @@ another failure.`,
   questwatch repair show b47c15 --output json | jq -r .sql`,
 		Args: wantOne("which finding: its ID"),
 	}
-	asJSON := outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		wantJSON, err := asJSON()
-		if err != nil {
-			return err
-		}
-		instance, err := s.repairs(cmd)
+	return reports(cmd, ofInstance, func(c *call, args []string) error {
+		instance, err := c.repairs()
 		if err != nil {
 			return err
 		}
 		defer instance.Close()
-		it, err := instance.Show(cmd.Context(), args[0])
-		switch {
-		case err != nil:
-			return askedWell(err)
-		case wantJSON:
-			return printJSON(cmd, it)
+		it, err := instance.Show(c.Context(), args[0])
+		if err != nil {
+			return err
 		}
-		return printed(fmt.Fprint(cmd.OutOrStdout(), it.Text()))
-	}
-	s.base(cmd)
-	s.server(cmd)
-	return cmd
+		if c.asJSON() {
+			return c.json(it)
+		}
+		return c.say("%s", it.Text()) // not folded: SQL is there to be copied
+	})
 }

@@ -18,7 +18,6 @@ import (
 )
 
 func repairLogCommand() *cobra.Command {
-	var s settings
 	var f remedy.Filter
 	var ruleName, since string
 	cmd := &cobra.Command{
@@ -34,12 +33,11 @@ failure.`,
   questwatch repair log --quest 42
   questwatch repair log --limit 0 --output json | jq '.entries[] | select(.undone_by)'`,
 	}
-	asJSON := outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
-		wantJSON, err := asJSON()
-		if err != nil {
-			return err
-		}
+	ruleFlag(cmd, &ruleName)
+	cmd.Flags().Int64Var(&f.Quest, "quest", 0, "of the quest with this `ID` only")
+	cmd.Flags().StringVar(&since, "since", "", "made at this `TIME` (2026-11-27T22:00:00Z) or later, or since so long ago (24h)")
+	cmd.Flags().IntVar(&f.Limit, "limit", 50, "list this `NUMBER` at most; 0 is all")
+	return reports(cmd, ofDatabase|ofNamespace, func(c *call, _ []string) (err error) {
 		if f.Limit < 0 {
 			return usageError{error: errors.New("--limit must not be negative")}
 		}
@@ -55,46 +53,37 @@ failure.`,
 		if !from.IsZero() {
 			f.Since = remedy.Micros(from.UnixMicro())
 		}
-		return s.logRepairs(cmd, f, wantJSON)
-	}
-	s.common(cmd)
-	s.text(cmd, "namespace", "of the instance with this `NAME`", namespaceOf)
-	ruleFlag(cmd, &ruleName)
-	cmd.Flags().Int64Var(&f.Quest, "quest", 0, "of the quest with this `ID` only")
-	cmd.Flags().StringVar(&since, "since", "", "made at this `TIME` (2026-11-27T22:00:00Z) or later, or since so long ago (24h)")
-	cmd.Flags().IntVar(&f.Limit, "limit", 50, "list this `NUMBER` at most; 0 is all")
-	return cmd
+		return c.logRepairs(f)
+	})
 }
 
-func (s *settings) logRepairs(cmd *cobra.Command, f remedy.Filter, asJSON bool) error {
-	if err := s.loadRepair(cmd); err != nil {
+func (c *call) logRepairs(f remedy.Filter) error {
+	if err := c.forRepair(); err != nil {
 		return err
 	}
-	f.Namespace = s.config.Namespace
-	db, err := app.OpenForRepair(cmd.Context(), &s.config)
+	f.Namespace = c.config.Namespace
+	db, err := app.OpenForRepair(c.Context(), &c.config)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	entries, err := db.Journal(cmd.Context(), f)
+	entries, err := db.Journal(c.Context(), f)
 	if err != nil {
 		return err
 	}
-	if asJSON {
+	if c.asJSON() {
 		logged := make([]loggedEntry, 0, len(entries))
 		for i := range entries {
 			logged = append(logged, logOf(&entries[i]))
 		}
-		return printJSON(cmd, struct {
-			Entries []loggedEntry `json:"entries"`
-		}{logged})
+		return c.json(map[string]any{"entries": logged})
 	}
-	names, err := db.Usernames(cmd.Context(), peopleOf(entries))
+	names, err := db.Usernames(c.Context(), peopleOf(entries))
 	if err != nil {
 		return err
 	}
 	for i := range entries {
-		if err := printed(fmt.Fprint(cmd.OutOrStdout(), entryText(&entries[i], names))); err != nil {
+		if err := c.say("%s", entryText(&entries[i], names)); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,6 @@ import (
 )
 
 func repairUndoCommand() *cobra.Command {
-	var s settings
 	var actor, reason string
 	cmd := &cobra.Command{
 		Use:   "undo ENTRY",
@@ -28,46 +27,39 @@ or another failure.`,
 		Example: `  questwatch repair undo 12 --reason "was right as it was"`,
 		Args:    wantOne("which repair: its number in questwatch repair log"),
 	}
-	asJSON := outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		wantJSON, err := asJSON()
-		if err != nil {
-			return err
-		}
+	actorFlags(cmd, &actor, &reason)
+	return reports(cmd, ofDatabase, func(c *call, args []string) error {
 		entry, err := strconv.ParseInt(args[0], 10, 64)
 		if err != nil || entry < 1 {
 			return usageError{error: fmt.Errorf("%q is no entry's number: see questwatch repair log", args[0])}
 		}
-		return s.undoRepair(cmd, entry, actor, reason, wantJSON)
-	}
-	s.common(cmd)
-	actorFlags(cmd, &actor, &reason)
-	return cmd
+		return c.undoRepair(entry, actor, reason)
+	})
 }
 
-func (s *settings) undoRepair(cmd *cobra.Command, entry int64, actor, reason string, asJSON bool) error {
-	if err := s.loadRepair(cmd); err != nil {
+func (c *call) undoRepair(entry int64, actor, reason string) error {
+	if err := c.forRepair(); err != nil {
 		return err
 	}
-	db, err := app.OpenForRepair(cmd.Context(), &s.config)
+	db, err := app.OpenForRepair(c.Context(), &c.config)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	undoing, err := db.Undo(cmd.Context(), entry, actor, reason)
+	undoing, err := db.Undo(c.Context(), entry, actor, reason)
 	switch {
 	case errors.Is(err, remedy.ErrNoEntry):
 		return usageError{error: err}
 	case err != nil:
 		return err
-	case asJSON:
-		return printJSON(cmd, logOf(undoing))
+	case c.asJSON():
+		return c.json(logOf(undoing))
 	}
-	names, err := db.Usernames(cmd.Context(), peopleOf([]remedy.Entry{*undoing}))
+	names, err := db.Usernames(c.Context(), peopleOf([]remedy.Entry{*undoing}))
 	if err != nil {
 		return err
 	}
-	return printed(fmt.Fprint(cmd.OutOrStdout(), entryText(undoing, names)))
+	return c.say("%s", entryText(undoing, names))
 }
 
 // actorFlags declares who asks for something, and why.

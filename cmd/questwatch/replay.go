@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os/signal"
 	"syscall"
 	"time"
@@ -16,7 +15,6 @@ import (
 )
 
 func replayCommand() *cobra.Command {
-	var s settings
 	var f replayFlags
 	cmd := &cobra.Command{
 		Use:   "replay",
@@ -45,14 +43,14 @@ with --continue. Nothing is lost or doubled then.
 --check judges the range by the rules of --config and prints what is found otherwise than
 it was found live: by the rules that the instance ran with, nothing; by others, what they
 would have found. It begins at the beginning of the stream, or behind the newest checkpoint
-before the range that was made by the same rules. Where the stream has discarded its
-beginning and there is no such checkpoint, it begins with the first baseline that is left:
-findings that began before it are not compared, and a cause that lies before it is not known
-("exact" is false).
+before the range that was taken under the same rules. Where the stream has discarded its
+beginning and there is no such checkpoint, it begins behind one that was taken under others,
+or with the first baseline that is left: findings that began before it are not compared, and
+a cause that lies before a baseline is not known ("exact" is false).
 
 An instance is found through its data directory (--data) or NATS server (--nats,
---nats-context). The data directory of one that does not run is only read, by its user: from
-a copy that is made in TMPDIR or /var/tmp for as long as this runs.
+--nats-context). The data directory of one that does not run is only read: it is copied to
+TMPDIR, or /var/tmp, for as long as this runs, and nothing in the copy is too old.
 
 Exit status: 0 done (with --check: no difference), 1 differences, 2 wrong usage or
 configuration or a range that is not in the stream, 3 interrupted, no such quest, a damaged
@@ -65,12 +63,8 @@ file, or another failure.`,
   questwatch replay --check --config tuned.yaml --from -168h
   questwatch replay --check --output json | tail -n 1 | jq .differences`,
 	}
-	asJSON := outputFlag(cmd, "a line for each message or difference; sums are one last line")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		wantJSON, err := asJSON()
-		if err != nil {
-			return err
-		}
+	f.declare(cmd)
+	reports(cmd, ofDatabase|ofInstance, func(c *call, _ []string) error {
 		k, err := rangeOf(f.from, f.to)
 		if err == nil {
 			err = f.fit(cmd)
@@ -81,18 +75,16 @@ file, or another failure.`,
 		// A reader of ours that goes away must not end us before a copy is removed.
 		signal.Ignore(syscall.SIGPIPE)
 		if f.check {
-			err = s.recheck(cmd, k, wantJSON)
+			err = c.recheck(k)
 		} else {
-			err = f.play(cmd, &s, k, wantJSON)
+			err = f.play(c, k)
 		}
 		if errors.Is(err, syscall.EPIPE) { // it has seen enough
 			return statusError(exitFailure)
 		}
 		return err
-	}
-	s.common(cmd)
-	s.server(cmd)
-	f.declare(cmd)
+	})
+	cmd.Flags().Lookup("output").Usage = "`FORMAT`: text, or json: a line for each message or difference; sums are one last line"
 	return cmd
 }
 
@@ -113,15 +105,11 @@ func rangeOf(from, to string) (k replay.Checking, err error) {
 // differencesShown is how many differences a person is shown.
 const differencesShown = 100
 
-func (s *settings) recheck(cmd *cobra.Command, k replay.Checking, asJSON bool) error {
-	logger, err := s.load(cmd)
-	if err != nil {
-		return err
-	}
-	out := cmd.OutOrStdout()
+func (c *call) recheck(k replay.Checking) error {
+	out := c.OutOrStdout()
 	shown := 0
 	k.Differs = func(d replay.Difference) (err error) {
-		if shown++; asJSON {
+		if shown++; c.asJSON() {
 			return json.NewEncoder(out).Encode(d)
 		}
 		if shown <= differencesShown {
@@ -129,23 +117,19 @@ func (s *settings) recheck(cmd *cobra.Command, k replay.Checking, asJSON bool) e
 		}
 		return err
 	}
-	progress, done := progressBar(cmd.ErrOrStderr(), "replay")
+	progress, done := progressBar(c.ErrOrStderr(), "replay")
 	k.Progress = func(n, total int64) {
 		if progress != nil {
 			progress(n, total)
 		}
 	}
-	result, err := app.Recheck(cmd.Context(), &s.config, k, logger)
+	result, err := app.Recheck(c.Context(), &c.config, k, c.logger)
 	done()
-	var point *replay.PointError
-	switch {
-	case errors.As(err, &point):
-		return usageError{error: err}
-	case err != nil:
-		return err
+	if err == nil {
+		err = c.show(result, func() string { return checkedText(result) })
 	}
-	if err := printChecked(out, result, asJSON); err != nil {
-		return fmt.Errorf("print the result: %w", err)
+	if err != nil {
+		return err
 	}
 	if result.Differences > 0 {
 		return statusError(exitFindings)
@@ -153,13 +137,9 @@ func (s *settings) recheck(cmd *cobra.Command, k replay.Checking, asJSON bool) e
 	return nil
 }
 
-func printChecked(out io.Writer, r *replay.Checked, asJSON bool) error {
-	if asJSON {
-		return json.NewEncoder(out).Encode(r)
-	}
+func checkedText(r *replay.Checked) string {
 	if more := int64(r.Differences) - differencesShown; more > 0 {
-		fmt.Fprintf(out, "and %d more\n", more)
+		return fmt.Sprintf("and %d more\n%s", more, r)
 	}
-	_, err := fmt.Fprint(out, r.String())
-	return err
+	return r.String()
 }

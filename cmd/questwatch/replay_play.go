@@ -99,45 +99,36 @@ func (f *replayFlags) fit(cmd *cobra.Command) error {
 	return err
 }
 
-func (f *replayFlags) play(cmd *cobra.Command, s *settings, k replay.Checking, asJSON bool) error {
-	logger, err := s.load(cmd)
-	if err != nil {
-		return err
-	}
+func (f *replayFlags) play(c *call, k replay.Checking) error {
 	p := &f.Play
 	p.Kind, p.From, p.To, p.Select = replay.Kind(f.stream), k.From, k.To, f.selection
-	p.Out, p.JSON, p.Names = cmd.OutOrStdout(), asJSON, s.namesDSN()
+	p.Out, p.JSON, p.Names = c.OutOrStdout(), c.asJSON(), c.namesDSN()
 	shown := !p.DryRun && p.ToFile == "" && p.ToSubject == ""
 	bar, done := func(int64, int64) {}, func() {}
 	p.Color = shown && colored(p.Out)
 	if !shown || !onTerminal(p.Out) { // lines and a bar do not share a terminal
-		if progress, drawn := progressBar(cmd.ErrOrStderr(), "replay"); progress != nil {
+		if progress, drawn := progressBar(c.ErrOrStderr(), "replay"); progress != nil {
 			bar, done = progress, drawn
 		}
 	}
 	p.Progress = bar
-	played, err := app.Replay(cmd.Context(), &s.config, p, logger)
+	played, err := app.Replay(c.Context(), &c.config, p, c.logger)
 	done()
-	var point *replay.PointError
 	switch {
-	case errors.As(err, &point):
-		return usageError{error: err}
 	case errors.Is(err, replay.ErrFinished) || errors.Is(err, os.ErrExist):
 		return usageError{error: err}
 	case errors.Is(err, context.Canceled) && played != nil:
-		return hint.Wrap(fmt.Errorf("interrupted after %s", played), "go on with: %s", f.again(cmd, played))
+		return hint.Wrap(fmt.Errorf("interrupted after %s", played), "go on with: %s", f.again(c.Command, played))
 	case err != nil && played != nil && played.Messages > 0 && !shown:
-		advice := "go on with: " + f.again(cmd, played)
+		advice := "go on with: " + f.again(c.Command, played)
 		if known := hint.Of(err); known != "" {
 			advice = known + "\n  " + advice
 		}
 		return hint.Wrap(err, "%s", advice)
 	case err != nil || shown:
 		return err
-	case asJSON:
-		return printJSON(cmd, played)
 	}
-	return printed(fmt.Fprintln(p.Out, played))
+	return c.show(played, func() string { return played.String() + "\n" })
 }
 
 // again is the command line that goes on.

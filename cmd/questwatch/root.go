@@ -8,13 +8,16 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/peerquest/questwatch/internal/app"
 	"github.com/peerquest/questwatch/internal/config"
 	"github.com/peerquest/questwatch/internal/hint"
+	"github.com/peerquest/questwatch/internal/replay"
 )
 
 // Exit statuses, the same for all commands.
@@ -53,9 +56,12 @@ func exitStatus(err error) int {
 	return exitFailure
 }
 
+// breaks are those between the lines of an error that is several.
+var breaks = regexp.MustCompile(`\s*\n\s*`)
+
 // explain is an error as a person reads it: what failed, then what to do.
 func explain(err error) string {
-	text := "questwatch: " + strings.TrimSpace(err.Error()) + "\n"
+	text := "questwatch: " + strings.Join(breaks.Split(strings.TrimSpace(err.Error()), -1), "\n  ") + "\n"
 	if advice := hint.Of(err); advice != "" {
 		text += "  " + advice + "\n"
 	}
@@ -113,13 +119,18 @@ func nameUsage(cmd *cobra.Command) {
 	}
 }
 
-// inCommand notes in a usage error whose it is.
+// inCommand notes in an error of who asks whose command it is.
 func inCommand(c *cobra.Command, err error) error {
-	var usage usageError
-	if !errors.As(err, &usage) {
+	if !errors.As(err, new(usageError)) && !asked(err) {
 		return err
 	}
 	return usageError{err, c.CommandPath()}
+}
+
+// asked reports whether what was asked for is at fault: an id, a name or a moment.
+func asked(err error) bool {
+	return errors.As(err, new(*app.AskedError)) || errors.As(err, new(*replay.PointError)) ||
+		errors.As(err, new(*replay.IDError)) || errors.As(err, new(*replay.AmbiguousError))
 }
 
 // complete offers the values of a flag to the shell.
@@ -150,9 +161,8 @@ func (s *settings) text(cmd *cobra.Command, name, usage string, field func(*conf
 	s.flags = append(s.flags, flag{name, func(c *config.Config) { *field(c) = *value }})
 }
 
-// common declares the flags of every command that reads the database.
-func (s *settings) common(cmd *cobra.Command) {
-	s.base(cmd)
+// database declares the flag of every command that reads the database.
+func (s *settings) database(cmd *cobra.Command) {
 	s.text(cmd, "dsn", "the database: a `URL` or key=value list; what it leaves out comes from libpq's variables (PGHOST, PGPASSFILE, …)",
 		func(c *config.Config) *string { return &c.Postgres.DSN })
 }
@@ -220,19 +230,16 @@ func (s *settings) namesDSN() bool {
 	return s.config.Postgres.DSN != "" || os.Getenv("PGHOST") != "" || os.Getenv("PGSERVICE") != "" || os.Getenv("PGDATABASE") != ""
 }
 
-// loadRepair reads the settings of a command that writes with the role that repairs.
-// A database on the command line is meant for that too.
-func (s *settings) loadRepair(cmd *cobra.Command) error {
-	if _, err := s.load(cmd); err != nil {
-		return err
+// forRepair sees to it that the database for the role that repairs is named. One on the
+// command line is meant for that too.
+func (c *call) forRepair() error {
+	if c.Flags().Changed("dsn") {
+		c.config.Repair.DSN = ""
 	}
-	if cmd.Flags().Changed("dsn") {
-		s.config.Repair.DSN = ""
-	}
-	if s.config.Repair.DSN != "" {
+	if c.config.Repair.DSN != "" {
 		return nil
 	}
-	return s.wantsDSN()
+	return c.wantsDSN()
 }
 
 // wantsDSN refuses to guess a database: libpq's defaults would be somebody's.
@@ -247,6 +254,16 @@ func (s *settings) wantsDSN() error {
 func onTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// widthOf is how many columns a terminal has, 0 where that is not known.
+func widthOf(w io.Writer) int {
+	if file, ok := w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
+			return width
+		}
+	}
+	return 0
 }
 
 // colored reports whether colours are welcome there.

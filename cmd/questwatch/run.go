@@ -17,7 +17,6 @@ import (
 )
 
 func runCommand() *cobra.Command {
-	var s settings
 	var noSetup, noWait, streamOnly bool
 	cmd := &cobra.Command{
 		Use:   "run",
@@ -31,34 +30,28 @@ same slot stands by and takes over when the first one ends. SIGTERM stops it.`,
   questwatch run --dsn postgres://me@db/site --nats nats://nats.example:4222
   PGPASSFILE=~/.pgpass questwatch run --dsn postgres://me@db/site --data /var/lib/questwatch
   questwatch run --config questwatch.yaml --no-setup`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			logger, err := s.load(cmd)
-			if err != nil {
-				return err
-			}
-			if err := s.wantsDSN(); err != nil {
-				return err
-			}
-			if noSetup {
-				s.config.Postgres.Setup = false
-			}
-			if streamOnly {
-				s.config.Watch.Enabled = false
-			}
-			return run(cmd, s.config, !noWait, logger)
-		},
 	}
-	s.common(cmd)
-	s.server(cmd)
-	s.text(cmd, "nats-listen", "where the embedded NATS server listens, `HOST:PORT`", func(c *config.Config) *string { return &c.NATS.Listen })
-	s.text(cmd, "nats-monitoring", "the external NATS server's monitoring `URL`: it says how soon what is acknowledged is on the disk; several with commas between", func(c *config.Config) *string { return &c.NATS.Monitoring })
-	s.text(cmd, "durability", "when NATS syncs what it stores, `HOW`: interval, or always (before it acknowledges)", func(c *config.Config) *string { return &c.Stream.Durability })
+	c := newCall(cmd, ofDatabase|ofInstance)
+	c.text(cmd, "nats-listen", "where the embedded NATS server listens, `HOST:PORT`", func(c *config.Config) *string { return &c.NATS.Listen })
+	c.text(cmd, "nats-monitoring", "the external NATS server's monitoring `URL`: it says how soon what is acknowledged is on the disk; several with commas between", func(c *config.Config) *string { return &c.NATS.Monitoring })
+	c.text(cmd, "durability", "when NATS syncs what it stores, `HOW`: interval, or always (before it acknowledges)", func(c *config.Config) *string { return &c.Stream.Durability })
 	complete(cmd, "durability", "interval", "always")
-	s.text(cmd, "http", "where health is served, `HOST:PORT`; empty for nowhere", func(c *config.Config) *string { return &c.HTTP.Listen })
+	c.text(cmd, "http", "where health is served, `HOST:PORT`; empty for nowhere", func(c *config.Config) *string { return &c.HTTP.Listen })
 	cmd.Flags().BoolVar(&noSetup, "no-setup", false, "change nothing in the database but the slot: exit with the statements to run instead")
 	cmd.Flags().BoolVar(&streamOnly, "stream-only", false, "stream the changes and do not check them")
 	cmd.Flags().BoolVar(&noWait, "no-wait", false, "exit with status 3 when another instance is streaming, do not stand by")
-	return cmd
+	return c.runs(func(c *call, _ []string) error {
+		if err := c.wantsDSN(); err != nil {
+			return err
+		}
+		if noSetup {
+			c.config.Postgres.Setup = false
+		}
+		if streamOnly {
+			c.config.Watch.Enabled = false
+		}
+		return run(cmd, c.config, !noWait, c.logger)
+	})
 }
 
 func run(cmd *cobra.Command, c config.Config, wait bool, logger *slog.Logger) (err error) {

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/peerquest/questwatch/internal/app"
 )
 
 func setupCommand() *cobra.Command {
-	var s settings
 	var printOnly bool
 	cmd := &cobra.Command{
 		Use:   "setup",
@@ -27,35 +24,30 @@ Exit status: 0 all is there, 2 wrong usage, configuration or rights, 3 another f
 		Example: `  questwatch setup --dsn postgres://owner@db/site
   questwatch setup --print | psql -v ON_ERROR_STOP=1 postgres://owner@db/site`,
 	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if _, err := s.load(cmd); err != nil {
-			return err
-		}
-		if printOnly {
-			return printed(fmt.Fprint(cmd.OutOrStdout(), app.SetupSQL(&s.config)))
-		}
-		return s.setUp(cmd)
-	}
-	s.common(cmd)
 	cmd.Flags().BoolVar(&printOnly, "print", false, "print the SQL for the configured tables, and touch nothing")
-	return cmd
+	return runs(cmd, ofDatabase, func(c *call, _ []string) error {
+		if printOnly {
+			return c.say("%s", app.SetupSQL(&c.config))
+		}
+		return c.setUp()
+	})
 }
 
-func (s *settings) setUp(cmd *cobra.Command) error {
-	if err := s.wantsDSN(); err != nil {
+func (c *call) setUp() error {
+	if err := c.wantsDSN(); err != nil {
 		return err
 	}
-	db, err := app.OpenStore(cmd.Context(), &s.config)
+	db, err := app.OpenStore(c.Context(), &c.config)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	changed, err := db.Setup(cmd.Context())
+	changed, err := db.Setup(c.Context())
 	switch {
 	case err != nil:
 		return err
 	case changed:
-		return printed(fmt.Fprintln(cmd.OutOrStdout(), "Schema questwatch is set up."))
+		return c.say("Schema questwatch is set up.\n")
 	}
-	return printed(fmt.Fprintln(cmd.OutOrStdout(), "Schema questwatch is there already: nothing to do."))
+	return c.say("Schema questwatch is there already: nothing to do.\n")
 }

@@ -22,7 +22,6 @@ func showCommand() *cobra.Command {
 }
 
 func showFindingCommand() *cobra.Command {
-	var s settings
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "finding ID",
@@ -43,35 +42,29 @@ instance, or another failure.`,
   questwatch show finding b47c15 --output json | tail -n 1 | jq .transactions`,
 		Args: wantOne("which finding: its ID"),
 	}
-	asJSON := outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		wantJSON, err := asJSON()
-		if err != nil {
+	limitFlag(cmd, &limit, "show this `NUMBER` of transactions at most: the newest, and those that began and ended it")
+	return reports(cmd, ofDatabase|ofInstance, func(c *call, args []string) error {
+		if err := checkLimit(limit); err != nil {
 			return err
 		}
-		if limit < 1 || limit > replay.MaxLimit {
-			return usageError{error: fmt.Errorf("--limit is %d: want 1 to %d", limit, replay.MaxLimit)}
-		}
-		e, err := s.explain(cmd, args[0], limit)
+		e, err := app.Explain(c.Context(), &c.config, args[0], limit, c.namesDSN(), c.logger)
 		switch {
 		case err != nil:
 			return err
-		case wantJSON:
-			return e.WriteJSON(cmd.OutOrStdout())
+		case c.asJSON():
+			return e.WriteJSON(c.OutOrStdout())
 		}
-		return e.WriteText(cmd.OutOrStdout())
-	}
-	s.common(cmd)
-	s.server(cmd)
-	cmd.Flags().IntVar(&limit, "limit", replay.DefaultLimit, "show this `NUMBER` of transactions at most: the newest, and those that began and ended it")
-	return cmd
+		return c.folded(e.WriteText)
+	})
 }
 
-func (s *settings) explain(cmd *cobra.Command, id string, limit int) (*replay.Evidence, error) {
-	logger, err := s.load(cmd)
-	if err != nil {
-		return nil, err
+func limitFlag(cmd *cobra.Command, to *int, usage string) {
+	cmd.Flags().IntVar(to, "limit", replay.DefaultLimit, usage)
+}
+
+func checkLimit(limit int) error {
+	if limit < 1 || limit > replay.MaxLimit {
+		return usageError{error: fmt.Errorf("--limit is %d: want 1 to %d", limit, replay.MaxLimit)}
 	}
-	e, err := app.Explain(cmd.Context(), &s.config, id, limit, s.namesDSN(), logger)
-	return e, askedID(err)
+	return nil
 }

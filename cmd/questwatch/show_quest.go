@@ -13,8 +13,7 @@ import (
 )
 
 func showQuestCommand() *cobra.Command {
-	var s settings
-	var output, at string
+	var at string
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "quest ID",
@@ -34,37 +33,30 @@ quest, no instance, or another failure.`,
   questwatch show quest 42 --at 2026-11-27T22:00:00Z --data /var/lib/questwatch
   questwatch show quest 42 --at 0/1DAE9F8 --output json | jq .open`,
 		Args: wantOne("which quest: its ID"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id, err := strconv.ParseInt(args[0], 10, 64)
-			if err != nil || id < 1 {
-				return usageError{error: fmt.Errorf("%q is no quest's id", args[0])}
-			}
-			point, err := pastMoment(at)
-			switch {
-			case err != nil:
-				return usageError{error: err}
-			case output != "text" && output != "json":
-				return usageError{error: fmt.Errorf("--output is %q: want text or json", output)}
-			case limit < 1 || limit > replay.MaxLimit:
-				return usageError{error: fmt.Errorf("--limit is %d: want 1 to %d", limit, replay.MaxLimit)}
-			}
-			m, err := s.showQuest(cmd, id, point, limit)
-			switch {
-			case err != nil:
-				return err
-			case output == "json":
-				return m.WriteJSON(cmd.OutOrStdout())
-			}
-			return m.WriteText(cmd.OutOrStdout())
-		},
 	}
-	s.common(cmd)
-	s.server(cmd)
 	cmd.Flags().StringVar(&at, "at", "", "show it as it was at this `POINT`; the end of the stream by default")
-	cmd.Flags().IntVar(&limit, "limit", replay.DefaultLimit, "show this `NUMBER` of transactions at most, the newest")
-	cmd.Flags().StringVar(&output, "output", "text", "`FORMAT`: text, or json: one last line")
-	complete(cmd, "output", "text", "json")
-	return cmd
+	limitFlag(cmd, &limit, "show this `NUMBER` of transactions at most, the newest")
+	return reports(cmd, ofDatabase|ofInstance, func(c *call, args []string) error {
+		id, err := strconv.ParseInt(args[0], 10, 64)
+		if err != nil || id < 1 {
+			return usageError{error: fmt.Errorf("%q is no quest's id", args[0])}
+		}
+		point, err := pastMoment(at)
+		if err == nil {
+			err = checkLimit(limit)
+		}
+		if err != nil {
+			return usageError{error: err}
+		}
+		m, err := app.ShowQuest(c.Context(), &c.config, id, point, limit, c.namesDSN(), c.logger)
+		switch {
+		case err != nil:
+			return err
+		case c.asJSON():
+			return m.WriteJSON(c.OutOrStdout())
+		}
+		return c.folded(m.WriteText)
+	})
 }
 
 // pastMoment reads a point that is one moment; none for "".
@@ -77,17 +69,4 @@ func pastMoment(text string) (replay.Point, error) {
 		return point, fmt.Errorf("--at: %w", err)
 	}
 	return point, nil
-}
-
-func (s *settings) showQuest(cmd *cobra.Command, id int64, at replay.Point, limit int) (*replay.Moment, error) {
-	logger, err := s.load(cmd)
-	if err != nil {
-		return nil, err
-	}
-	m, err := app.ShowQuest(cmd.Context(), &s.config, id, at, limit, s.namesDSN(), logger)
-	var point *replay.PointError
-	if errors.As(err, &point) {
-		return nil, usageError{error: err}
-	}
-	return m, err
 }

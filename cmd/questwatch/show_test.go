@@ -51,6 +51,37 @@ func startInstance(t *testing.T, dsn string) (a *app.App, data string, stop func
 	return a, c.Data, stop
 }
 
+// TestWhatIsAskedAbout: commands take the same beginnings of ids, and people's names where
+// the database can be read.
+func TestWhatIsAskedAbout(t *testing.T) {
+	dsn := testkit.Database(t, testkit.LoadAudit001)
+	a, data := instance(t, dsn)
+	ids := openFindings(t, a, 5)
+	for _, line := range []string{"show finding", "incident", "repair show", "repair apply"} {
+		got := command(t, append(strings.Fields(line), "--data", data, ids[1][:5])...)
+		refused(t, got, exitUsage, fmt.Sprintf("%q is no finding's id: want 20 hexadecimal digits, or at least the first 6 of them", ids[1][:5]))
+	}
+	testkit.Eventually(t, 20*time.Second, func() error {
+		got := command(t, "repair", "show", "--data", data, strings.ToUpper(ids[1][:6])+" ")
+		if got.status != exitFine || !strings.Contains(got.stdout, ids[1]) {
+			return fmt.Errorf("%+v", got)
+		}
+		return nil
+	})
+	if got := command(t, "repair", "list", "--data", data, "--rule", "idle_in_progress"); got.status != exitFine || got.stdout != "No such finding is open.\n" {
+		t.Errorf("%+v", got)
+	}
+	tail := []string{"tail", "--data", data, "--since", "1d", "--no-follow", "--rule", "missing_participant", "--user"}
+	for who, lines := range map[string]int{"student2": 2, "22222222-2222-4222-8222-222222222222": 2, "student3": 1} {
+		if got := command(t, append(tail, who, "--dsn", dsn)...); got.status != exitFine || strings.Count(got.stdout, "\n") != lines {
+			t.Errorf("%s: want %d lines: %+v", who, lines, got)
+		}
+	}
+	refused(t, command(t, append(tail, "student2")...), exitUsage, `look up who is called "student2": no database is named`, "--dsn URL", "give the user's id", "see questwatch tail --help")
+	refused(t, command(t, append(tail, "nobody", "--dsn", dsn)...), exitUsage, `no user has the name or the id "nobody"`)
+	refused(t, command(t, append(tail, "")...), exitUsage, "--user is empty")
+}
+
 // openFindings waits for so many, and returns their ids by quest.
 func openFindings(t *testing.T, a *app.App, want int) map[int64]string {
 	t.Helper()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -14,7 +15,6 @@ import (
 )
 
 func alertSilenceCommand() *cobra.Command {
-	var s settings
 	var one alert.Silence
 	var length time.Duration
 	cmd := &cobra.Command{
@@ -33,21 +33,6 @@ kept, 2 wrong usage or configuration, 3 another failure.`,
   questwatch alert silence --rule orphan_participant --for 24h`,
 		Args: cobra.NoArgs,
 	}
-	asJSON := outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		wantJSON, err := asJSON()
-		if err != nil {
-			return err
-		}
-		one.Since = time.Now().UTC().Truncate(time.Second)
-		one.Until = one.Since.Add(length)
-		if err := one.Check(); err != nil {
-			return usageError{error: err}
-		}
-		return s.silences(cmd, func(kept *app.Silences) error { return s.addSilence(cmd, kept, one, wantJSON) })
-	}
-	s.common(cmd)
-	s.server(cmd)
 	names := make([]string, 0, len(rule.All))
 	for _, r := range rule.All {
 		names = append(names, r.String())
@@ -56,10 +41,17 @@ kept, 2 wrong usage or configuration, 3 another failure.`,
 	complete(cmd, "rule", names...)
 	cmd.Flags().Int64Var(&one.Quest, "quest", 0, "about the quest with the `ID`")
 	cmd.Flags().StringVar(&one.User, "user", "", "about the user with the `ID`, as events have it, or with the name")
-	cmd.Flags().DurationVar(&length, "for", 0, "for how `LONG`, as in 90m or 24h; 720h at most")
+	spanFlag(cmd, &length, "for", "for how `LONG`, as in 90m, 24h or 7d; 30d at most")
 	actorFlags(cmd, &one.Actor, &one.Reason)
 	cmd.Flags().Lookup("actor").Usage, cmd.Flags().Lookup("reason").Usage = "`WHO` asks for it", "why, in `WORDS`"
-	return cmd
+	return reports(cmd, ofDatabase|ofInstance, func(c *call, _ []string) error {
+		one.Since = time.Now().UTC().Truncate(time.Second)
+		one.Until = one.Since.Add(length)
+		if err := one.Check(); err != nil {
+			return usageError{error: err}
+		}
+		return c.silences(func(kept *app.Silences) error { return c.addSilence(kept, one) })
+	})
 }
 
 // keptSilence is one that was asked for, and what it covers of what is open now.
@@ -70,14 +62,14 @@ type keptSilence struct {
 	Unknown string `json:"open_error,omitempty"` // why both are not known
 }
 
-func (s *settings) addSilence(cmd *cobra.Command, silences *app.Silences, one alert.Silence, asJSON bool) error {
-	open, unknown := silences.Open(cmd.Context())
+func (c *call) addSilence(silences *app.Silences, one alert.Silence) error {
+	open, unknown := silences.Open(c.Context())
 	who, err := one.User, error(nil)
 	if who != "" {
-		one.User, err = app.Person(cmd.Context(), &s.config, s.wantsDSN(), who, open)
+		one.User, err = app.Person(c.Context(), &c.config, c.wantsDSN(), who, open)
 	}
 	if err == nil {
-		err = silences.Add(cmd.Context(), &one)
+		err = silences.Add(c.Context(), &one)
 	}
 	if err != nil {
 		return err
@@ -91,20 +83,14 @@ func (s *settings) addSilence(cmd *cobra.Command, silences *app.Silences, one al
 			kept.Covered++
 		}
 	}
-	if asJSON {
-		return printJSON(cmd, &kept)
-	}
-	lines := []string{silenceLine(&one)}
-	if !strings.EqualFold(who, one.User) {
-		lines = append(lines, fmt.Sprintf("%s is the user %s.", who, one.User))
-	}
-	lines = append(lines, kept.covers(), fmt.Sprintf("questwatch alert unsilence %s ends it.", one.ID))
-	for _, text := range lines {
-		if err := printed(fmt.Fprintln(cmd.OutOrStdout(), terminal.Clean(text))); err != nil {
-			return err
+	return c.show(&kept, func() string {
+		lines := []string{silenceLine(&one)}
+		if !strings.EqualFold(who, one.User) {
+			lines = append(lines, terminal.Clean(fmt.Sprintf("%s is the user %s.", who, one.User)))
 		}
-	}
-	return nil
+		lines = append(lines, terminal.Clean(kept.covers()), fmt.Sprintf("questwatch alert unsilence %s ends it.\n", one.ID))
+		return strings.Join(lines, "\n")
+	})
 }
 
 func (k *keptSilence) covers() string {
@@ -118,7 +104,6 @@ func (k *keptSilence) covers() string {
 }
 
 func alertSilencesCommand() *cobra.Command {
-	var s settings
 	cmd := &cobra.Command{
 		Use:   "silences",
 		Short: "List the silences that are in force",
@@ -129,37 +114,24 @@ Exit status: 0 listed, 2 wrong usage or configuration, 3 no instance, or another
 		Example: `  questwatch alert silences --output json`,
 		Args:    cobra.NoArgs,
 	}
-	asJSON := outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		wantJSON, err := asJSON()
-		if err != nil {
-			return err
-		}
-		return s.silences(cmd, func(kept *app.Silences) error {
-			list, err := kept.List(cmd.Context())
-			switch {
-			case err != nil:
+	return reports(cmd, ofInstance, func(c *call, _ []string) error {
+		return c.silences(func(kept *app.Silences) error {
+			list, err := kept.List(c.Context())
+			if err != nil {
 				return err
-			case wantJSON:
-				return printJSON(cmd, list)
-			case len(list) == 0:
-				return printed(fmt.Fprintln(cmd.OutOrStdout(), "Nothing is silenced."))
 			}
-			for i := range list {
-				if err := printed(fmt.Fprintln(cmd.OutOrStdout(), silenceLine(&list[i]))); err != nil {
-					return err
+			return c.show(list, func() string {
+				var lines strings.Builder
+				for i := range list {
+					lines.WriteString(silenceLine(&list[i]) + "\n")
 				}
-			}
-			return nil
+				return cmp.Or(lines.String(), "Nothing is silenced.\n")
+			})
 		})
-	}
-	s.base(cmd)
-	s.server(cmd)
-	return cmd
+	})
 }
 
 func alertUnsilenceCommand() *cobra.Command {
-	var s settings
 	cmd := &cobra.Command{
 		Use:   "unsilence ID",
 		Short: "End a silence before its time",
@@ -170,32 +142,25 @@ Exit status: 0 it is over, 2 wrong usage, or there is no such silence, 3 no inst
 another failure.`,
 		Example: `  questwatch alert unsilence k3m2xq`,
 		Args:    wantOne("which silence: its ID, as in questwatch alert silences"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.silences(cmd, func(kept *app.Silences) error {
-				if err := kept.End(cmd.Context(), args[0]); err != nil {
-					return err
-				}
-				return printed(fmt.Fprintf(cmd.OutOrStdout(), "Silence %s is over.\n", args[0]))
-			})
-		},
 	}
-	s.base(cmd)
-	s.server(cmd)
-	return cmd
+	return runs(cmd, ofInstance, func(c *call, args []string) error {
+		return c.silences(func(kept *app.Silences) error {
+			if err := kept.End(c.Context(), args[0]); err != nil {
+				return err
+			}
+			return c.say("Silence %s is over.\n", args[0])
+		})
+	})
 }
 
 func silenceLine(one *alert.Silence) string { return terminal.Clean(one.ID + "  " + one.String()) }
 
 // silences does something with the silences of the instance that the settings mean.
-func (s *settings) silences(cmd *cobra.Command, do func(*app.Silences) error) error {
-	logger, err := s.load(cmd)
-	if err != nil {
-		return err
-	}
-	kept, err := app.ConnectSilences(cmd.Context(), &s.config, logger)
+func (c *call) silences(do func(*app.Silences) error) error {
+	kept, err := app.ConnectSilences(c.Context(), &c.config, c.logger)
 	if err != nil {
 		return err
 	}
 	defer kept.Close()
-	return askedWell(do(kept))
+	return do(kept)
 }

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/peerquest/questwatch/internal/alert"
 	"github.com/peerquest/questwatch/internal/app"
@@ -21,7 +19,6 @@ import (
 )
 
 func statusCommand() *cobra.Command {
-	var s settings
 	var watch bool
 	cmd := &cobra.Command{
 		Use:   "status",
@@ -39,41 +36,24 @@ ready, no instance, or another failure.`,
   questwatch status --watch --data /var/lib/questwatch
   questwatch status --output json | jq .behind_seconds`,
 	}
-	asJSON := outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		json, err := asJSON()
-		if err != nil {
-			return err
-		}
-		if watch && json {
+	cmd.Flags().BoolVar(&watch, "watch", false, "show it anew every two seconds, until Ctrl-C")
+	return reports(cmd, ofInstance, func(c *call, _ []string) error {
+		if watch && c.asJSON() {
 			return usageError{error: errors.New("--watch is for people: it goes with --output text only")}
 		}
-		logger, err := s.load(cmd)
-		if err != nil {
-			return err
-		}
-		ask := func() (*app.Status, error) { return app.AskStatus(cmd.Context(), &s.config, logger) }
+		ask := func() (*app.Status, error) { return app.AskStatus(c.Context(), &c.config, c.logger) }
 		if watch {
-			return watchStatus(cmd.Context(), cmd.OutOrStdout(), ask)
+			return watchStatus(c.Context(), c.OutOrStdout(), ask)
 		}
 		status, err := ask()
-		switch {
-		case err != nil:
-			return err
-		case json:
-			err = printJSON(cmd, status)
-		default:
-			err = writeStatus(cmd.OutOrStdout(), status, nil, time.Now())
+		if err == nil {
+			err = c.show(status, func() string { return statusText(status, nil, time.Now()) })
 		}
 		if err != nil {
 			return err
 		}
 		return standing(status)
-	}
-	s.base(cmd)
-	s.server(cmd)
-	cmd.Flags().BoolVar(&watch, "watch", false, "show it anew every two seconds, until Ctrl-C")
-	return cmd
+	})
 }
 
 // standing is the exit status that says how things stand.
@@ -94,8 +74,7 @@ const (
 
 // watchStatus shows the status anew, on a terminal in place of the one before.
 func watchStatus(ctx context.Context, w io.Writer, ask func() (*app.Status, error)) error {
-	out, isFile := w.(*os.File)
-	inPlace := isFile && term.IsTerminal(int(out.Fd()))
+	inPlace := onTerminal(w)
 	tick := time.NewTicker(statusEvery)
 	defer tick.Stop()
 	var last *app.Status
@@ -104,14 +83,11 @@ func watchStatus(ctx context.Context, w io.Writer, ask func() (*app.Status, erro
 		if err != nil {
 			return err
 		}
-		var text strings.Builder
+		text := terminal.Fold(statusText(status, last, time.Now()), widthOf(w))
 		if inPlace {
-			text.WriteString("\x1b[H\x1b[J")
+			text = "\x1b[H\x1b[J" + text
 		}
-		if err := writeStatus(&text, status, last, time.Now()); err != nil {
-			return err
-		}
-		if _, err := io.WriteString(w, text.String()); err != nil {
+		if _, err := io.WriteString(w, text); err != nil {
 			return fmt.Errorf("print the status: %w", err)
 		}
 		last = status
@@ -123,8 +99,8 @@ func watchStatus(ctx context.Context, w io.Writer, ask func() (*app.Status, erro
 	}
 }
 
-// writeStatus prints a status; with an earlier one, of statusEvery ago, rates too.
-func writeStatus(w io.Writer, s, before *app.Status, now time.Time) error {
+// statusText is a status for people; with an earlier one, of statusEvery ago, rates too.
+func statusText(s, before *app.Status, now time.Time) string {
 	var b strings.Builder
 	line := func(what, format string, args ...any) {
 		fmt.Fprintf(&b, "%-*s%s\n", statusMargin, what, terminal.Clean(fmt.Sprintf(format, args...)))
@@ -177,10 +153,7 @@ func writeStatus(w io.Writer, s, before *app.Status, now time.Time) error {
 	for _, a := range s.Alarms {
 		line("alarm", "%s, %s since %s", a.Reason, a.Severity, a.Since.Time().UTC().Format(time.DateTime))
 	}
-	if _, err := io.WriteString(w, b.String()); err != nil {
-		return fmt.Errorf("print the status: %w", err)
-	}
-	return nil
+	return b.String()
 }
 
 func walOf(s *app.Status) string {

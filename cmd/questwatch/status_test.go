@@ -44,6 +44,18 @@ func TestStatus(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.stdout), &s); err != nil || !s.Ready || s.Open["unassigned"] != 2 || s.Severe["warning"] != 5 || s.Rows != 30 {
 		t.Errorf("%v: %+v", err, got)
 	}
+	if got := command(t, "setup", "--dsn", dsn); got.status != exitFine {
+		t.Fatalf("%+v", got)
+	}
+	if got := command(t, "repair", "pause", "--dsn", dsn, "--actor", "ada", "--reason", "moving"); got.status != exitFine {
+		t.Fatalf("%+v", got)
+	}
+	testkit.Eventually(t, 10*time.Second, func() error { // what the status says may be a moment old
+		if got := command(t, "status", "--data", data); !regexp.MustCompile(`(?m)^repair      plan; .*; stopped: paused by ada .*moving`).MatchString(got.stdout) {
+			return fmt.Errorf("the pause is not shown: %+v", got)
+		}
+		return nil
+	})
 	refused(t, command(t, "status", "--watch", "--output", "json"), exitUsage, "--watch is for people")
 	refused(t, command(t, "status", "--data", t.TempDir()), exitFailure, "start questwatch run")
 }
@@ -64,9 +76,8 @@ func TestStatusOfChannels(t *testing.T) {
 			"            email TAKES NOTHING since 2026-11-28 02:59:59 (20m1s ago), 4096 and maybe more wait; 23 tries, ": {Channels: []alert.ChannelStatus{down, flood}},
 		"\n            webhook: nothing is refused\n": {Channels: []alert.ChannelStatus{down, {Channel: "webhook"}}},
 	} {
-		var out strings.Builder
-		if err := writeStatus(&out, s, nil, now); err != nil || !strings.Contains(out.String(), want) {
-			t.Errorf("%v: there is no %q in\n%s", err, want, out.String())
+		if text := statusText(s, nil, now); !strings.Contains(text, want) {
+			t.Errorf("there is no %q in\n%s", want, text)
 		}
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,13 +13,13 @@ import (
 	"github.com/peerquest/questwatch/internal/app"
 	"github.com/peerquest/questwatch/internal/rule"
 	"github.com/peerquest/questwatch/internal/tail"
+	"github.com/peerquest/questwatch/internal/timetable"
 )
 
 // eventGroups are the groups of events.
 var eventGroups = []string{"alert", "approval", "audit", "drift", "repair", "status", "stream"}
 
 func tailCommand() *cobra.Command {
-	var s settings
 	var f tailFlags
 	cmd := &cobra.Command{
 		Use:   "tail",
@@ -40,59 +38,63 @@ failure.`,
   questwatch tail --rule missing_participant --quest 42 --since 2026-11-27T22:00:00Z --no-follow
   questwatch tail --output json | jq .data.quest_id`,
 	}
-	asJSON := outputFlag(cmd, "an event a line")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		o, err := f.options(cmd.OutOrStdout())
+	f.declare(cmd)
+	reports(cmd, ofDatabase|ofInstance, func(c *call, _ []string) error {
+		o, err := f.options(c.OutOrStdout())
 		if err != nil {
 			return usageError{error: err}
 		}
-		if o.JSON, err = asJSON(); err != nil {
-			return err
+		if o.User != "" {
+			if o.User, err = app.TailedUser(c.Context(), &c.config, c.wantsDSN(), o.User); err != nil {
+				return err
+			}
 		}
-		logger, err := s.load(cmd)
-		if err != nil {
-			return err
+		o.JSON = c.asJSON()
+		show := func(w io.Writer) error { return app.Tail(c.Context(), &c.config, w, o, c.namesDSN(), c.logger) }
+		if o.JSON {
+			err = show(c.OutOrStdout())
+		} else {
+			err = c.folded(show)
 		}
-		err = app.Tail(cmd.Context(), &s.config, cmd.OutOrStdout(), o, s.namesDSN(), logger)
 		if errors.Is(err, context.Canceled) {
 			return nil
 		}
 		return err
-	}
-	s.common(cmd)
-	s.server(cmd)
-	f.declare(cmd)
+	})
+	cmd.Flags().Lookup("output").Usage = "`FORMAT`: text or json, an event a line"
 	return cmd
 }
 
 // tailFlags are the command's own flags.
 type tailFlags struct {
-	group, rule, severity, user, since string
-	quest                              int64
-	noFollow                           bool
+	group, severity   *string
+	rule, user, since string
+	quest             int64
+	noFollow          bool
+	given             func(flag string) bool
 }
 
 func (f *tailFlags) declare(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.group, "group", "", "only events of this `GROUP`: "+strings.Join(eventGroups, ", "))
+	f.given = flags.Changed
+	f.group = choose(cmd, "group", "only events of this `GROUP`: "+strings.Join(eventGroups, ", "), "", eventGroups...)
 	flags.StringVar(&f.rule, "rule", "", "only events about findings of this `RULE`")
-	flags.StringVar(&f.severity, "severity", "", "only events of this `SEVERITY` or a higher one: info, warning, critical")
+	f.severity = choose(cmd, "severity", "only events of this `SEVERITY` or a higher one: info, warning, critical", "",
+		rule.Info.String(), rule.Warning.String(), rule.Critical.String())
 	flags.Int64Var(&f.quest, "quest", 0, "only events about the quest with this `ID`")
-	flags.StringVar(&f.user, "user", "", "only events about the person with this `ID`")
+	flags.StringVar(&f.user, "user", "", "only events about this `PERSON`: an id, or a name that the database has")
 	flags.StringVar(&f.since, "since", "", "begin with what came at this `TIME` (2026-11-27T22:00:00Z), or so long ago (90s, 1h)")
 	flags.BoolVar(&f.noFollow, "no-follow", false, "end when all that is there has been shown")
-	complete(cmd, "group", eventGroups...)
-	complete(cmd, "severity", rule.Info.String(), rule.Warning.String(), rule.Critical.String())
 }
 
 func (f *tailFlags) options(w io.Writer) (*tail.Options, error) {
-	o := &tail.Options{Filter: tail.Filter{Group: f.group, Quest: f.quest, User: f.user}, End: f.noFollow}
+	o := &tail.Options{Filter: tail.Filter{Group: *f.group, Quest: f.quest, User: f.user}, End: f.noFollow}
 	var err error
 	switch {
-	case f.group != "" && !slices.Contains(eventGroups, f.group):
-		return nil, fmt.Errorf("--group is %q: want one of %s", f.group, strings.Join(eventGroups, ", "))
-	case f.quest < 0:
+	case f.quest < 0, f.quest == 0 && f.given("quest"):
 		return nil, fmt.Errorf("--quest is %d: want a quest's id", f.quest)
+	case f.user == "" && f.given("user"):
+		return nil, errors.New("--user is empty: name somebody, or leave it out")
 	case f.noFollow && f.since == "":
 		return nil, errors.New("--no-follow shows nothing without --since")
 	}
@@ -101,8 +103,8 @@ func (f *tailFlags) options(w io.Writer) (*tail.Options, error) {
 			return nil, fmt.Errorf("--rule: %w", err)
 		}
 	}
-	if f.severity != "" {
-		if o.Severity, err = rule.ParseSeverity(f.severity); err != nil {
+	if *f.severity != "" {
+		if o.Severity, err = rule.ParseSeverity(*f.severity); err != nil {
 			return nil, fmt.Errorf("--severity: %w", err)
 		}
 	}
@@ -118,7 +120,7 @@ func moment(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if ago, err := length(text); err == nil {
+	if ago, err := timetable.ParseLength(text); err == nil {
 		if ago < 0 {
 			return time.Time{}, fmt.Errorf("%q is in the future", text)
 		}
@@ -132,14 +134,4 @@ func moment(text string, now time.Time) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%s is in the future", text)
 	}
 	return at, nil
-}
-
-// length reads a length of time, in which days may stand alone: 30d.
-func length(text string) (time.Duration, error) {
-	days, found := strings.CutSuffix(text, "d")
-	if n, err := strconv.ParseInt(days, 10, 32); found && err == nil {
-		const most = 100 * 365
-		return time.Duration(min(max(n, -1), most)) * 24 * time.Hour, nil
-	}
-	return time.ParseDuration(text)
 }

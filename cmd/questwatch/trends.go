@@ -10,15 +10,13 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/peerquest/questwatch/internal/app"
 	"github.com/peerquest/questwatch/internal/trend"
 )
 
 func trendsCommand() *cobra.Command {
-	var s settings
-	var since, by, output string
+	var since string
 	cmd := &cobra.Command{
 		Use:   "trends",
 		Short: "Show how many findings there were, by rule and over time",
@@ -40,7 +38,9 @@ Exit status: 0 shown, 2 wrong usage, 3 no instance, or another failure.`,
   questwatch trends --since 2026-10-01T00:00:00Z --output csv > trends.csv
   questwatch trends --output json | jq '.rules[] | {rule, total}'`,
 	}
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.Flags().StringVar(&since, "since", "30d", "begin at this `TIME` (2026-11-27T22:00:00Z), or so long ago (24h, 30d)")
+	by := choose(cmd, "by", "count by `PIECE`: hour or day; by default days, or hours of two days at most", "", "hour", "day")
+	return reports(cmd, ofInstance, func(c *call, _ []string) error {
 		now := time.Now()
 		from, err := moment(since, now)
 		if err == nil && from.IsZero() {
@@ -49,51 +49,28 @@ Exit status: 0 shown, 2 wrong usage, 3 no instance, or another failure.`,
 		if err != nil {
 			return usageError{error: fmt.Errorf("--since: %w", err)}
 		}
-		if by == "" {
-			by = "day"
-			if now.Sub(from) <= 2*24*time.Hour {
-				by = "hour"
-			}
+		pieces := trend.ByDay
+		if *by == "hour" || *by == "" && now.Sub(from) <= 2*24*time.Hour {
+			pieces = trend.ByHour
 		}
-		pieces, known := map[string]trend.Piecewise{"hour": trend.ByHour, "day": trend.ByDay}[by]
-		if !known {
-			return usageError{error: fmt.Errorf("--by is %q: want hour or day", by)}
-		}
-		if output != "text" && output != "json" && output != "csv" {
-			return usageError{error: fmt.Errorf("--output is %q: want text, json or csv", output)}
-		}
-		logger, err := s.load(cmd)
-		if err != nil {
-			return err
-		}
-		book, err := app.Trends(cmd.Context(), &s.config, logger)
+		book, err := app.Trends(c.Context(), &c.config, c.logger)
 		if err != nil {
 			return err
 		}
 		report := book.Report(from, now, pieces)
-		switch output {
+		switch *c.output {
 		case "json":
-			return printJSON(cmd, report)
+			return c.json(report)
 		case "csv":
-			return report.WriteCSV(cmd.OutOrStdout())
+			return report.WriteCSV(c.OutOrStdout())
 		}
-		return report.WriteText(cmd.OutOrStdout(), lookOf(cmd.OutOrStdout()))
-	}
-	s.base(cmd)
-	s.server(cmd)
-	flags := cmd.Flags()
-	flags.StringVar(&since, "since", "30d", "begin at this `TIME` (2026-11-27T22:00:00Z), or so long ago (24h, 30d)")
-	flags.StringVar(&by, "by", "", "count by `PIECE`: hour or day; by default days, or hours of two days at most")
-	flags.StringVar(&output, "output", "text", "`FORMAT`: text, json (one last line) or csv")
-	complete(cmd, "by", "hour", "day")
-	complete(cmd, "output", "text", "json", "csv")
-	return cmd
+		return report.WriteText(c.OutOrStdout(), lookOf(c.OutOrStdout()))
+	}, "text", "json", "csv")
 }
 
 // lookOf is what the output can show: a plot is for people.
 func lookOf(w io.Writer) trend.Look {
-	out, isFile := w.(*os.File)
-	if !isFile || !term.IsTerminal(int(out.Fd())) {
+	if !onTerminal(w) {
 		return trend.Look{}
 	}
 	locale := strings.ToLower(cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG")))

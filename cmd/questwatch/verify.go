@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/peerquest/questwatch/internal/app"
@@ -10,7 +8,6 @@ import (
 )
 
 func verifyCommand() *cobra.Command {
-	var s settings
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Have a running instance compare its state with its database",
@@ -27,48 +24,25 @@ failure: nobody answers, or some quests could not be compared.`,
   questwatch verify --nats nats://nats.example:4222
   questwatch verify --output json | jq .mismatches`,
 	}
-	asJSON := outputFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		wantJSON, err := asJSON()
-		if err != nil {
-			return err
-		}
-		logger, err := s.load(cmd)
-		if err != nil {
-			return err
-		}
-		progress, done := progressBar(cmd.ErrOrStderr(), "verify")
-		result, err := app.AskToVerify(cmd.Context(), &s.config, func(p verify.Progress) {
+	return reports(cmd, ofInstance, func(c *call, _ []string) error {
+		progress, done := progressBar(c.ErrOrStderr(), "verify")
+		result, err := app.AskToVerify(c.Context(), &c.config, func(p verify.Progress) {
 			if progress != nil && p.Quests > 0 {
 				progress(int64(p.Done), int64(p.Quests))
 			}
-		}, logger)
+		}, c.logger)
 		done()
-		if err != nil {
-			return err
+		if err == nil {
+			err = c.show(result, result.String)
 		}
-		return report(cmd, result, wantJSON)
-	}
-	s.base(cmd)
-	s.server(cmd)
-	return cmd
-}
-
-// report prints a comparison and turns it into how the program ends.
-func report(cmd *cobra.Command, result *verify.Result, asJSON bool) error {
-	var err error
-	if asJSON {
-		err = printJSON(cmd, result)
-	} else {
-		err = printed(fmt.Fprint(cmd.OutOrStdout(), result.String()))
-	}
-	switch {
-	case err != nil:
-		return err
-	case result.Mismatched > 0:
-		return statusError(exitFindings)
-	case !result.Equal():
-		return statusError(exitFailure)
-	}
-	return nil
+		switch {
+		case err != nil:
+			return err
+		case result.Mismatched > 0:
+			return statusError(exitFindings)
+		case !result.Equal():
+			return statusError(exitFailure)
+		}
+		return nil
+	})
 }

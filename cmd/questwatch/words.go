@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // columns are those of a plain terminal, which help and status keep to.
@@ -64,21 +63,4 @@ func wantOne(what string) cobra.PositionalArgs {
 		}
 		return fmt.Errorf("say %s, and nothing else: there is %q too", what, args[1])
 	}
-}
-
-// wrongFlag says what is wrong with a flag in words that are no programmer's.
-func wrongFlag(err error) error {
-	var invalid *pflag.InvalidValueError
-	if !errors.As(err, &invalid) {
-		return err
-	}
-	wants := map[string]string{
-		"int": "a whole number", "int64": "a whole number", "int64Slice": "whole numbers, with commas between", "uint64": "a whole number, 0 or more",
-		"float64": "a number", "duration": "a length of time such as 90s, 30m or 24h", "bool": "true or false",
-	}
-	want, known := wants[invalid.GetFlag().Value.Type()]
-	if !known {
-		return err
-	}
-	return fmt.Errorf("--%s is %q: want %s", invalid.GetFlag().Name, invalid.GetValue(), want)
 }

@@ -35,6 +35,9 @@ func TestWrongWordsAreExplained(t *testing.T) {
 		"incident":                             "say which finding",
 		"alert silence --quest abc --for 2h":   `--quest is "abc": want a whole number`,
 		"alert silence --quest 1 --for 2weeks": `--for is "2weeks": want a length of time`,
+		"alert silence --quest 1 --for 31d":    "at most 30 days",
+		"demo --for 1day":                      `--for is "1day": want a length of time`,
+		"demo --repair always":                 `--repair is "always": want plan or auto`,
 		"replay --quest 1,x":                   `--quest is "1,x": want whole numbers`,
 		"demo --rate fast":                     `--rate is "fast": want a number`,
 	} {
@@ -44,4 +47,18 @@ func TestWrongWordsAreExplained(t *testing.T) {
 			t.Errorf("%s: %s", line, got.stderr)
 		}
 	}
+}
+
+func TestUnknownFormatIsRefusedEverywhere(t *testing.T) {
+	var look func(cmd *cobra.Command)
+	look = func(cmd *cobra.Command) {
+		if cmd.Flags().Lookup("output") != nil {
+			got := command(t, append(strings.Fields(cmd.CommandPath())[1:], "--output", "xml")...)
+			refused(t, got, exitUsage, `--output is "xml": want `, "see "+cmd.CommandPath()+" --help")
+		}
+		for _, c := range cmd.Commands() {
+			look(c)
+		}
+	}
+	look(root())
 }

@@ -45,6 +45,7 @@ type App struct {
 	sync      externalSync
 	stream    *stream.Flow
 	guard     *stream.Guard
+	glance    glance
 	reporting sync.Mutex // held while a report is stored
 	alerts    *alert.Alerter
 	watch     *watch.Flow                 // nil when it is switched off

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/peerquest/questwatch/internal/bus"
@@ -87,7 +89,7 @@ func TestCheckpointNeedsRoom(t *testing.T) {
 	p := checkpointsPort{conn.Checkpoints(), func(context.Context) (int64, bool, error) {
 		free -= lookAtRoom
 		return free, true, nil
-	}}
+	}, &spread{stream: conn.CDCState}}
 	megabyte := bytes.Repeat([]byte("x"), 1<<20)
 	write := func(n int) func(io.Writer) error {
 		return func(w io.Writer) error {
@@ -131,14 +133,16 @@ func TestCheckpointsAreBounded(t *testing.T) {
 	if err := conn.Setup(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	p := checkpointsPort{conn.Checkpoints(), func(context.Context) (int64, bool, error) { return 0, false, nil }}
+	p := checkpointsPort{
+		conn.Checkpoints(), func(context.Context) (int64, bool, error) { return 0, false, nil }, &spread{count: 24, bytes: 1 << 20, stream: conn.CDCState},
+	}
 	for _, seq := range []change.Seq{100, 200, 300, 400, 5, 6} {
 		if _, err := p.Save(t.Context(), seq, func(w io.Writer) error { _, err := w.Write([]byte("x")); return err }); err != nil {
 			t.Fatal(err)
 		}
 	}
 	list, err := p.List(t.Context())
-	if err != nil || len(list) != keepCheckpoints || list[0].Seq != 400 || list[1].Seq != 6 || list[2].Seq != 5 {
+	if err != nil || len(list) != newestKept || list[0].Seq != 400 || list[1].Seq != 6 || list[2].Seq != 5 {
 		t.Errorf("kept are %+v, %v", list, err)
 	}
 }
@@ -181,4 +185,61 @@ func TestOldCheckpointIsToldOf(t *testing.T) {
 	})
 	r.discard(t)
 	r.toldOnce(t, "checkpoint_old", from, until)
+}
+
+// Of the older ones those stay that stand apart, as many as there is room for, and what the
+// stream does not hold serves nobody.
+func TestCheckpointsAreSpread(t *testing.T) {
+	of := func(size int64, seqs ...change.Seq) (all []bus.Object) {
+		for _, seq := range seqs {
+			all = append(all, bus.Object{Name: checkpointName(seq), Size: size})
+		}
+		return all
+	}
+	for name, c := range map[string]struct {
+		spread      spread
+		objects     []bus.Object
+		first, last change.Seq
+		stay        []bus.Object
+	}{
+		"few":             {spread{count: 4, bytes: 100}, of(1, 300, 600), 1, 1000, of(1, 300, 600)},
+		"near each other": {spread{count: 4, bytes: 100}, of(1, 100, 200, 300, 351, 600, 601), 1, 1000, of(1, 100, 351, 601)},
+		"discarded":       {spread{count: 4, bytes: 100}, of(1, 99, 399, 400, 700), 401, 1000, of(1, 400, 700)},
+		"of a lost end":   {spread{count: 4, bytes: 100}, of(1, 900, 2000), 1, 1000, of(1, 900)},
+		"made anew":       {spread{count: 4, bytes: 100}, of(1, 900, 1300), 1, 20, nil},
+		"little room":     {spread{count: 4, bytes: 100}, of(50, 100, 400, 601, 900), 1, 1000, of(50, 100, 601)},
+		"no room":         {spread{count: 4, bytes: 100}, of(101, 100, 400), 1, 1000, nil},
+		"none wanted":     {spread{bytes: 100}, of(1, 100, 400), 1, 1000, nil},
+	} {
+		stay := without(c.objects, c.spread.over(c.objects, c.first, c.last))
+		if diff := cmp.Diff(names(c.stay), names(stay)); diff != "" {
+			t.Errorf("%s (-want +have):\n%s", name, diff)
+		}
+	}
+	// They stay few, however often one is taken.
+	s := spread{count: 24, bytes: 1 << 20}
+	var kept []bus.Object
+	for seq := change.Seq(1); seq < 100_000; seq += 50 {
+		first := change.Seq(1)
+		if seq > 50_000 {
+			first = seq - 50_000
+		}
+		kept = append(kept, of(1, seq)...)
+		kept = without(kept, s.over(kept, first, seq))
+		if oldest, _ := seqOf(kept[0].Name); len(kept) > 25 || oldest > first+50_000/12 {
+			t.Fatalf("at %d: %d are kept, the oldest is %d and the stream begins with %d", seq, len(kept), oldest, first)
+		}
+	}
+}
+
+func without(objects, over []bus.Object) []bus.Object {
+	gone := names(over)
+	return slices.DeleteFunc(slices.Clone(objects), func(o bus.Object) bool { return slices.Contains(gone, o.Name) })
+}
+
+func names(objects []bus.Object) (all []string) {
+	for _, o := range objects {
+		all = append(all, o.Name)
+	}
+	return all
 }

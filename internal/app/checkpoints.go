@@ -16,9 +16,11 @@ import (
 )
 
 const (
-	// keepCheckpoints is how many are kept: more than one, because the newest may
-	// stand behind messages that a server loses with its power.
-	keepCheckpoints = 3
+	// newestKept is how many of the newest are kept for a start: more than one, because the
+	// newest may stand behind messages that a server loses with its power.
+	newestKept = 3
+	// spreadShare is the part of what the stream may take that the others may take.
+	spreadShare = 4
 	// checkpointReserve is what a checkpoint leaves of the room for messages, on a small
 	// disk an eighth of it; lookAtRoom is how many bytes are written between two looks.
 	checkpointReserve = 256 << 20
@@ -32,7 +34,9 @@ func (a *App) checkpointStore() watch.Checkpoints {
 	if !a.checkpoints() {
 		return nil
 	}
-	return checkpointsPort{a.bus.Checkpoints(), a.room}
+	return checkpointsPort{a.bus.Checkpoints(), a.room, &spread{
+		count: a.config.Watch.KeepCheckpoints, bytes: a.config.Stream.KeepBytes / spreadShare, stream: a.bus.CDCState,
+	}}
 }
 
 // room says how many bytes may be stored before what is streamed is in danger.
@@ -48,6 +52,7 @@ func (a *App) room(ctx context.Context) (bytes int64, limited bool, err error) {
 type checkpointsPort struct {
 	objects *bus.Objects
 	room    func(context.Context) (bytes int64, limited bool, err error)
+	spread  *spread // nil where none are saved
 }
 
 const checkpointPrefix = "ckpt-"
@@ -95,34 +100,80 @@ func (p checkpointsPort) Load(ctx context.Context, s watch.Saved, fn func(io.Rea
 	return err
 }
 
-// Save leaves out what would endanger the stream. That old ones cannot be removed is
-// an error, though the new one counts.
+// Save leaves out what would endanger the stream: older ones are given up for it first. That
+// old ones cannot be removed is an error, though the new one counts.
 func (p checkpointsPort) Save(ctx context.Context, seq change.Seq, write func(io.Writer) error) (watch.Saved, error) {
 	if err := p.objects.Sweep(ctx); err != nil {
 		return watch.Saved{}, err
 	}
-	object, err := p.objects.Put(ctx, checkpointName(seq), func(w io.Writer) error {
-		return write(&roomyWriter{out: w, look: func() error { return p.hasRoom(ctx) }})
-	})
+	put := func() (bus.Object, error) {
+		return p.objects.Put(ctx, checkpointName(seq), func(w io.Writer) error {
+			return write(&roomyWriter{out: w, look: func() error { return p.hasRoom(ctx) }})
+		})
+	}
+	object, err := put()
+	if errors.Is(err, bus.ErrFull) {
+		if removed, failed := p.prune(ctx, func(older []bus.Object) []bus.Object { return older }); removed > 0 && failed == nil {
+			object, err = put()
+		}
+	}
 	if err != nil {
 		return watch.Saved{}, err
 	}
-	return watch.Saved{Name: object.Name, Seq: seq, Bytes: object.Size}, p.prune(ctx)
+	state, err := p.spread.stream(ctx)
+	if err == nil {
+		_, err = p.prune(ctx, func(older []bus.Object) []bus.Object { return p.spread.over(older, state.First, state.Last) })
+	}
+	return watch.Saved{Name: object.Name, Seq: seq, Bytes: object.Size}, err
 }
 
-// prune removes all but those that were stored last. Their sequences do not tell:
-// those of a stream that was made anew begin again.
-func (p checkpointsPort) prune(ctx context.Context) error {
+// prune removes what is left over of all but the newest, and says how many. Their sequences
+// do not tell which those are: those of a stream that was made anew begin again.
+func (p checkpointsPort) prune(ctx context.Context, over func(older []bus.Object) []bus.Object) (removed int, err error) {
 	objects, err := p.objects.List(ctx)
-	if err != nil {
-		return err
+	if err != nil || len(objects) <= newestKept {
+		return 0, err
 	}
-	slices.SortFunc(objects, func(a, b bus.Object) int { return b.Stored.Compare(a.Stored) })
+	slices.SortFunc(objects, func(a, b bus.Object) int { return a.Stored.Compare(b.Stored) })
 	var errs []error
-	for _, o := range objects[min(keepCheckpoints, len(objects)):] {
+	for _, o := range over(objects[:len(objects)-newestKept]) {
 		errs = append(errs, p.objects.Delete(ctx, o))
+		removed++
 	}
-	return errors.Join(errs...)
+	return removed, errors.Join(errs...)
+}
+
+// spread says which checkpoints are kept for who asks what was: so many, spread evenly over
+// what the stream holds. Who asks then reads no more than a part of it.
+type spread struct {
+	count  int
+	bytes  int64 // that they may take together
+	stream func(context.Context) (bus.StreamState, error)
+}
+
+// over are those that are not needed, of all that are given in the order in which they were
+// stored: those before the stream's beginning, those of an end that it has lost, and those
+// that stand near the one before.
+func (s *spread) over(objects []bus.Object, first, last change.Seq) (over []bus.Object) {
+	var largest int64 = 1
+	for _, o := range objects {
+		largest = max(largest, o.Size)
+	}
+	count := min(int64(s.count), s.bytes/largest)
+	if count < 1 {
+		return objects
+	}
+	apart := (last-first)/change.Seq(count) + 1
+	var kept change.Seq
+	for _, o := range objects {
+		seq, ok := seqOf(o.Name)
+		if !ok || seq+1 < first || seq > last || kept != 0 && (seq < kept || seq-kept < apart) {
+			over = append(over, o)
+			continue
+		}
+		kept = seq
+	}
+	return over
 }
 
 func (p checkpointsPort) hasRoom(ctx context.Context) error {

@@ -100,7 +100,7 @@ func TestStartsFromCheckpoints(t *testing.T) {
 		t.Errorf("only %d events", n)
 	}
 	list, err := r.checkpointStore().List(t.Context())
-	if err != nil || len(list) != keepCheckpoints {
+	if err != nil || len(list) < newestKept {
 		t.Errorf("kept are %+v, %v", list, err)
 	}
 }
@@ -284,7 +284,7 @@ func TestKilledAroundCheckpoints(t *testing.T) {
 		t.Errorf("only %d events", n)
 	}
 	left, err := r.Bus().Checkpoints().List(t.Context())
-	if err != nil || len(left) != keepCheckpoints {
+	if err != nil || len(left) < newestKept {
 		t.Errorf("kept are %+v, %v", left, err)
 	}
 }
@@ -317,11 +317,7 @@ func (r *running) discard(t *testing.T) change.Seq {
 // deleteCheckpoints is what somebody does who should not.
 func deleteCheckpoints(t *testing.T, server *testkit.NATS) {
 	t.Helper()
-	withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
-		store, err := js.Stream(ctx, "OBJ_questwatch-checkpoints")
-		if err != nil {
-			return err
-		}
+	withStream(t, server.URL(), "OBJ_questwatch-checkpoints", func(ctx context.Context, store jetstream.Stream) error {
 		return store.Purge(ctx)
 	})
 }

@@ -138,19 +138,24 @@ func withJetStream(t *testing.T, url string, fn func(ctx context.Context, js jet
 	}
 }
 
+// withStream does something with one stream of a server.
+func withStream(t *testing.T, url, name string, fn func(ctx context.Context, s jetstream.Stream) error) {
+	t.Helper()
+	withJetStream(t, url, func(ctx context.Context, js jetstream.JetStream) error {
+		s, err := js.Stream(ctx, name)
+		if err != nil {
+			return err
+		}
+		return fn(ctx, s)
+	})
+}
+
 // What is published again after a purge is no gap: the slot still has it.
 func TestStreamPurgedWhileStopped(t *testing.T) {
 	t.Parallel()
-	server := testkit.NewNATS(t, testkit.NATSOptions{})
-	dsn := testkit.Database(t, testkit.LoadAudit001)
-	c := settings(t, dsn)
-	c.NATS.URL = server.URL()
+	c, dsn, server := onServer(t)
 	_, after, s := interrupted(t, c, dsn, 2, func() {
-		withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
-			cdc, err := js.Stream(ctx, "QUESTWATCH_CDC")
-			if err != nil {
-				return err
-			}
+		withStream(t, server.URL(), "QUESTWATCH_CDC", func(ctx context.Context, cdc jetstream.Stream) error {
 			return cdc.Purge(ctx)
 		})
 	})
@@ -162,10 +167,7 @@ func TestStreamPurgedWhileStopped(t *testing.T) {
 
 func TestStreamDeletedWhileStopped(t *testing.T) {
 	t.Parallel()
-	server := testkit.NewNATS(t, testkit.NATSOptions{})
-	dsn := testkit.Database(t, testkit.LoadAudit001)
-	c := settings(t, dsn)
-	c.NATS.URL = server.URL()
+	c, dsn, server := onServer(t)
 	_, after, s := interrupted(t, c, dsn, 2, func() {
 		withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
 			return js.DeleteStream(ctx, "QUESTWATCH_CDC")

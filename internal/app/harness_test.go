@@ -71,6 +71,16 @@ func settings(t testing.TB, dsn string) config.Config {
 	return c
 }
 
+// onServer is a configuration over an external NATS server and a database with the scenario
+// of the audit.
+func onServer(t *testing.T) (c config.Config, dsn string, server *testkit.NATS) {
+	t.Helper()
+	server, dsn = testkit.NewNATS(t, testkit.NATSOptions{}), testkit.Database(t, testkit.LoadAudit001)
+	c = settings(t, dsn)
+	c.NATS.URL = server.URL()
+	return c, dsn, server
+}
+
 // through is a DSN that goes by way of a proxy.
 func through(t *testing.T, dsn string) (string, *testkit.Proxy) {
 	t.Helper()

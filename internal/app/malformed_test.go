@@ -123,11 +123,7 @@ func TestMalformedDataEndsTheProgram(t *testing.T) {
 	if s := r.verify(t); s.count("baseline_end") != 1 || s.count("gap") != 0 {
 		t.Errorf("%d baselines, %d gaps", s.count("baseline_end"), s.count("gap"))
 	}
-	withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
-		stream, err := js.Stream(ctx, "QUESTWATCH_EVENTS")
-		if err != nil {
-			return err
-		}
+	withStream(t, server.URL(), "QUESTWATCH_EVENTS", func(ctx context.Context, stream jetstream.Stream) error {
 		m, err := stream.GetLastMsgForSubject(ctx, "questwatch.events.stream.stalled.malformed._")
 		if err == nil && bytes.Contains(m.Data, []byte(marker)) {
 			t.Errorf("the row is in the event: %s", m.Data)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
+	"syscall"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/bus"
@@ -28,21 +30,39 @@ func ConnectBus(ctx context.Context, c *config.Config, logger *slog.Logger) (con
 		}
 		return bus.Connect(ctx, bc)
 	}
-	bc.URL, bc.Options, err = embedded.OwnerOptions(c.Data)
-	if err == nil && bc.URL == "" {
-		err = errors.New("the server has not come up yet")
-	}
-	if errors.Is(err, fs.ErrPermission) {
-		return nil, hint.Wrap(err, "run this as the user who runs questwatch; or read as anybody on this machine may, with --nats nats://%s", c.NATS.Listen)
-	}
-	if err == nil {
+	if bc.URL, bc.Options, err = embedded.OwnerOptions(c.Data); err == nil && bc.URL != "" {
 		conn, err = bus.Connect(ctx, bc)
 	}
-	if err != nil {
-		return nil, hint.Wrap(fmt.Errorf("no instance runs with the data directory %q: %w", c.Data, err),
-			"start questwatch run, or say which instance is meant: --data DIR, or --nats URL for an external server")
+	if err == nil && conn != nil {
+		return conn, nil
 	}
-	return conn, nil
+	return nil, absent(c, bc.URL, err)
+}
+
+// absent says why no instance was found by its data directory; err may be nil where its
+// server has no address yet.
+func absent(c *config.Config, url string, err error) error {
+	why := ""
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return hint.Wrap(fmt.Errorf("the data directory %q is another user's", c.Data),
+			"run this as the user who runs questwatch; or read what anybody on this machine may, with --nats and where its server listens, such as nats://%s", c.NATS.Listen)
+	case errors.Is(err, syscall.ENOTDIR):
+		why = "it is a file"
+	case errors.Is(err, fs.ErrNotExist):
+		why = "none has ever"
+		if _, err := os.Stat(c.Data); err != nil {
+			why = "there is none"
+		}
+	case errors.Is(err, bus.ErrUnreachable):
+		why = "nobody answers at " + url
+	case err == nil:
+		why = "one is just starting"
+	default:
+		why = err.Error()
+	}
+	return hint.Wrap(fmt.Errorf("no instance runs with the data directory %q: %s", c.Data, why),
+		"start questwatch run, or say which instance is meant: --data DIR, or --nats URL for an external server")
 }
 
 // Explain reads back what led to a finding. Names looks people's names up in the

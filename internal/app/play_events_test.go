@@ -20,10 +20,7 @@ import (
 // TestReplayEvents shows events of a running instance, and copies them.
 func TestReplayEvents(t *testing.T) {
 	t.Parallel()
-	server := testkit.NewNATS(t, testkit.NATSOptions{})
-	dsn := testkit.Database(t, testkit.LoadAudit001)
-	c := settings(t, dsn)
-	c.NATS.URL = server.URL()
+	c, dsn, server := onServer(t)
 	r := start(t, c, dsn)
 	r.ready(t)
 	r.found(t, "missing_participant", 1, false)
@@ -39,11 +36,7 @@ func TestReplayEvents(t *testing.T) {
 	}
 	// Events are kept longer than changes: those of a quest are there when its steps are gone.
 	r.stop(t)
-	withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
-		cdc, err := js.Stream(ctx, "QUESTWATCH_CDC")
-		if err != nil {
-			return err
-		}
+	withStream(t, server.URL(), "QUESTWATCH_CDC", func(ctx context.Context, cdc jetstream.Stream) error {
 		return cdc.Purge(ctx)
 	})
 	if played, _, err := play(t, c, p); err != nil || played.Messages < 1 {
@@ -67,11 +60,7 @@ func TestReplayEvents(t *testing.T) {
 	if played, _, err = play(t, c, p); err != nil || played.Messages < 5 {
 		t.Fatalf("%s, %v", played, err)
 	}
-	withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
-		copies, err := js.Stream(ctx, "COPIES")
-		if err != nil {
-			return err
-		}
+	withStream(t, server.URL(), "COPIES", func(ctx context.Context, copies jetstream.Stream) error {
 		m, err := copies.GetLastMsgForSubject(ctx, "copy.events.drift.opened.unassigned.8")
 		if err != nil {
 			return err
@@ -94,11 +83,7 @@ func TestReplayOfAMovingHead(t *testing.T) {
 		c.Namespace = fmt.Sprintf("moving%d", len(quests))
 		written(t, &c, server.URL(), 200)
 		purge := func() {
-			withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
-				cdc, err := js.Stream(ctx, strings.ToUpper(c.Namespace)+"_CDC")
-				if err != nil {
-					return err
-				}
+			withStream(t, server.URL(), strings.ToUpper(c.Namespace)+"_CDC", func(ctx context.Context, cdc jetstream.Stream) error {
 				return cdc.Purge(ctx, jetstream.WithPurgeSequence(150))
 			})
 		}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"github.com/peerquest/questwatch/internal/config"
 	"github.com/peerquest/questwatch/internal/hint"
 	"github.com/peerquest/questwatch/internal/repair"
+	"github.com/peerquest/questwatch/internal/replay"
 )
 
 // repairService is the name of the requests about repairs.
@@ -115,6 +117,9 @@ func (r *Repairs) List(ctx context.Context, w repair.Wish, fn func(*repair.Item)
 
 // Show is one open finding, with everything about its repair.
 func (r *Repairs) Show(ctx context.Context, id string) (item *repair.Item, err error) {
+	if id, err = replay.ParseID(id); err != nil {
+		return nil, err
+	}
 	err = r.ask(ctx, askShow, repair.Request{Wish: repair.Wish{Findings: []string{id}}}, func(part *repairAnswer) {
 		if part.Item != nil {
 			item = part.Item
@@ -129,6 +134,13 @@ func (r *Repairs) Show(ctx context.Context, id string) (item *repair.Item, err e
 // Apply has repairs made and calls fn with what became of each. Whoever gives up
 // waiting does not stop them.
 func (r *Repairs) Apply(ctx context.Context, req repair.Request, fn func(*repair.Answer)) error {
+	for i, id := range req.Findings {
+		id, err := replay.ParseID(id)
+		if err != nil {
+			return err
+		}
+		req.Findings[i] = id
+	}
 	return r.ask(ctx, askApply, req, func(part *repairAnswer) {
 		if part.Answer != nil {
 			fn(part.Answer)
@@ -161,7 +173,7 @@ func (r *Repairs) ask(ctx context.Context, what string, req repair.Request, part
 	case end.Error == "":
 		return nil
 	case end.Usage:
-		return hint.Wrap(&AskedError{end.Error}, "questwatch repair list shows what is open")
+		return hint.Wrap(&AskedError{end.Error}, "%s", cmp.Or(end.Advice, "questwatch repair list shows what is open"))
 	}
 	return hint.Wrap(fmt.Errorf("the running instance could not do it: %s", end.Error), "%s", end.Advice)
 }

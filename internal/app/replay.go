@@ -98,7 +98,7 @@ func openPast(ctx context.Context, c *config.Config, logger *slog.Logger) (conn 
 // stored reports whether a directory has been an instance's.
 func stored(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, "jetstream"))
-	return !errors.Is(err, fs.ErrNotExist)
+	return err == nil
 }
 
 func (p pastStream) Message(ctx context.Context, seq change.Seq) (watch.Message, error) {

@@ -19,6 +19,7 @@ import (
 	"github.com/peerquest/questwatch/internal/hint"
 	"github.com/peerquest/questwatch/internal/remedy"
 	"github.com/peerquest/questwatch/internal/replay"
+	"github.com/peerquest/questwatch/internal/rule"
 	"github.com/peerquest/questwatch/internal/testkit"
 )
 
@@ -172,10 +173,7 @@ func TestReplayChecks(t *testing.T) {
 // TestReplayCheckSeesDamage has events removed and invented, of which nothing else speaks.
 func TestReplayCheckSeesDamage(t *testing.T) {
 	t.Parallel()
-	server := testkit.NewNATS(t, testkit.NATSOptions{})
-	dsn := testkit.Database(t, testkit.LoadAudit001)
-	c := settings(t, dsn)
-	c.NATS.URL = server.URL()
+	c, dsn, server := onServer(t)
 	r := start(t, c, dsn)
 	r.ready(t)
 	r.found(t, "missing_participant", 1, false)
@@ -230,14 +228,59 @@ func TestReplayCheckSeesDamage(t *testing.T) {
 	}
 }
 
+// TestReplayCheckBehindOtherRules has the stream discarded up to a checkpoint: rules that it
+// was not taken under find behind it what they find when all is read, but for what began
+// before.
+func TestReplayCheckBehindOtherRules(t *testing.T) {
+	t.Parallel()
+	c, dsn, server := onServer(t)
+	c.Rules.SetGrace(10 * time.Millisecond)
+	load := startTraffic(t, dsn, 3)
+	var behind change.Seq
+	for range 2 {
+		r := start(t, c, dsn)
+		r.ready(t)
+		load.more(t, 150)
+		r.stop(t)
+		if behind == 0 {
+			behind = r.watch.Status().Checkpoint.Seq
+		}
+	}
+	load.stop()
+	tuned := c
+	tuned.Rules.IdleInProgress.Enabled = false
+	tuned.Rules.Unassigned.Severity.AssignmentLost = "critical"
+	whole, all, err := recheck(t, tuned, text(int64(behind)+1), "")
+	if err != nil || !whole.Exact {
+		t.Fatalf("of the whole stream: %+v, %v", whole, err)
+	}
+	withStream(t, server.URL(), "QUESTWATCH_CDC", func(ctx context.Context, cdc jetstream.Stream) error {
+		return cdc.Purge(ctx, jetstream.WithPurgeSequence(uint64(behind)))
+	})
+	rest, some, err := recheck(t, tuned, text(int64(behind)+1), "")
+	if err != nil || rest.Exact || rest.Base != behind {
+		t.Fatalf("behind the checkpoint: %+v, %v", rest, err)
+	}
+	expected := map[string]string{}
+	for _, d := range all {
+		expected[d.ID] = d.Kind
+	}
+	for _, d := range some {
+		if expected[d.ID] != d.Kind {
+			t.Errorf("found behind the checkpoint only: %s", &d)
+		}
+	}
+	if len(some) < len(all)/2 || len(some) < 5 {
+		t.Errorf("%d differences behind the checkpoint, %d of all", len(some), len(all))
+	}
+	same(t, c, "", "")
+}
+
 // TestReplayCheckAfterRetention has the beginning of the stream discarded: a checkpoint
-// serves its own rules, and without one it is said what can be had.
+// serves, and without one it is said what can be had.
 func TestReplayCheckAfterRetention(t *testing.T) {
 	t.Parallel()
-	server := testkit.NewNATS(t, testkit.NATSOptions{})
-	dsn := testkit.Database(t, testkit.LoadAudit001)
-	c := settings(t, dsn)
-	c.NATS.URL = server.URL()
+	c, dsn, server := onServer(t)
 	var first change.Seq
 	for range 2 {
 		r := start(t, c, dsn)
@@ -250,11 +293,7 @@ func TestReplayCheckAfterRetention(t *testing.T) {
 		r.stop(t)
 	}
 	same(t, c, "", "")
-	withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
-		cdc, err := js.Stream(ctx, "QUESTWATCH_CDC")
-		if err != nil {
-			return err
-		}
+	withStream(t, server.URL(), "QUESTWATCH_CDC", func(ctx context.Context, cdc jetstream.Stream) error {
 		return cdc.Purge(ctx, jetstream.WithPurgeSequence(uint64(first)))
 	})
 	if rest := same(t, c, "", ""); rest.Base < first {
@@ -262,16 +301,24 @@ func TestReplayCheckAfterRetention(t *testing.T) {
 	}
 	tuned := c
 	tuned.Rules.SetGrace(5 * time.Second)
-	if _, _, err := recheck(t, tuned, "", ""); err == nil || !strings.Contains(err.Error(), "discarded") || hint.Of(err) == "" {
-		t.Errorf("by other rules: %v, advice %q", err, hint.Of(err))
+	if rest, _, err := recheck(t, tuned, "", ""); err != nil || rest.Exact || rest.Base < first {
+		t.Errorf("by other rules: %+v, %v", rest, err)
 	}
 	// An audit of the past needs the checkpoint too, and says when there is none.
 	at, nothing := pointOf(t, text(int64(first)+1)), func(int64, int64) {}
-	if _, err := OpenPastDatabase(t.Context(), &c, at, nothing, testLogger(t)); err != nil {
-		t.Errorf("the past behind a checkpoint: %v", err)
+	for _, by := range []*config.Config{&c, &tuned} {
+		if _, err := OpenPastDatabase(t.Context(), by, at, nothing, testLogger(t)); err != nil {
+			t.Errorf("the past behind a checkpoint: %v", err)
+		}
 	}
-	if _, err := OpenPastDatabase(t.Context(), &tuned, at, nothing, testLogger(t)); err == nil || !strings.Contains(err.Error(), "discarded") || hint.Of(err) == "" {
-		t.Errorf("the past by other rules: %v, advice %q", err, hint.Of(err))
+	moment, err := ShowQuest(t.Context(), &tuned, 8, replay.Point{}, 10, false, testLogger(t))
+	if err != nil || len(moment.Open) != 1 || moment.Open[0].Rule != rule.Unassigned {
+		t.Errorf("quest 8 by other rules: %+v, %v", moment, err)
+	}
+	otherWords := c
+	otherWords.Statuses.Quest.Open = "vacant"
+	if _, err := OpenPastDatabase(t.Context(), &otherWords, at, nothing, testLogger(t)); err == nil || !strings.Contains(err.Error(), "discarded") || hint.Of(err) == "" {
+		t.Errorf("the past in other words: %v, advice %q", err, hint.Of(err))
 	}
 	for _, from := range []string{"3", "0/1", "2001-01-01T00:00:00Z"} {
 		var point *replay.PointError

@@ -58,6 +58,9 @@ func alive(r *bus.Request, sign func() any) (quiet func()) {
 // ask sends a request to a running instance, as bus.Conn.Ask does.
 func ask(ctx context.Context, conn *bus.Conn, service string, question []byte, part func([]byte)) ([]byte, error) {
 	answer, err := conn.Ask(ctx, service, question, silence, part)
+	if errors.As(err, new(*bus.PermissionError)) {
+		err = hint.Wrap(err, "only who owns the instance may ask it: run this as the user who runs questwatch, with --data DIR; or %s", hint.Of(err))
+	}
 	if errors.Is(err, bus.ErrNoInstance) {
 		err = hint.Wrap(err, "start questwatch run, or name the one that is running with --data, --nats or --namespace; one that stands by or has watch.enabled: false does not answer")
 	}

@@ -2,12 +2,11 @@ package app
 
 import (
 	"context"
-	"time"
 
 	"github.com/peerquest/questwatch/internal/alert"
-	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/remedy"
 	"github.com/peerquest/questwatch/internal/repair"
 	"github.com/peerquest/questwatch/internal/watch"
 )
@@ -154,47 +153,18 @@ func (a *App) status(ctx context.Context) *Status {
 		out.Severe[severity.String()] = n
 	}
 	out.Channels = a.alerts.Status()
-	out.Streams, out.Silences, out.Repair = a.streamSizes(ctx), a.silences(ctx), a.repairStatus()
+	streams, silences, brake := a.glance.look(ctx, a)
+	out.Streams, out.Silences, out.Repair = streams, silences, a.repairStatus(brake)
 	return out
 }
 
-// statusPatience bounds a look at the streams: a status without their sizes is better than
-// none.
-const statusPatience = time.Second
-
-func (a *App) streamSizes(ctx context.Context) []StreamSize {
-	ctx, cancel := context.WithTimeout(ctx, statusPatience)
-	defer cancel()
-	sizes := []StreamSize{}
-	add := func(name string, state bus.StreamState, err error) {
-		if err == nil {
-			sizes = append(sizes, StreamSize{Name: name, Messages: state.Messages, Bytes: state.Bytes})
-		}
-	}
-	cdc, err := a.bus.CDCState(ctx)
-	add(a.bus.CDCStream(), cdc, err)
-	events, err := a.bus.EventsState(ctx)
-	add(a.bus.EventsStream(), events, err)
-	return sizes
-}
-
-func (a *App) silences(ctx context.Context) []alert.Silence {
-	ctx, cancel := context.WithTimeout(ctx, statusPatience)
-	defer cancel()
-	list, err := (&Silences{bucket: a.bus.Control()}).List(ctx)
-	if err != nil {
-		return []alert.Silence{}
-	}
-	return list
-}
-
-func (a *App) repairStatus() *RepairStatus {
+func (a *App) repairStatus(brake *remedy.Brake) *RepairStatus {
 	if a.repairer == nil {
 		return nil
 	}
 	s := &RepairStatus{Mode: a.config.Repair.Mode, Status: a.repairer.Status()}
-	if s.Brake != nil {
-		s.Stopped = s.Brake.String()
+	if brake != nil {
+		s.Stopped = brake.String()
 	}
 	return s
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/bus"
@@ -24,6 +25,15 @@ func Tail(ctx context.Context, c *config.Config, w io.Writer, o *tail.Options, n
 	lookUp, done := openNames(ctx, c, names, logger)
 	defer done()
 	return tail.New(followed{conn}, people.NewBook(lookUp), logger).Run(ctx, w, o)
+}
+
+// TailedUser is the id of somebody who is given by it, though nobody has it any more, or by
+// name, as Person looks it up.
+func TailedUser(ctx context.Context, c *config.Config, not error, who string) (string, error) {
+	if formOfID.MatchString(who) {
+		return strings.ToLower(who), nil
+	}
+	return Person(ctx, c, not, who, nil)
 }
 
 // followed is the events stream.

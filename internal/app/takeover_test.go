@@ -13,10 +13,7 @@ import (
 
 func TestStandbyTakesOver(t *testing.T) {
 	t.Parallel()
-	server := testkit.NewNATS(t, testkit.NATSOptions{})
-	dsn := testkit.Database(t, testkit.LoadAudit001)
-	c := settings(t, dsn)
-	c.NATS.URL = server.URL()
+	c, dsn, _ := onServer(t)
 	first := spawn(t, c)
 	first.says(t, "msg=streaming")
 	load := startTraffic(t, dsn, 2)
@@ -54,10 +51,7 @@ func TestStandbyTakesOver(t *testing.T) {
 
 func TestBusySlotWithoutWaiting(t *testing.T) {
 	t.Parallel()
-	server := testkit.NewNATS(t, testkit.NATSOptions{})
-	dsn := testkit.Database(t, testkit.LoadAudit001)
-	c := settings(t, dsn)
-	c.NATS.URL = server.URL()
+	c, dsn, _ := onServer(t)
 	start(t, c, dsn).ready(t)
 
 	c.Data = t.TempDir()

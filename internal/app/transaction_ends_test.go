@@ -46,11 +46,7 @@ func TestStoppedInATransaction(t *testing.T) {
 		SELECT 'approved', now(), '11111111-1111-4111-8111-111111111111', 1 + n % 10 FROM generate_series(1, 6000) n`)
 	var half uint64
 	testkit.Eventually(t, 30*time.Second, func() error {
-		withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
-			cdc, err := js.Stream(ctx, "QUESTWATCH_CDC")
-			if err != nil {
-				return err
-			}
+		withStream(t, server.URL(), "QUESTWATCH_CDC", func(ctx context.Context, cdc jetstream.Stream) error {
 			m, err := cdc.GetMsg(ctx, cdc.CachedInfo().State.LastSeq)
 			if err != nil {
 				return err

@@ -22,15 +22,6 @@ const (
 	HTML Format = "html"
 )
 
-// ParseFormat reads a format's name.
-func ParseFormat(s string) (Format, error) {
-	switch f := Format(s); f {
-	case Text, JSON, HTML:
-		return f, nil
-	}
-	return "", &UsageError{Reason: fmt.Sprintf("--output %q: want text, json or html", s)}
-}
-
 // FormatOf is the format that a file's name asks for, or "".
 func FormatOf(path string) Format {
 	switch strings.ToLower(filepath.Ext(path)) {

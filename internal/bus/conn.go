@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -135,9 +136,23 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	c.checkpoints = &Objects{conn: c, bucket: ns.checkpointsBucket}
 	c.reports = &Objects{conn: c, bucket: ns.reportsBucket}
 	if err := c.connect(ctx); err != nil {
-		return nil, classify("connect to nats", err)
+		return nil, classify("connect to nats"+at(cfg.URL), err)
 	}
 	return c, nil
+}
+
+// at names servers, without what their URLs may hold of credentials.
+func at(urls string) string {
+	var hosts []string
+	for one := range strings.SplitSeq(urls, ",") {
+		if u, err := url.Parse(strings.TrimSpace(one)); err == nil && u.Host != "" {
+			hosts = append(hosts, u.Host)
+		}
+	}
+	if hosts == nil {
+		return ""
+	}
+	return " at " + strings.Join(hosts, ", ")
 }
 
 func (c *Conn) connect(ctx context.Context) error {
@@ -220,8 +235,9 @@ func (c *Conn) asyncError(err error) {
 		return
 	}
 	p := permissionError(err)
-	c.log.Error("nats refuses access", "subject", p.Subject, "subscribe", p.Subscribe)
-	c.notify(func(w *watcher) { w.denied(p) })
+	if !c.notify(func(w *watcher) { w.denied(p) }) { // else somebody returns it
+		c.log.Error("nats refuses access", "subject", p.Subject, "subscribe", p.Subscribe)
+	}
 }
 
 func (c *Conn) lost(err error) {
@@ -233,7 +249,8 @@ func (c *Conn) lost(err error) {
 	c.notify(func(w *watcher) { w.disconnected(err) })
 }
 
-func (c *Conn) notify(tell func(*watcher)) {
+// notify reports whether there was anybody to tell.
+func (c *Conn) notify(tell func(*watcher)) bool {
 	c.mu.Lock()
 	watchers := make([]*watcher, 0, len(c.watchers))
 	for w := range c.watchers {
@@ -243,6 +260,7 @@ func (c *Conn) notify(tell func(*watcher)) {
 	for _, w := range watchers {
 		tell(w)
 	}
+	return len(watchers) > 0
 }
 
 func (c *Conn) watch(w *watcher) {

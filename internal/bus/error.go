@@ -114,6 +114,8 @@ func classify(op string, err error) error {
 		return hint.Failed(op, fmt.Errorf("%w: %w", ErrNoJetStream, err), "start the server with JetStream (nats-server -js), or enable it for this user's account")
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrNkeysNotSupported):
 		return hint.Failed(op, fmt.Errorf("%w: %w", ErrAuth, err), "check user, password, token or credentials file for this server")
+	case errors.Is(err, nats.ErrNoServers): // which says nothing more
+		return hint.Failed(op, ErrUnreachable, "check the address, and that the server runs and can be reached from here")
 	case isUnreachable(err):
 		return hint.Failed(op, fmt.Errorf("%w: %w", ErrUnreachable, err), "check the address, and that the server runs and can be reached from here")
 	}
@@ -122,7 +124,7 @@ func classify(op string, err error) error {
 
 func isUnreachable(err error) bool {
 	var netErr net.Error
-	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrDisconnected) ||
+	return errors.Is(err, nats.ErrDisconnected) ||
 		!errors.Is(err, context.DeadlineExceeded) && errors.As(err, &netErr)
 }
 

@@ -88,6 +88,8 @@ type Watch struct {
 	VerifyEvery time.Duration `yaml:"verify_every"`
 	// CheckpointEvery is how often the checker's state is stored; 0 for never.
 	CheckpointEvery time.Duration `yaml:"checkpoint_every"`
+	// KeepCheckpoints is how many are kept beside the newest, for who asks what was.
+	KeepCheckpoints int `yaml:"keep_checkpoints"`
 }
 
 // Alarm is where alarms begin.
@@ -217,7 +219,7 @@ func Default() Config {
 			MaxRows:    4096, MaxBytes: 8 << 20,
 			KeepFor: 7 * 24 * time.Hour, KeepBytes: 8 << 30, KeepEvents: 400 * 24 * time.Hour,
 		},
-		Watch: Watch{Enabled: true, VerifyEvery: time.Hour, CheckpointEvery: 5 * time.Minute},
+		Watch: Watch{Enabled: true, VerifyEvery: time.Hour, CheckpointEvery: 5 * time.Minute, KeepCheckpoints: 24},
 		Alarm: Alarm{WALKept: 1 << 30, SafePercent: 25, DiskFree: 1 << 30, Lag: time.Minute, Heartbeat: 15 * time.Second},
 		Statuses: Statuses{
 			Quest:       QuestStatuses{Open: "open", InProgress: "in-progress", Completed: "completed"},

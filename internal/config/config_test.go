@@ -42,6 +42,18 @@ func TestEnvironmentOverFileOverDefault(t *testing.T) {
 	}
 }
 
+func TestLengthsOfTimeMayNameDays(t *testing.T) {
+	path := write(t, "stream:\n  keep_for: 14d\nwatch: {verify_every: 1d12h}\n")
+	c, _, err := Load(path, []string{"QUESTWATCH_STREAM_KEEP_EVENTS_FOR=52w"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const day = 24 * time.Hour
+	if c.Stream.KeepFor != 14*day || c.Watch.VerifyEvery != 36*time.Hour || c.Stream.KeepEvents != 364*day {
+		t.Errorf("%+v, compared every %s", c.Stream, c.Watch.VerifyEvery)
+	}
+}
+
 func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
 	for name, test := range map[string]struct{ file, want string }{
 		"unknown key":    {"postgres:\n  dsn: postgres://u:geheim@h/d\n  slott: x\n", ":3:3: "},
@@ -110,6 +122,7 @@ func TestUnusableSettings(t *testing.T) {
 		"rules.missing_participant.grace": func(c *Config) { c.Rules.MissingParticipant.Grace = -1 },
 		"rules.dangling_reference.grace":  func(c *Config) { c.Rules.DanglingReference.Grace = -1 },
 		"stream":                          func(c *Config) { c.Stream.MaxRows = 0 },
+		"watch.keep_checkpoints":          func(c *Config) { c.Watch.KeepCheckpoints = 1001 },
 		"watch.checkpoint_every":          func(c *Config) { c.Watch.CheckpointEvery = -1 },
 		"repair.lock_timeout":             func(c *Config) { c.Repair.LockTimeout = 0 },
 		"alarm":                           func(c *Config) { c.Alarm.SafePercent = 101 },

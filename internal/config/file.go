@@ -14,6 +14,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/peerquest/questwatch/internal/timetable"
 )
 
 // readFile lays a file over c. The YAML library would set a section without keys
@@ -160,13 +162,15 @@ func keys(t reflect.Type) string {
 	return strings.Join(known, ", ")
 }
 
+// fits looks at a value, and writes a length of time as the library reads it.
 func fits(n ast.Node, t reflect.Type) bool {
 	text, isText := n.(*ast.StringNode)
 	if t == reflect.TypeFor[time.Duration]() {
 		if !isText {
 			return false
 		}
-		_, err := time.ParseDuration(text.Value)
+		length, err := timetable.ParseLength(text.Value)
+		text.Value = length.String() // the library knows neither days nor weeks
 		return err == nil
 	}
 	switch t.Kind() {

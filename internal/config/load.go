@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/peerquest/questwatch/internal/timetable"
 )
 
 // Error is a setting that cannot be used. It is the operator's to mend.
@@ -98,7 +100,7 @@ func walk(v reflect.Value, name string, visit func(string, reflect.Value) error)
 
 // What a value of a kind looks like, for who wrote another one.
 var (
-	errWantTime   = errors.New("want a length of time such as 3s or 168h")
+	errWantTime   = errors.New("want " + timetable.Lengths)
 	errWantBool   = errors.New("want true or false")
 	errWantNumber = errors.New("want a whole number")
 	errWantText   = errors.New("want a text")
@@ -107,7 +109,7 @@ var (
 
 func set(field reflect.Value, text string) error {
 	if field.Type() == reflect.TypeFor[time.Duration]() {
-		d, err := time.ParseDuration(text)
+		d, err := timetable.ParseLength(text)
 		if err != nil {
 			return errWantTime
 		}
@@ -183,6 +185,9 @@ func (c *Config) check() error {
 	if !namespacePattern.MatchString(c.Namespace) {
 		return &Error{Where: "namespace", Err: errors.New("want small letters, digits, - and _, a letter first, at most 31")}
 	}
+	if c.Data == "" && c.NATS.URL == "" && c.NATS.Context == "" {
+		return &Error{Where: "data", Err: errors.New("want a directory")}
+	}
 	if !slotPattern.MatchString(c.Postgres.Slot) {
 		return &Error{Where: "postgres.slot", Err: errors.New("want small letters, digits and _, at most 40")}
 	}
@@ -204,6 +209,9 @@ func (c *Config) check() error {
 		if d.value < 0 {
 			return &Error{Where: d.key, Err: errors.New("must not be negative")}
 		}
+	}
+	if n := c.Watch.KeepCheckpoints; n < 0 || n > mostCheckpoints {
+		return &Error{Where: "watch.keep_checkpoints", Err: fmt.Errorf("must be 0 to %d", mostCheckpoints)}
 	}
 	_, err := c.Modes() // of all rules
 	return errors.Join(

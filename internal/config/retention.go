@@ -11,6 +11,9 @@ import (
 // the newest.
 const checkpointsWithin = 24
 
+// mostCheckpoints can be kept: each has the state of all quests.
+const mostCheckpoints = 1000
+
 // CheckpointEvery is how often the checker's state is stored in fact; 0 for never.
 func (c *Config) CheckpointEvery() time.Duration {
 	return min(c.Watch.CheckpointEvery, c.Stream.KeepFor/checkpointsWithin)
@@ -56,6 +59,9 @@ func (c *Config) Retention() (warnings []string) {
 	case c.Watch.CheckpointEvery == 0:
 		warnings = append(warnings, fmt.Sprintf("watch.checkpoint_every is 0: when the stream has discarded its beginning, after %s or %d bytes, a start needs a new baseline, "+
 			"and the past before it cannot be judged or audited", c.Stream.KeepFor, c.Stream.KeepBytes))
+	case c.Watch.KeepCheckpoints == 0:
+		warnings = append(warnings, fmt.Sprintf("watch.keep_checkpoints is 0: when the stream has discarded its beginning, after %s or %d bytes, "+
+			"only the last minutes can be judged or audited", c.Stream.KeepFor, c.Stream.KeepBytes))
 	case every < c.Watch.CheckpointEvery:
 		warnings = append(warnings, fmt.Sprintf("watch.checkpoint_every (%s) is long for stream.keep_for (%s): the state is stored every %s, so that what follows it is still there",
 			c.Watch.CheckpointEvery, c.Stream.KeepFor, every))

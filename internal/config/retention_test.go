@@ -13,6 +13,7 @@ func TestRetentionFitsTogether(t *testing.T) {
 	}
 	for want, set := range map[string]func(*Config){
 		"stream.keep_events_for (1h0m0s) is less": func(c *Config) { c.Stream.KeepEvents = time.Hour },
+		"watch.keep_checkpoints is 0":             func(c *Config) { c.Watch.KeepCheckpoints = 0 },
 		"watch.checkpoint_every is 0":             func(c *Config) { c.Watch.CheckpointEvery = 0 },
 		"the state is stored every 2m30s":         func(c *Config) { c.Stream.KeepFor = time.Hour },
 	} {

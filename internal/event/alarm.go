@@ -1,8 +1,6 @@
 package event
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -59,9 +57,8 @@ func OfAlarm(namespace string, a *Alarm) Event {
 		what, at = "recovered", a.Until
 	}
 	kind := "stream." + what
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %s %d", kind, namespace, a.Reason, a.Since))
 	return Event{
-		ID: kind + "." + hex.EncodeToString(sum[:10]), Group: "stream", What: what, Detail: a.Reason, Time: at, Data: *a,
+		ID: hashed(kind, "%s %s %d", namespace, a.Reason, a.Since), Group: "stream", What: what, Detail: a.Reason, Time: at, Data: *a,
 	}
 }
 

@@ -1,10 +1,6 @@
 package event
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/drift"
 	"github.com/peerquest/questwatch/internal/quest"
@@ -133,6 +129,5 @@ func ofApproval(what, id string, at change.Millis, a *Approval) Event {
 
 // idOf is an event's id: a hash of what makes it one.
 func idOf(kind string, parts ...any) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %v", kind, parts))
-	return kind + "." + hex.EncodeToString(sum[:10])
+	return hashed(kind, "%v", parts)
 }

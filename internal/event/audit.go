@@ -2,8 +2,6 @@ package event
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -154,8 +152,7 @@ func OfDisagreements(namespace string, a *Audited, d Disagreements) Event {
 }
 
 func auditID(kind, namespace string, a *Audited, about string, quest int64, user string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %s %d %q %d %q", kind, namespace, a.Kind, a.at(), about, quest, user))
-	return kind + "." + hex.EncodeToString(sum[:10])
+	return hashed(kind, "%s %s %d %q %d %q", namespace, a.Kind, a.at(), about, quest, user)
 }
 
 // severity: what is new deserves a look; whether an approval failed, a snapshot cannot tell.

@@ -1,6 +1,8 @@
 package event
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -115,6 +117,14 @@ func Stamp(m change.Millis) string { return m.Time().Format("2006-01-02T15:04:05
 
 // ms is a length of time on the wire.
 func ms(d time.Duration) int64 { return d.Milliseconds() }
+
+// hashed makes an event's id of what tells it from others of its kind, so that one that is
+// told again has the same.
+func hashed(kind, format string, args ...any) string {
+	about := fmt.Sprintf(format, args...)
+	sum := sha256.Sum256([]byte(kind + " " + about))
+	return kind + "." + hex.EncodeToString(sum[:10])
+}
 
 // IDOf reads the id out of an encoded event.
 func IDOf(data []byte) (string, error) {

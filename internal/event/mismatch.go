@@ -1,10 +1,6 @@
 package event
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/quest"
 )
@@ -52,8 +48,7 @@ func OfMismatches(namespace string, m *Mismatches) Event {
 // again is harmless.
 func mismatch(namespace, detail string, id int64, at *Compared, data any) Event {
 	const kind = "audit.mismatch"
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %s %d %d %d %d", kind, namespace, detail, id, at.Epoch, at.Sequence, at.LSN))
 	return Event{
-		ID: kind + "." + hex.EncodeToString(sum[:10]), Group: "audit", What: "mismatch", Detail: detail, Quest: id, Time: at.Time, Data: data,
+		ID: hashed(kind, "%s %s %d %d %d %d", namespace, detail, id, at.Epoch, at.Sequence, at.LSN), Group: "audit", What: "mismatch", Detail: detail, Quest: id, Time: at.Time, Data: data,
 	}
 }

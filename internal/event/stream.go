@@ -1,10 +1,6 @@
 package event
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-
 	"github.com/peerquest/questwatch/internal/change"
 )
 
@@ -54,6 +50,5 @@ func OfControl(c *change.Control, now change.Millis, at Position) (Event, bool) 
 
 // hash makes an id out of what makes an event one.
 func hash(kind string, numbers ...uint64) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", kind, numbers))
-	return kind + "." + hex.EncodeToString(sum[:10])
+	return hashed(kind, "%d", numbers)
 }

@@ -57,8 +57,11 @@ func badDSN(err error) error {
 		"use the form postgres://user@host:5432/database, or libpq's key=value form (percent-encode special characters in a URL, quote spaces in a list); a password may come from PGPASSFILE or PGPASSWORD")
 }
 
+// errConnect is in the errors of who has not come as far as a connection.
+var errConnect = errors.New("connect")
+
 func connectError(c *pgx.ConnConfig, err error) error {
-	wrapped := fmt.Errorf("connect to %s: %w", address(c), cause(err))
+	wrapped := fmt.Errorf("%w to %s: %w", errConnect, address(c), cause(err))
 	switch codeOf(err) {
 	case codeInvalidPassword, codeInvalidAuth:
 		return hint.Setup(wrapped, "check user and password (PGPASSFILE, PGPASSWORD, or the password in the URL) and the server's pg_hba.conf")
@@ -86,6 +89,10 @@ func cause(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {
 		return op
+	}
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return dns
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errors.New("no answer in time")

@@ -46,7 +46,12 @@ func (s *Source) Check(ctx context.Context) (server Server, setup Setup, err err
 	return server, setup, nil
 }
 
-func (s *Source) checkError(err error) error { return fmt.Errorf("check %s: %w", address(s.conn), err) }
+func (s *Source) checkError(err error) error {
+	if errors.Is(err, errConnect) { // which names the server already
+		return err
+	}
+	return fmt.Errorf("check %s: %w", address(s.conn), err)
+}
 
 func (s *Source) check(ctx context.Context, conn *pgx.Conn) (server Server, setup Setup, err error) {
 	if server, err = s.checkServer(ctx, conn); err != nil {

@@ -1,6 +1,7 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,7 +67,7 @@ const operatorIntervention = "57P"
 
 // connectError says why the server cannot be reached.
 func connectError(cfg *pgconn.Config, err error) error {
-	server := fmt.Sprintf("connect to Postgres at %s:%d as %s, database %s", cfg.Host, cfg.Port, cfg.User, cfg.Database)
+	server := fmt.Sprintf("connect to Postgres at %s:%d as %s, database %s", cfg.Host, cfg.Port, cfg.User, cmp.Or(cfg.Database, cfg.User))
 	e := problem{op: server, err: reasonOf(err)}
 	switch code := sqlState(err); code {
 	case badPassword:
@@ -111,6 +112,10 @@ func reasonOf(err error) error {
 	var network *net.OpError
 	if errors.As(err, &network) {
 		return network
+	}
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return dns
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return context.DeadlineExceeded

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/peerquest/questwatch/internal/drift"
+	"github.com/peerquest/questwatch/internal/hint"
 	"github.com/peerquest/questwatch/internal/quest"
 	"github.com/peerquest/questwatch/internal/remedy"
 	"github.com/peerquest/questwatch/internal/rule"
@@ -29,7 +30,7 @@ var (
 	// ErrUnknown: no open finding has that id.
 	ErrUnknown = errors.New("no such open finding")
 	// ErrAmbiguous: several have it.
-	ErrAmbiguous = errors.New("several open findings begin so")
+	ErrAmbiguous = errors.New("open findings begin with")
 )
 
 // batch is how many items are made of one look at the checker, which stands still
@@ -124,17 +125,18 @@ func (r *Repairer) wished(w Wish) ([]string, error) {
 // match is the open finding that an id, or the beginning of one, means.
 func match(open []drift.Finding, given string) (id string, err error) {
 	given = strings.ToLower(strings.TrimSpace(given))
+	found, which := 0, "say more of one of them:"
 	for i := range open {
-		switch {
-		case given == "" || !strings.HasPrefix(open[i].ID, given):
-		case id != "":
-			return "", fmt.Errorf("%w: %s", ErrAmbiguous, given)
-		default:
-			id = open[i].ID
+		if f := &open[i]; given != "" && strings.HasPrefix(f.ID, given) {
+			found, id = found+1, f.ID
+			which += fmt.Sprintf("\n    %s  %s, quest %d", f.ID, f.Violation.Rule, f.Quest)
 		}
 	}
-	if id == "" {
+	switch {
+	case found == 0:
 		return "", fmt.Errorf("%w: %s", ErrUnknown, given)
+	case found > 1:
+		return "", hint.Wrap(fmt.Errorf("%d %w %q", found, ErrAmbiguous, given), "%s", which)
 	}
 	return id, nil
 }

@@ -10,13 +10,14 @@ import (
 	"github.com/peerquest/questwatch/internal/watch"
 )
 
-// base finds where to begin: the newest checkpoint before the range or, where none can be
-// used, the stream's own beginning, or the first baseline in what is left of it.
+// base finds where to begin: the newest checkpoint before the range that was taken under the
+// same rules; or the stream's own beginning; or, where that is gone, a checkpoint under other
+// rules, or the first baseline that is left.
 func (r *recheck) base(ctx context.Context) error {
 	b, first := &r.finder.bounds, r.result.First
 	whole := b.First <= 1
 	if first != 0 || !whole {
-		used, err := r.checkpoint(ctx, first)
+		used, err := r.checkpoint(ctx, first, false)
 		if used || err != nil {
 			return err
 		}
@@ -27,11 +28,15 @@ func (r *recheck) base(ctx context.Context) error {
 		r.result.First = max(first, b.First)
 		return nil
 	}
+	if used, err := r.checkpoint(ctx, first, true); used || err != nil {
+		return err
+	}
 	return r.baseline(ctx, first)
 }
 
-// checkpoint uses the newest one before the range; without a range the oldest.
-func (r *recheck) checkpoint(ctx context.Context, first change.Seq) (used bool, err error) {
+// checkpoint uses the newest one before the range; without a range the oldest. Where it was
+// taken under other rules, findings that began before are not compared.
+func (r *recheck) checkpoint(ctx context.Context, first change.Seq, otherRules bool) (used bool, err error) {
 	if r.store == nil {
 		return false, nil
 	}
@@ -39,6 +44,7 @@ func (r *recheck) checkpoint(ctx context.Context, first change.Seq) (used bool, 
 	if err != nil && !errors.Is(err, watch.ErrNoStore) {
 		return false, fmt.Errorf("list checkpoints: %w", err)
 	}
+	from := watch.Resuming{Rules: r.checking.Rules, Store: r.store, Stream: r.past, First: r.finder.bounds.First, OtherRules: otherRules}
 	for i := range list {
 		s := list[i]
 		if first == 0 {
@@ -47,7 +53,7 @@ func (r *recheck) checkpoint(ctx context.Context, first change.Seq) (used bool, 
 		if first != 0 && s.Seq >= first || s.Seq >= r.result.Last {
 			continue
 		}
-		c, err := watch.Resume(ctx, r.checking.Rules, r.store, s, r.past, r.finder.bounds.First)
+		c, same, err := from.Resume(ctx, s)
 		if errors.Is(err, watch.ErrUnusable) {
 			continue
 		}
@@ -55,7 +61,10 @@ func (r *recheck) checkpoint(ctx context.Context, first change.Seq) (used bool, 
 			return false, fmt.Errorf("read checkpoint %s: %w", s.Name, err)
 		}
 		r.checker, r.before = c, c.Changes()
-		r.result.Base, r.result.Exact, r.result.First = s.Seq, true, max(first, s.Seq+1)
+		r.result.Base, r.result.Exact, r.result.First = s.Seq, same, max(first, s.Seq+1)
+		if !same {
+			r.known = c.Passed() + 1
+		}
 		return true, nil
 	}
 	return false, nil
@@ -85,11 +94,11 @@ func (r *recheck) tooEarly(ctx context.Context, earliest change.Seq, behind stri
 
 // impossible says what is in the way of a range, and what can be had.
 func (r *recheck) impossible(ctx context.Context, first change.Seq) error {
-	err := errors.New("the range cannot be judged anew: what the stream has discarded is needed, and no baseline or checkpoint by the same rules stands before it")
+	err := errors.New("the stream has discarded what is needed, and no baseline or checkpoint stands before that")
 	if first != 0 {
-		if used, failed := r.checkpoint(ctx, 0); used && failed == nil {
+		if used, failed := r.checkpoint(ctx, 0, true); used && failed == nil {
 			return r.tooEarly(ctx, r.result.First, "a checkpoint")
 		}
 	}
-	return hint.Wrap(err, "the stream begins with message %d; a checkpoint serves the rules that the instance runs with, and no others", r.finder.bounds.First)
+	return hint.Wrap(err, "the stream begins with message %d; watch.keep_checkpoints says how many checkpoints are kept", r.finder.bounds.First)
 }

@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/event"
-	"github.com/peerquest/questwatch/internal/hint"
 	"github.com/peerquest/questwatch/internal/quest"
 	"github.com/peerquest/questwatch/internal/watch"
 )
@@ -68,7 +66,7 @@ func (k *Checker) Quest(ctx context.Context, rules watch.Rules, id int64, at Poi
 		return nil, err
 	}
 	m := &Moment{QuestID: id, Sequence: bounds.Last, Applications: []Row{}, Participants: []Row{}, Open: []event.Finding{}}
-	r := &recheck{Checker: k, checking: &Checking{Rules: rules}, finder: finder{past: k.past, bounds: bounds}, checker: watch.NewChecker(rules)}
+	r := &recheck{Checker: k, checking: &Checking{Rules: rules, From: at}, finder: finder{past: k.past, bounds: bounds}, checker: watch.NewChecker(rules)}
 	if at.Given() {
 		if m.Sequence, err = r.finder.moment(ctx, at); err != nil {
 			return nil, err
@@ -96,18 +94,18 @@ func (k *Checker) Quest(ctx context.Context, rules watch.Rules, id int64, at Poi
 // readQuest brings the checker to what is known of a quest at a message.
 func (r *recheck) readQuest(ctx context.Context, id int64, last change.Seq) error {
 	first := r.finder.bounds.First
-	r.result.Last, r.result.Base = math.MaxUint64, first-1
-	if first > 1 {
-		used, err := r.checkpoint(ctx, last+1)
-		if err != nil {
-			return err
-		}
-		if !used {
-			return hint.Wrap(errors.New("what the quest was then is not known: what the stream has discarded is needed"),
-				"the stream begins with message %d, and no checkpoint by the same rules stands before the moment", first)
-		}
+	r.result.Last, r.result.Base = last+1, first-1
+	used, err := r.checkpoint(ctx, last+1, false)
+	if err == nil && !used && first > 1 {
+		used, err = r.checkpoint(ctx, last+1, true)
 	}
-	err := r.past.Quest(ctx, id, r.result.Base+1, last, func(one change.Record) error {
+	if err == nil && !used && first > 1 {
+		err = r.baseline(ctx, last+1)
+	}
+	if err != nil {
+		return err
+	}
+	err = r.past.Quest(ctx, id, r.result.Base+1, last, func(one change.Record) error {
 		_, err := r.checker.Take(one)
 		return err
 	})

@@ -1,6 +1,7 @@
 // Package terminal makes text from elsewhere harmless where a terminal shows it:
 // control characters, escape sequences, invisible and direction-changing characters
-// are spelt out. What is printable stays as it is, in every script.
+// are spelt out. What is printable stays as it is, in every script. And it breaks lines
+// that are longer than a terminal is wide.
 package terminal
 
 import (

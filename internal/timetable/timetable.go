@@ -5,6 +5,8 @@
 // 03:00 then. Where they go back, a planned hour comes once, the first of the two; what is
 // planned for every hour comes in both. So nothing that comes daily or weekly is left out
 // or doubled by a change of clocks.
+//
+// It reads lengths of time too, in which people name days and weeks.
 package timetable
 
 import (

@@ -69,14 +69,17 @@ func (f *Flow) open(ctx context.Context, s Saved, first change.Seq, published *P
 // fits finds out whether a state belongs to the stream and to the configuration as
 // they are now.
 func (f *Flow) fits(ctx context.Context, h *Header, first change.Seq, published *Published) error {
-	if err := h.belongs(ctx, &f.rules, f.keeping.Stream, first); err != nil {
+	if err := h.under(&f.rules, "tables", "statuses", "rules"); err != nil {
+		return err
+	}
+	if err := h.belongs(ctx, f.keeping.Stream, first); err != nil {
 		return err
 	}
 	return published.lack(&h.Events)
 }
 
-// belongs is fits without regard to what was published.
-func (h *Header) belongs(ctx context.Context, rules *Rules, stream Messages, first change.Seq) error {
+// under finds out whether the state was made under these parts of the configuration.
+func (h *Header) under(rules *Rules, parts ...string) error {
 	if ours := rules.Drift.Namespace; h.Namespace != ours {
 		return refuse("it is of the namespace %q, and not of %q", h.Namespace, ours)
 	}
@@ -84,11 +87,16 @@ func (h *Header) belongs(ctx context.Context, rules *Rules, stream Messages, fir
 	if err != nil {
 		return err
 	}
-	for _, part := range []string{"tables", "statuses", "rules"} {
+	for _, part := range parts {
 		if h.Depends[part] != depends[part] {
 			return refuse("other %s are configured now than when it was taken", part)
 		}
 	}
+	return nil
+}
+
+// belongs finds out whether the state is one of the stream, which begins at first.
+func (h *Header) belongs(ctx context.Context, stream Messages, first change.Seq) error {
 	if h.Anchor.Seq+1 < first {
 		return refuse("the stream has discarded what follows message %d", h.Anchor.Seq)
 	}
@@ -104,26 +112,6 @@ func (h *Header) belongs(ctx context.Context, rules *Rules, stream Messages, fir
 		return refuse("the stream has another message %d than it stands behind", h.Anchor.Seq)
 	}
 	return nil
-}
-
-// Resume makes a checker of a checkpoint, for who publishes nothing. It is ErrUnusable
-// where the checkpoint is not one of the stream, which begins at first, and of the rules.
-func Resume(ctx context.Context, rules Rules, store Checkpoints, s Saved, stream Messages, first change.Seq) (c *Checker, err error) {
-	err = store.Load(ctx, s, func(r io.Reader) error {
-		p, err := OpenCheckpoint(r)
-		if err != nil {
-			return err
-		}
-		if p.Header.Anchor.Seq != s.Seq {
-			return refuse("%w: it stands behind message %d", ErrDamaged, p.Header.Anchor.Seq)
-		}
-		if err := p.Header.belongs(ctx, &rules, stream, first); err != nil {
-			return err
-		}
-		c, err = p.Checker(rules)
-		return err
-	})
-	return c, unusable(err)
 }
 
 // lack refuses a state whose events are not all stored any more: whoever went on from
