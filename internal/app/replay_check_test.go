@@ -236,17 +236,17 @@ func TestReplayCheckBehindOtherRules(t *testing.T) {
 	c, dsn, server := onServer(t)
 	c.Rules.SetGrace(10 * time.Millisecond)
 	load := startTraffic(t, dsn, 3)
-	var behind change.Seq
-	for range 2 {
-		r := start(t, c, dsn)
-		r.ready(t)
-		load.more(t, 150)
-		r.stop(t)
-		if behind == 0 {
-			behind = r.watch.Status().Checkpoint.Seq
-		}
-	}
+	r := start(t, c, dsn)
+	r.ready(t)
+	load.more(t, 150)
+	r.stop(t)
+	behind := r.watch.Status().Checkpoint.Seq
+	r = start(t, c, dsn)
+	r.ready(t)
+	load.more(t, 400)
 	load.stop()
+	r.settle(t)
+	r.stop(t)
 	tuned := c
 	tuned.Rules.IdleInProgress.Enabled = false
 	tuned.Rules.Unassigned.Severity.AssignmentLost = "critical"
