@@ -188,3 +188,14 @@ func (w *waiting) newest() (at event.Position) {
 	}
 	return at
 }
+
+// behind takes out what is behind a position, and says how much it was.
+func (w *waiting) behind(at event.Position) (n uint64) {
+	for id, t := range w.byID {
+		if t.at.After(at) {
+			delete(w.byID, id)
+			n++
+		}
+	}
+	return n
+}

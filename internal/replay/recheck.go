@@ -190,8 +190,11 @@ func (r *recheck) late(ctx context.Context) error {
 		if err := r.live(ctx, r.result.Last); err != nil {
 			return err
 		}
-		if !r.differ.again.newest().After(r.newest) || time.Now().After(deadline) {
+		if !r.differ.again.newest().After(r.newest) {
 			return nil
+		}
+		if time.Now().After(deadline) {
+			return r.untold(ctx)
 		}
 		select {
 		case <-ctx.Done():
@@ -199,4 +202,20 @@ func (r *recheck) late(ctx context.Context) error {
 		case <-time.After(lateEvery):
 		}
 	}
+}
+
+// untold leaves out what the live checker has not come to.
+func (r *recheck) untold(ctx context.Context) error {
+	last, some, err := r.told.Last(ctx)
+	if err != nil {
+		return fmt.Errorf("find the last event: %w", err)
+	}
+	r.all = false
+	if err := r.live(ctx, r.result.Last); err != nil { // up to that one
+		return err
+	}
+	if some {
+		r.result.Untold = r.differ.again.behind(last)
+	}
+	return nil
 }

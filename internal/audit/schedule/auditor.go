@@ -50,6 +50,8 @@ type Status struct {
 	// when it did not.
 	Done, Failed int
 	Err          error
+	// Blocked is why the timetable cannot be looked at now, nil when it can.
+	Blocked error
 }
 
 // New makes an auditor; nothing runs yet.
@@ -113,12 +115,22 @@ func (a *Auditor) remember(ctx context.Context) {
 // turn makes an audit if one is due, and says when to look again.
 func (a *Auditor) turn(ctx context.Context) time.Duration {
 	wait, err := a.due(ctx)
-	switch {
-	case errors.Is(err, ErrTaken), ctx.Err() != nil: // it is the other's turn, or over
-	case err != nil:
-		a.failed("audits cannot be planned", err, "again_in", wait.String())
+	if !errors.Is(err, ErrTaken) && ctx.Err() == nil { // else it is the other's turn, or over
+		a.blocked(err)
 	}
 	return max(min(wait, lookEvery), time.Millisecond)
+}
+
+// blocked notes why the timetable cannot be looked at, nil for that it can.
+func (a *Auditor) blocked(err error) {
+	was := a.Status().Blocked
+	a.note(func(s *Status) { s.Blocked = err })
+	switch {
+	case was == nil && err != nil:
+		a.logger.Error("audits cannot be planned; trying on", "err", err)
+	case was != nil && err == nil:
+		a.logger.Info("audits are planned again")
+	}
 }
 
 func (a *Auditor) due(ctx context.Context) (wait time.Duration, err error) {
