@@ -330,6 +330,9 @@ func TestReplayCheckAfterRetention(t *testing.T) {
 	if _, _, err := recheck(t, c, text(int64(first)), ""); !errors.As(err, &point) || !strings.Contains(hint.Of(err), "earliest possible time is 2") {
 		t.Errorf("from the checkpoint's own message: %v, advice %q", err, hint.Of(err))
 	}
+	if _, _, err := recheck(t, c, "", text(int64(first))); !errors.As(err, &point) || !strings.Contains(hint.Of(err), "earliest possible time is 2") {
+		t.Errorf("to the checkpoint's own message: %v, advice %q", err, hint.Of(err))
+	}
 	for _, to := range []string{"99999999", "3"} {
 		var point *replay.PointError
 		if _, _, err := recheck(t, c, "", to); !errors.As(err, &point) {
