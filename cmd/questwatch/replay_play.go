@@ -119,6 +119,8 @@ func (f *replayFlags) play(c *call, k replay.Checking) error {
 		return usageError{error: err}
 	case errors.Is(err, context.Canceled) && played != nil:
 		return hint.Wrap(fmt.Errorf("interrupted after %s", played), "go on with: %s", f.again(c.Command, played))
+	case errors.As(err, new(replay.DamageError)): // going on would meet it again
+		return err
 	case err != nil && played != nil && played.Messages > 0 && !shown:
 		advice := "go on with: " + f.again(c.Command, played)
 		if known := hint.Of(err); known != "" {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -93,6 +94,11 @@ func TestReplayUsage(t *testing.T) {
 	if entries, err := os.ReadDir(empty); err != nil || len(entries) > 0 {
 		t.Errorf("it left %v, %v", entries, err)
 	}
+	// What a stopped instance left is read from a copy, and who publishes there publishes to nobody.
+	if err := os.Mkdir(filepath.Join(empty, "jetstream"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, command(t, "replay", "--data", empty, "--to-subject", "copies"), exitFailure, "no instance runs", "--to-file", "--from-file")
 }
 
 func TestShowQuestUsage(t *testing.T) {
@@ -178,7 +184,16 @@ func TestReplayCommand(t *testing.T) {
 	if err := os.WriteFile(broken, []byte(strings.Replace(string(text), `"quest_id":8`, `"quest_id":9`, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, command(t, "replay", "--from-file", broken), exitFailure, "a.replay.broken, line ", "its checksum is not right")
+	got = command(t, "replay", "--from-file", broken, "--dry-run")
+	refused(t, got, exitFailure, "a.replay.broken, line ", "its checksum is not right", "write it anew")
+	_, advice, found := strings.Cut(got.stderr, "--to ")
+	before, _, _ := strings.Cut(advice, " ")
+	if strings.Contains(got.stderr, "go on with") || !found {
+		t.Errorf("%+v", got)
+	}
+	if got := command(t, "replay", "--from-file", broken, "--dry-run", "--to", before); got.status != 0 || !strings.Contains(got.stdout, "to message "+before) {
+		t.Errorf("what is before the damage: %+v", got)
+	}
 	refused(t, command(t, "replay", "--from-file", broken+"x"), exitFailure, "no such file")
 	refused(t, command(t, "replay", "--from-file", os.Args[0]), exitFailure, "line 1: ")
 	refused(t, command(t, "replay", "--data", data, "--quest", "4711"), exitFailure, "no such quest: the stream has nothing of quest 4711")
@@ -186,6 +201,36 @@ func TestReplayCommand(t *testing.T) {
 	refused(t, command(t, "replay", "--data", data, "--to", "2001-01-01T00:00:00Z"), exitUsage, "before the beginning of the stream")
 	refused(t, command(t, "replay", "--data", data, "--to-subject", "questwatch"), exitUsage, "in the namespace of the instance")
 	refused(t, command(t, "replay", "--data", data, "--to-subject", "copies"), exitFailure, "no stream takes it", "nats stream add", "nats-owner.json")
+}
+
+// A reader that has seen enough leaves no copy of the data behind.
+func TestReplayIntoClosedPipe(t *testing.T) {
+	t.Parallel()
+	a, data, stop := startInstance(t, testkit.Database(t, testkit.LoadAudit001))
+	openFindings(t, a, 5)
+	stop()
+	parent := t.TempDir()
+	for _, args := range [][]string{{"--rate", "50/s"}, {"--check", "--config", "/dev/stdin"}} {
+		read, write, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(os.Args[0], append([]string{"replay", "--data", data}, args...)...)
+		cmd.Env = append(os.Environ(), asMain+"=1", "TMPDIR="+parent)
+		var errs strings.Builder
+		cmd.Stdin = strings.NewReader("rules: {unassigned: {enabled: false}}")
+		cmd.Stdout, cmd.Stderr = write, &errs
+		if err := errors.Join(read.Close(), cmd.Start(), write.Close()); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // how it ended is in ProcessState
+		if cmd.ProcessState.ExitCode() != exitFailure || errs.String() != "" {
+			t.Errorf("%q: %v, %s", args, cmd.ProcessState, errs.String())
+		}
+		if left, err := os.ReadDir(parent); err != nil || len(left) > 0 {
+			t.Errorf("%q: left behind: %v, %v", args, left, err)
+		}
+	}
 }
 
 // TestReplayInterrupted ends the program by Ctrl-C in the middle, and goes on as it says.

@@ -228,7 +228,10 @@ func audited(s *app.AuditStatus, now time.Time) string {
 	if s.Error != "" {
 		text += "; the newest one failed: " + s.Error
 	}
-	if s.Next == "" {
+	switch {
+	case s.Blocked != "":
+		return text + "; none can be planned now: " + s.Blocked
+	case s.Next == "":
 		return text + "; none planned"
 	}
 	return text + "; next at " + strings.NewReplacer("T", " ", "Z", "").Replace(s.Next)

@@ -11,6 +11,7 @@ import (
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/config"
 	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/hint"
 	"github.com/peerquest/questwatch/internal/people"
 	"github.com/peerquest/questwatch/internal/replay"
 	"github.com/peerquest/questwatch/internal/tail"
@@ -89,7 +90,7 @@ func (p *Play) file() (replay.Sink, func() error, error) {
 		return nil, nothing, err
 	}
 	if what != nil {
-		p.Kind, p.From, p.To, p.Select = what.Kind, what.From, what.To, what.Select
+		p.Kind, p.From, p.To, p.Of, p.Select = what.Kind, what.From, what.To, what.Of, what.Select
 	}
 	return f, f.Close, nil
 }
@@ -100,7 +101,7 @@ func (p *Play) open(ctx context.Context, c *config.Config, logger *slog.Logger) 
 	done := func() {}
 	if p.FromFile == "" || p.ToSubject != "" {
 		var err error
-		if conn, done, err = openPast(ctx, c, logger); err != nil {
+		if conn, done, err = p.connect(ctx, c, logger); err != nil {
 			return nil, nil, nil, err
 		}
 	}
@@ -118,6 +119,22 @@ func (p *Play) open(ctx context.Context, c *config.Config, logger *slog.Logger) 
 		_ = file.Close() // it was only read
 		done()
 	}, nil
+}
+
+// connect opens a stopped instance's data for reading only: what is published to the copy
+// of it would be gone with that.
+func (p *Play) connect(ctx context.Context, c *config.Config, logger *slog.Logger) (*bus.Conn, func(), error) {
+	if p.ToSubject == "" {
+		return openPast(ctx, c, logger)
+	}
+	conn, err := ConnectBus(ctx, c, logger)
+	if err == nil {
+		return conn, conn.Close, nil
+	}
+	if p.FromFile == "" && !external(&c.NATS) && stored(c.Data) {
+		err = hint.Wrap(err, "start it; or write a file (--to-file FILE), and publish that through a server that runs: --from-file FILE --to-subject %s --nats URL", p.ToSubject)
+	}
+	return nil, nil, err
 }
 
 // shown shows messages to a person or a program.
@@ -170,10 +187,7 @@ func (p tapePort) Read(ctx context.Context, s *replay.Stretch, fn func(*replay.M
 	err := p.bus.ReadPast(ctx, past, func(m bus.Message) error {
 		return fn(&replay.Message{Seq: m.Seq, Subject: p.bus.Relative(m.Subject), ID: m.ID, Data: m.Data})
 	})
-	if gap := new(bus.SeqGapError); errors.As(err, &gap) {
-		return &replay.MovedError{First: gap.Got}
-	}
-	return err
+	return lacking(ctx, p.bus, err)
 }
 
 // filters are the subjects that the server can select by.

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -87,12 +88,42 @@ func openPast(ctx context.Context, c *config.Config, logger *slog.Logger) (conn 
 	if err != nil {
 		return nil, nil, errors.Join(err, server.Stop())
 	}
+	warnOfHoles(ctx, conn, logger)
 	return conn, func() {
 		conn.Close()
 		if err := server.Stop(); err != nil {
 			logger.Warn("the NATS server did not stop", "err", err)
 		}
 	}, nil
+}
+
+// warnOfHoles tells of messages that are missing: who selects some of a stream does not
+// notice.
+func warnOfHoles(ctx context.Context, conn *bus.Conn, logger *slog.Logger) {
+	for name, state := range map[string]func(context.Context) (bus.StreamState, error){
+		conn.CDCStream(): conn.CDCState, conn.EventsStream(): conn.EventsState,
+	} {
+		if s, err := state(ctx); err == nil && s.Missing() > 0 { // who needs it will be told why it cannot be had
+			logger.Warn("a stream is damaged: messages are missing, and what is shown may lack something", "stream", name, "missing", s.Missing())
+		}
+	}
+}
+
+// lacking says why messages are not there: the stream has discarded them meanwhile, or
+// lost them, and then whoever goes on from there meets that again.
+func lacking(ctx context.Context, conn *bus.Conn, err error) error {
+	gap := new(bus.SeqGapError)
+	switch {
+	case errors.Is(err, bus.ErrCut):
+		return replay.Damaged(err)
+	case !errors.As(err, &gap):
+		return err
+	}
+	if s, failed := conn.CDCState(ctx); failed != nil || s.First > gap.Want {
+		return &replay.MovedError{First: gap.Got}
+	}
+	return hint.Wrap(replay.Damaged(fmt.Errorf("the stream is damaged: %w", err)),
+		"a backup may have them; what is behind them can be read with --from %d, what is before with --to %d", gap.Got, gap.Want-1)
 }
 
 // stored reports whether a directory has been an instance's.
@@ -106,7 +137,7 @@ func (p pastStream) Message(ctx context.Context, seq change.Seq) (watch.Message,
 }
 
 func (p pastStream) Range(ctx context.Context, from, to change.Seq, fn func(change.Record) error) error {
-	return p.bus.ReadCDC(ctx, from, to, func(m bus.Message) error { return fn(record(m)) })
+	return lacking(ctx, p.bus, p.bus.ReadCDC(ctx, from, to, func(m bus.Message) error { return fn(record(m)) }))
 }
 
 func (p pastStream) Quest(ctx context.Context, quest int64, from, to change.Seq, fn func(change.Record) error) error {
@@ -129,4 +160,10 @@ func (p pastEvents) Told(ctx context.Context, from change.Seq, since time.Time, 
 		return nil
 	})
 	return list, err
+}
+
+// Last is where the live checker goes on after a restart.
+func (p pastEvents) Last(ctx context.Context) (event.Position, bool, error) {
+	done, err := eventsPort{bus: p.bus}.Published(ctx)
+	return done.Last, done.Some, err
 }

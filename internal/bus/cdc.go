@@ -34,6 +34,9 @@ type StreamState struct {
 	Messages, Bytes uint64
 }
 
+// Missing is how many messages between the first and the last are not there.
+func (s StreamState) Missing() uint64 { return uint64(s.Last-s.First) + 1 - s.Messages }
+
 // CDCState returns the CDC stream's state.
 func (c *Conn) CDCState(ctx context.Context) (StreamState, error) {
 	return c.streamState(ctx, c.names.cdcStream)

@@ -70,6 +70,7 @@ type feed struct {
 	since time.Time // where to begin while next is 0; zero for the oldest
 
 	next    Seq       // the sequence to continue at; 0 is the oldest
+	to      Seq       // the last one that a reading of the past wants
 	stored  time.Time // when the message before next was, if one was delivered
 	created time.Time // the stream's identity
 	tail    Seq       // the last sequence at the time of the call

@@ -6,11 +6,16 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 // readPatience is how long a read of the past waits for the next message. Somebody
 // waits for the answer, so it does not wait for ever as consuming does.
 const readPatience = 30 * time.Second
+
+// ErrCut says that a stream lacks what stood at its end.
+var ErrCut = errors.New("the server lost the end of the stream, or its files were cut off")
 
 // ErrEnough is what fn returns to end a reading early and well.
 var ErrEnough = errors.New("enough was read")
@@ -26,7 +31,7 @@ var (
 // the stream has discarded is not noticed here; CDCState says where it begins.
 func (c *Conn) ReadSteps(ctx context.Context, questID int64, from, to Seq, fn func(Message) error) error {
 	return c.read(ctx, &feed{
-		stream: c.names.cdcStream, filters: []string{c.StepSubject(questID)}, next: from, deliver: upTo(to, fn),
+		stream: c.names.cdcStream, filters: []string{c.StepSubject(questID)}, next: from, to: to, deliver: fn,
 	})
 }
 
@@ -35,20 +40,20 @@ func (c *Conn) ReadSteps(ctx context.Context, questID int64, from, to Seq, fn fu
 // their ID. It returns when there are no more.
 func (c *Conn) ReadEventIDs(ctx context.Context, filters []string, from, to Seq, fn func(Message) error) error {
 	return c.read(ctx, &feed{
-		stream: c.names.eventsStream, filters: filters, headersOnly: true, next: from, deliver: upTo(to, fn),
+		stream: c.names.eventsStream, filters: filters, headersOnly: true, next: from, to: to, deliver: fn,
 	})
 }
 
 // ReadCDC delivers the messages of the CDC stream between two sequences, both included,
 // in order and without holes, and returns. A message's data is valid until fn returns.
 func (c *Conn) ReadCDC(ctx context.Context, from, to Seq, fn func(Message) error) error {
-	return c.read(ctx, &feed{stream: c.names.cdcStream, cdc: true, next: from, deliver: upTo(to, fn)})
+	return c.read(ctx, &feed{stream: c.names.cdcStream, cdc: true, next: from, to: to, deliver: fn})
 }
 
 // ReadQuest is ReadSteps with the control records between them.
 func (c *Conn) ReadQuest(ctx context.Context, questID int64, from, to Seq, fn func(Message) error) error {
 	return c.read(ctx, &feed{
-		stream: c.names.cdcStream, filters: []string{c.StepSubject(questID), c.names.control}, next: from, deliver: upTo(to, fn),
+		stream: c.names.cdcStream, filters: []string{c.StepSubject(questID), c.names.control}, next: from, to: to, deliver: fn,
 	})
 }
 
@@ -56,7 +61,7 @@ func (c *Conn) ReadQuest(ctx context.Context, questID int64, from, to Seq, fn fu
 // first, until none is left or fn returns ErrEnough. It begins at a sequence or, where
 // that is 0, with what was stored at a time or after it.
 func (c *Conn) ReadEvents(ctx context.Context, filters []string, from Seq, since time.Time, fn func(Message) error) error {
-	return c.read(ctx, &feed{stream: c.names.eventsStream, filters: filters, next: from, since: since, deliver: fn})
+	return c.read(ctx, &feed{stream: c.names.eventsStream, filters: filters, next: from, since: since, to: New, deliver: fn})
 }
 
 // Past is a stored stream as it is read as a whole.
@@ -74,7 +79,7 @@ type Past struct {
 // stream without filters have no holes; what else the stream discarded meanwhile is not
 // noticed here. A message's data is valid until fn returns. fn may take its time.
 func (c *Conn) ReadPast(ctx context.Context, p *Past, fn func(Message) error) error {
-	f := &feed{stream: c.names.cdcStream, filters: p.Filters, next: p.From, since: p.Since, ids: true, deliver: upTo(p.To, fn)}
+	f := &feed{stream: c.names.cdcStream, filters: p.Filters, next: p.From, since: p.Since, ids: true, to: p.To, deliver: fn}
 	if p.Events {
 		f.stream = c.names.eventsStream
 	}
@@ -130,14 +135,14 @@ func (c *Conn) read(ctx context.Context, f *feed) error {
 	defer cancel(nil)
 	stalled := time.AfterFunc(readPatience, func() { cancel(errStall) })
 	defer stalled.Stop()
-	deliver := f.deliver
+	deliver := upTo(f.to, f.deliver)
 	f.deliver = func(m Message) error {
 		stalled.Stop()
 		err := deliver(m)
 		stalled.Reset(readPatience)
 		return err
 	}
-	err := f.run(ctx, []ConsumeOption{OnCaughtUp(func(Seq) error { return errEnd })})
+	err := f.run(ctx, []ConsumeOption{OnCaughtUp(func(tail Seq) error { return f.ended(ctx, tail) })})
 	switch {
 	case errors.Is(err, errEnd), errors.Is(err, ErrEnough):
 		return nil
@@ -145,4 +150,22 @@ func (c *Conn) read(ctx context.Context, f *feed) error {
 		return fmt.Errorf("read stream %q: %w", f.stream, errStall)
 	}
 	return err
+}
+
+// ended ends a reading, and well if the end of the stream of changes is where the server
+// says: it goes on saying so when its files were cut off.
+func (f *feed) ended(ctx context.Context, tail Seq) error {
+	last := min(f.to, tail)
+	cut := f.cdc && f.next != 0 && f.next <= last
+	if f.stream == f.conn.names.cdcStream && !f.cdc && last == tail && tail > 0 { // of others nobody knows which there were
+		_, err := f.conn.getMessage(ctx, f.stream, getRequest{Seq: uint64(tail)})
+		if cut = errors.Is(err, ErrNoMessage); err != nil && !cut {
+			return err
+		}
+	}
+	if !cut {
+		return errEnd
+	}
+	return hint.Wrap(fmt.Errorf("message %d, which stream %q should have, is not there: %w", last, f.stream, ErrCut),
+		"what is before it can be read: end there (--to), or read a backup that is whole")
 }

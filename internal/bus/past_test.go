@@ -3,6 +3,8 @@ package bus_test
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/peerquest/questwatch/internal/bus"
+	"github.com/peerquest/questwatch/internal/bus/embedded"
 )
 
 // steps reads a quest's steps as their sequences.
@@ -91,6 +94,40 @@ func TestReadStepsEndsWithFunction(t *testing.T) {
 	enough := errors.New("enough")
 	if err := c.ReadSteps(t.Context(), 7, 0, 50, func(bus.Message) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// What is missing at the end is not passed over, though all that is there was read.
+func TestReadWhatWasCutOff(t *testing.T) {
+	dir := t.TempDir()
+	s := startServer(t, embedded.Config{Dir: dir})
+	c := connect(t, bus.Config{Options: s.InProcess()})
+	if err := c.Setup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	publishPast(t, c, 250)
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	block := filepath.Join(dir, "jetstream", "$G", "streams", c.CDCStream(), "msgs", "1.blk")
+	if info, err := os.Stat(block); err != nil || os.Truncate(block, info.Size()/2) != nil {
+		t.Fatal(err)
+	}
+	s = startServer(t, embedded.Config{Dir: dir})
+	c = connect(t, bus.Config{Options: s.InProcess()})
+	var last bus.Seq
+	count := func(m bus.Message) error { last = m.Seq; return nil }
+	for name, read := range map[string]func(to bus.Seq) error{
+		"all":     func(to bus.Seq) error { return c.ReadCDC(t.Context(), 1, to, count) },
+		"tape":    func(to bus.Seq) error { return c.ReadPast(t.Context(), &bus.Past{From: 1, To: to}, count) },
+		"a quest": func(to bus.Seq) error { return c.ReadQuest(t.Context(), 7, 1, to, count) },
+	} {
+		if err := read(250); err == nil || last < 100 || last > 150 {
+			t.Errorf("%s: %v after message %d", name, err, last)
+		}
+		if err := read(90); err != nil || last != 90 {
+			t.Errorf("%s up to what is there: %v after message %d", name, err, last)
+		}
 	}
 }
 

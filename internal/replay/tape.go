@@ -69,6 +69,15 @@ func (e *MovedError) Error() string {
 	return fmt.Sprintf("the stream discarded messages while they were replayed: it begins with message %d now, and what is missing is not known", e.First)
 }
 
+// DamageError says that what is stored is not what was written: who reads on from there meets
+// it again.
+type DamageError struct{ error }
+
+func (e DamageError) Unwrap() error { return e.error }
+
+// Damaged makes an error one.
+func Damaged(err error) error { return DamageError{err} }
+
 // Item is a message with what it says.
 type Item struct {
 	*Message

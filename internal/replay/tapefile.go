@@ -12,6 +12,7 @@ import (
 	"os"
 
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 // A file of messages is JSON, a line each: a head that says what they are, the messages, and
@@ -217,21 +218,37 @@ func (t *TapeFile) Extent(context.Context) (Extent, error) {
 // Knows is true: what a file has is not known before it is read.
 func (t *TapeFile) Knows(context.Context, int64) (bool, error) { return true, nil }
 
-// Read gives all messages, whatever was asked for, and so checks the whole file.
+// Read gives all messages up to the last one asked for, and so checks the whole file where
+// no earlier one is.
 func (t *TapeFile) Read(_ context.Context, s *Stretch, fn func(*Message) error) error {
 	var m fileMessage
-	for {
+	for last := change.Seq(0); ; last = m.Sequence {
 		more, err := t.lines.message(&m)
-		if err != nil || !more {
-			return err
+		if err != nil {
+			return t.damaged(err, last)
 		}
-		if m.Sequence > s.Last {
-			continue
+		if !more || m.Sequence > s.Last {
+			return nil
 		}
 		if err := fn(&Message{m.Sequence, m.Subject, m.ID, m.Data}); err != nil {
 			return err
 		}
+		if m.Sequence == s.Last && s.Last < t.head.Last { // what follows may be damaged
+			return nil
+		}
 	}
+}
+
+// damaged says what can be done about a file of which the messages up to one are right.
+func (t *TapeFile) damaged(err error, last change.Seq) error {
+	advice := "write it anew, or read a copy that is whole"
+	if errors.Is(err, errCut) {
+		advice = "if writing it was interrupted, replay --to-file " + t.lines.path + " --continue finishes it"
+	}
+	if last != 0 {
+		advice += fmt.Sprintf("; --to %d reads what is there before", last)
+	}
+	return hint.Wrap(Damaged(err), "%s", advice)
 }
 
 var _ Tape = (*TapeFile)(nil)
