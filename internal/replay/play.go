@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 // Playing says what is played, and where to.
