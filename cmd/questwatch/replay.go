@@ -90,10 +90,10 @@ file, or another failure.`,
 
 func rangeOf(from, to string) (k replay.Checking, err error) {
 	now := time.Now()
-	if k.From, err = parsePoint(from, now); err != nil {
+	if k.From, err = replay.ParsePoint(from, now); err != nil {
 		return k, fmt.Errorf("--from: %w", err)
 	}
-	if k.To, err = parsePoint(to, now); err != nil {
+	if k.To, err = replay.ParsePoint(to, now); err != nil {
 		return k, fmt.Errorf("--to: %w", err)
 	}
 	if k.To.Baseline {
