@@ -272,7 +272,7 @@ func TestInstanceThatIsNotThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for data, says := range map[string]string{
-		filepath.Join(dir, "nowhere"): "there is none", file: "it is a file", dir: "none has ever", left: "nobody answers at nats://127.0.0.1:1",
+		filepath.Join(dir, "nowhere"): "there is no such directory", file: "it is a file", dir: "none has ever run there", left: "nobody answers at nats://127.0.0.1:1",
 	} {
 		want := fmt.Sprintf("questwatch: no instance runs with the data directory %q: %s\n"+
 			"  start questwatch run, or say which instance is meant: --data DIR, or --nats URL for an external server\n", data, says)

@@ -50,9 +50,9 @@ func absent(c *config.Config, url string, err error) error {
 	case errors.Is(err, syscall.ENOTDIR):
 		why = "it is a file"
 	case errors.Is(err, fs.ErrNotExist):
-		why = "none has ever"
+		why = "none has ever run there"
 		if _, err := os.Stat(c.Data); err != nil {
-			why = "there is none"
+			why = "there is no such directory"
 		}
 	case errors.Is(err, bus.ErrUnreachable):
 		why = "nobody answers at " + url
