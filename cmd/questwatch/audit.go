@@ -117,7 +117,7 @@ func (f *auditFlags) runPast(out audit.Output) error {
 			return nil, nil, err
 		}
 		at, _ := db.Moment()
-		out.View.At = at.Time()
+		out.View.At, out.View.Past = at.Time(), true
 		return db, func() {}, nil
 	})
 }

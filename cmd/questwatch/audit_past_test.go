@@ -77,8 +77,12 @@ func TestAuditOfThePast(t *testing.T) {
 	if got := pairs(t, one); len(got) != 3 { // as for --user student2
 		t.Errorf("of one user: %q", got)
 	}
-	if got := past(fmt.Sprint(before), "--user", "nobody"); got.status != exitFine || len(pairs(t, got)) > 0 {
-		t.Errorf("of nobody: %+v", got)
+	for _, who := range []string{"student2", "22222222-2222-4222-8222-22222222222"} { // not their ids
+		refused(t, past(fmt.Sprint(before), "--user", who), exitUsage, fmt.Sprintf("nothing of a person %q", who), "give the id")
+	}
+	text := command(t, "audit", "--at", fmt.Sprint(before), "--data", data).stdout
+	if !strings.Contains(text, "for a moment a little later") || strings.Contains(text, "Run the audit again") {
+		t.Errorf("the note is about now: %s", text)
 	}
 	refused(t, past("1"), exitUsage, "before the first baseline was whole", "the earliest possible time is 2")
 	refused(t, past("999999"), exitUsage, "behind the end of the stream")

@@ -146,7 +146,7 @@ func TestUsage(t *testing.T) {
 		"no such severity": {[]string{"tail", "--severity", "error"}, "want info, warning or critical"},
 		"no time":          {[]string{"tail", "--since", "yesterday"}, "nor a length of time"},
 		"a future time":    {[]string{"tail", "--since", "2999-01-01T00:00:00Z"}, "is in the future"},
-		"a future length":  {[]string{"tail", "--since", "-1h"}, "is in the future"},
+		"a future length":  {[]string{"tail", "--since", "+1h"}, "is in the future"},
 		"no past":          {[]string{"tail", "--no-follow"}, "without --since"},
 		"tail's format":    {[]string{"tail", "--output", "xml"}, "want text or json"},
 		"no such settings": {[]string{"run", "--config", "no/such.yaml"}, "no/such.yaml"},

@@ -33,7 +33,7 @@ func (f *replayFlags) declare(cmd *cobra.Command) {
 	flags.StringVar(&f.to, "to", "", "end at this `POINT`; the end of the stream by default")
 	flags.StringVar(&f.stream, "stream", string(replay.KindCDC), "which `STREAM`: cdc (changes) or events (what was found)")
 	flags.Int64SliceVar(&f.selection.Quests, "quest", nil, "only messages about the quest with this `ID`; several with commas between")
-	flags.StringVar(&f.selection.User, "user", "", "only messages about the person with this `ID`")
+	flags.StringVar(&f.selection.User, "user", "", "only messages about this `PERSON`: an id, or a name that the database has")
 	flags.StringVar(&f.selection.Entity, "entity", "", "only changes of this `ENTITY`: quest, application or participant")
 	flags.StringVar(&f.selection.Rule, "rule", "", "only events about findings of this `RULE`")
 	flags.Uint64Var(&f.selection.Transaction, "xid", 0, "only changes of the transaction with this `ID`")
@@ -99,8 +99,13 @@ func (f *replayFlags) fit(cmd *cobra.Command) error {
 	return err
 }
 
-func (f *replayFlags) play(c *call, k replay.Checking) error {
+func (f *replayFlags) play(c *call, k replay.Checking) (err error) {
 	p := &f.Play
+	if f.selection.User != "" {
+		if f.selection.User, err = app.TailedUser(c.Context(), &c.config, c.wantsDSN(), f.selection.User); err != nil {
+			return err
+		}
+	}
 	p.Kind, p.From, p.To, p.Select = replay.Kind(f.stream), k.From, k.To, f.selection
 	p.Out, p.JSON, p.Names = c.OutOrStdout(), c.asJSON(), c.namesDSN()
 	shown := !p.DryRun && p.ToFile == "" && p.ToSubject == ""
@@ -127,6 +132,9 @@ func (f *replayFlags) play(c *call, k replay.Checking) error {
 			advice = known + "\n  " + advice
 		}
 		return hint.Wrap(err, "%s", advice)
+	case err == nil && shown && played.Messages == 0:
+		c.logger.Info("nothing is shown: the range has nothing of what was asked for")
+		return nil
 	case err != nil || shown:
 		return err
 	}

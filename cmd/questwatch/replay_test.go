@@ -165,6 +165,16 @@ func TestReplayCommand(t *testing.T) {
 	if got.status != 0 || strings.Count(got.stdout, "drift.opened") != strings.Count(got.stdout, "unassigned (") || !strings.Contains(got.stdout, "in quest 8 ") {
 		t.Errorf("%+v", got)
 	}
+	byName := command(t, "replay", "--data", data, "--user", "student2", "--dsn", dsn)
+	byID := command(t, "replay", "--data", data, "--user", "22222222-2222-4222-8222-222222222222", "--dsn", dsn)
+	if byName.status != 0 || byName != byID || !strings.Contains(byName.stdout, "user_id student2") {
+		t.Errorf("by name %+v, by id %+v", byName, byID)
+	}
+	refused(t, command(t, "replay", "--data", data, "--user", "nobody", "--dsn", dsn), exitUsage, "no user has the name")
+	got = command(t, "replay", "--data", data, "--xid", "4711")
+	if got.status != 0 || got.stdout != "" || !strings.Contains(got.stderr, "nothing is shown") {
+		t.Errorf("%+v", got)
+	}
 	path := filepath.Join(t.TempDir(), "a.replay")
 	got = command(t, "replay", "--data", data, "--to-file", path)
 	if got.status != 0 || !strings.Contains(got.stdout, " messages with ") {

@@ -120,18 +120,12 @@ func moment(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if ago, err := timetable.ParseLength(text); err == nil {
-		if ago < 0 {
-			return time.Time{}, fmt.Errorf("%q is in the future", text)
-		}
-		return now.Add(-ago), nil
-	}
-	at, err := time.Parse(time.RFC3339, text)
+	at, err := timetable.ParseMoment(text, now)
 	switch {
+	case errors.Is(err, timetable.ErrFuture):
+		return at, fmt.Errorf("%q %w", text, err)
 	case err != nil:
-		return time.Time{}, fmt.Errorf("%q is neither a time as in 2026-11-27T22:00:00Z nor a length of time as in 1h or 30d", text)
-	case at.After(now):
-		return time.Time{}, fmt.Errorf("%s is in the future", text)
+		return at, fmt.Errorf("%q is neither a time as in 2026-11-27T22:00:00Z nor a length of time as in 1h or 30d", text)
 	}
 	return at, nil
 }

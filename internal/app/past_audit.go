@@ -3,10 +3,12 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/config"
+	"github.com/peerquest/questwatch/internal/hint"
 	"github.com/peerquest/questwatch/internal/quest"
 	"github.com/peerquest/questwatch/internal/remedy"
 	"github.com/peerquest/questwatch/internal/replay"
@@ -34,7 +36,7 @@ func OpenPastDatabase(ctx context.Context, c *config.Config, at replay.Point, pr
 	return &PastDatabase{snapshot}, nil
 }
 
-// Moment is stream time at the moment, and the last message that counts.
+// Moment is its time, and the last message that counts.
 func (d *PastDatabase) Moment() (change.Millis, change.Seq) {
 	return d.snapshot.Time, d.snapshot.Sequence
 }
@@ -55,7 +57,10 @@ func (d *PastDatabase) Survey(ctx context.Context, of remedy.Scope, begin func(r
 	census := remedy.Census{UserID: of.User}
 	person, ids := state.Users().Find(of.User), state.IDs()
 	people := map[quest.User]struct{}{}
-	mine := func(q *quest.Quest) bool { return of.User == "" || person != 0 && concerns(q, person, of.Assignees) }
+	if of.User != "" && person == 0 { // a name, or a slip of the pen, must not be told that all is well
+		return hint.Setup(fmt.Errorf("the stream has nothing of a person %q up to then", of.User), "give the id, as the findings of audit --at without --user show it")
+	}
+	mine := func(q *quest.Quest) bool { return of.User == "" || concerns(q, person, of.Assignees) }
 	for _, id := range ids {
 		q := state.Quest(id)
 		if q.Exists && mine(q) {

@@ -77,6 +77,9 @@ func TestMomentsAreWhatTheTablesWere(t *testing.T) {
 					t.Fatalf("quest %d at %s: open are %q, were %q", id, at, ids, open[id])
 				}
 				for _, tx := range shown.Transactions {
+					if tx.Time > change.MillisOf(stamped(t, shown.Stamp)) && at.Time == 0 {
+						t.Fatalf("quest %d at %s, which is said to be %s: a transaction of %s is shown", id, at, shown.Stamp, tx.Stamp)
+					}
 					if tx.Baseline && !m.ended(tx.Sequence, shown.Sequence) {
 						t.Fatalf("quest %d at %s, message %d: the baseline at %d has not ended", id, at, shown.Sequence, tx.Sequence)
 					}
@@ -91,6 +94,14 @@ func TestMomentsAreWhatTheTablesWere(t *testing.T) {
 	if looked < 50 || found < 200 {
 		t.Errorf("%d findings at %d moments", found, looked)
 	}
+}
+
+func stamped(t *rapid.T, text string) time.Time {
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
 }
 
 // recorded is a stream in memory, with checkpoints.

@@ -78,7 +78,8 @@ func openPast(ctx context.Context, c *config.Config, logger *slog.Logger) (conn 
 		return nil, nil, err
 	}
 	server, stopped := embedded.StartCopy(ctx, embedded.Config{Dir: c.Data, Logger: logger})
-	if errors.Is(stopped, embedded.ErrLocked) || errors.Is(stopped, fs.ErrPermission) { // somebody else's, or one that does not answer
+	// Somebody else's, or one that does not answer.
+	if errors.Is(stopped, embedded.ErrLocked) || errors.Is(stopped, fs.ErrPermission) && hint.Of(stopped) == "" {
 		return nil, nil, hint.Wrap(errors.Join(err, stopped), "%s", hint.Of(err))
 	}
 	if stopped != nil {

@@ -236,17 +236,17 @@ func TestReplayCheckBehindOtherRules(t *testing.T) {
 	c, dsn, server := onServer(t)
 	c.Rules.SetGrace(10 * time.Millisecond)
 	load := startTraffic(t, dsn, 3)
-	var behind change.Seq
-	for range 2 {
-		r := start(t, c, dsn)
-		r.ready(t)
-		load.more(t, 150)
-		r.stop(t)
-		if behind == 0 {
-			behind = r.watch.Status().Checkpoint.Seq
-		}
-	}
+	r := start(t, c, dsn)
+	r.ready(t)
+	load.more(t, 150)
+	r.stop(t)
+	behind := r.watch.Status().Checkpoint.Seq
+	r = start(t, c, dsn)
+	r.ready(t)
+	load.more(t, 400)
 	load.stop()
+	r.settle(t)
+	r.stop(t)
 	tuned := c
 	tuned.Rules.IdleInProgress.Enabled = false
 	tuned.Rules.Unassigned.Severity.AssignmentLost = "critical"
@@ -329,6 +329,9 @@ func TestReplayCheckAfterRetention(t *testing.T) {
 	var point *replay.PointError
 	if _, _, err := recheck(t, c, text(int64(first)), ""); !errors.As(err, &point) || !strings.Contains(hint.Of(err), "earliest possible time is 2") {
 		t.Errorf("from the checkpoint's own message: %v, advice %q", err, hint.Of(err))
+	}
+	if _, _, err := recheck(t, c, "", text(int64(first))); !errors.As(err, &point) || !strings.Contains(hint.Of(err), "earliest possible time is 2") {
+		t.Errorf("to the checkpoint's own message: %v, advice %q", err, hint.Of(err))
 	}
 	for _, to := range []string{"99999999", "3"} {
 		var point *replay.PointError

@@ -25,6 +25,12 @@ func about(c *remedy.Case, s *step, compat bool) string {
 	v, f := &s.violation, &s.facts
 	switch v.Rule {
 	case rule.MissingParticipant:
+		switch {
+		case v.Cause == rule.Departed: // known where there is a history
+			return "the person took part, and the participant row was deleted later"
+		case v.Cause == rule.ApprovalFailed && !compat:
+			return missingContext(c, s) + "; the stream saw the approval, and no participant came of it"
+		}
 		return missingContext(c, s) + "; a failed approval, or somebody who left afterwards: the tables alone cannot tell"
 	case rule.OrphanParticipant:
 		if !c.Quest.HasApplication(v.User) {

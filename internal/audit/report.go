@@ -38,8 +38,9 @@ func FormatOf(path string) Format {
 // View says how a report looks.
 type View struct {
 	Detailed bool
-	// At is when the audit was made.
-	At time.Time
+	// At is when the audit was made, or which moment of the past it is of.
+	At   time.Time
+	Past bool
 }
 
 // Write writes the report.

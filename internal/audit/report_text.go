@@ -294,7 +294,11 @@ func (t *textReport) end() {
 		t.line("\n%s", wrap("", "Note: like the original, this repair put back people who may have left on purpose. Without --compat they are left alone."))
 	}
 	if t.r.Stats.IssuesFound > 0 {
-		t.line("\n%s", wrap("", "Note: on a live system a finding may be an approval caught between two of its transactions. Run the audit again before acting on a single one."))
+		again := "Run the audit again before acting on a single one."
+		if t.v.Past {
+			again = "Audit it for a moment a little later, too (--at), before acting on a single one."
+		}
+		t.line("\n%s", wrap("", "Note: on a live system a finding may be an approval caught between two of its transactions. "+again))
 	}
 }
 

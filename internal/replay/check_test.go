@@ -21,6 +21,8 @@ func TestParsePoint(t *testing.T) {
 		"4711":                 {Seq: 4711},
 		"-2h":                  {Time: change.MillisOf(now.Add(-2 * time.Hour))},
 		"2h":                   {Time: change.MillisOf(now.Add(-2 * time.Hour))},
+		"-7d":                  {Time: change.MillisOf(now.AddDate(0, 0, -7))},
+		"2026-11-27 22:00:00":  {Time: change.MillisOf(now.Add(-5 * time.Hour))},
 		"2026-11-27T22:00:00Z": {Time: change.MillisOf(now.Add(-5 * time.Hour))},
 	} {
 		want.text = text
@@ -29,7 +31,7 @@ func TestParsePoint(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"0", "-1", "0/0", "0/", "x/1", "1/2/3", "FFFFFFFFF/0", "yesterday", "2026-11-27", "2026-11-28T03:00:01Z", " ", "99999999999999999999", "1e3",
+		"0", "-1", "0/0", "0/", "x/1", "1/2/3", "FFFFFFFFF/0", "yesterday", "2026-11-27", "2026-11-28T03:00:01Z", "+2h", " ", "99999999999999999999", "1e3",
 	} {
 		var point *PointError
 		if p, err := ParsePoint(text, now); !errors.As(err, &point) {

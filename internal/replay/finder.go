@@ -203,7 +203,7 @@ func (f *finder) locate(ctx context.Context, p Point, end bool) (seq change.Seq,
 		return 0, f.gone(p)
 	}
 	if seq > f.bounds.Last {
-		return 0, &PointError{p.text, fmt.Sprintf("is behind the end of the stream, message %d", f.bounds.Last)}
+		return 0, f.behind(ctx, p)
 	}
 	return seq, nil
 }
@@ -226,6 +226,25 @@ func (f *finder) gone(p Point) error {
 	}
 	return hint.Wrap(&PointError{p.text, "is before the beginning of the stream"},
 		"the stream begins with message %d%s; stream.keep_for and stream.keep_bytes say how much is kept", f.bounds.First, said)
+}
+
+// when is the time of a moment of which a message is the last one that counts: what was asked
+// for, where the stream goes on behind it, else when that committed or what the stream's
+// clock says there, which is behind while transactions follow each other.
+func (f *finder) when(ctx context.Context, p Point, last change.Seq, clock change.Millis) change.Millis {
+	if p.Time != 0 && p.Seq == 0 && last < f.bounds.Last {
+		return p.Time
+	}
+	if m, found, err := f.at(ctx, last, last, mark.timed); err == nil && found {
+		clock = max(clock, m.at)
+	}
+	return clock
+}
+
+// behind says that a point is behind what the stream has.
+func (f *finder) behind(ctx context.Context, p Point) error {
+	return hint.Wrap(&PointError{p.text, fmt.Sprintf("is behind the end of the stream, message %d", f.bounds.Last)},
+		"that committed at %s; what commits from now on is not read", f.stampOf(ctx, f.bounds.Last))
 }
 
 // stampOf is when the message at a sequence committed, as people read it.

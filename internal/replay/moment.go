@@ -28,7 +28,7 @@ type Moment struct {
 	// stands here may be wrong then.
 	Known    bool       `json:"known"`
 	Sequence change.Seq `json:"sequence"` // the last message that counts
-	Stamp    string     `json:"at"`       // stream time there
+	Stamp    string     `json:"at"`       // the moment
 
 	Applications []Row           `json:"applications"` // by id
 	Participants []Row           `json:"participants"`
@@ -86,7 +86,11 @@ func (k *Checker) Quest(ctx context.Context, rules watch.Rules, id int64, at Poi
 	default:
 		return nil, fmt.Errorf("%w: the stream has nothing of quest %d up to message %d", ErrNoQuest, id, m.Sequence)
 	}
-	m.Stamp, m.Known = event.Stamp(r.checker.Now()), r.checker.Known()
+	clock := r.checker.Now()
+	for _, tx := range m.Transactions {
+		clock = max(clock, tx.Time)
+	}
+	m.Stamp, m.Known = event.Stamp(r.finder.when(ctx, at, m.Sequence, clock)), r.checker.Known()
 	m.fill(q, r.checker)
 	return m, nil
 }

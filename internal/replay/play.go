@@ -7,14 +7,17 @@ import (
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/hint"
 )
 
 // Playing says what is played, and where to.
 type Playing struct {
 	Kind     Kind
 	From, To Point
-	Select   Selection
-	Pace     Pace
+	// Of is the stream that is meant, where another of its name will not do.
+	Of     *Extent
+	Select Selection
+	Pace   Pace
 	// Progress is told now and then how far it is.
 	Progress func(done, total int64)
 }
@@ -95,6 +98,9 @@ func (p *Player) Play(ctx context.Context, what *Playing, to Sink) (*Played, err
 	extent, err := p.tape.Extent(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if o := what.Of; o != nil && (o.Stream != extent.Stream || o.Created != extent.Created) {
+		return nil, hint.Wrap(fmt.Errorf("this is another stream than the %s that was begun with", o.Stream), "it was made anew in between: begin a new file")
 	}
 	s, err := p.span(ctx, what, extent)
 	if err != nil {

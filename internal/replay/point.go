@@ -1,12 +1,14 @@
 package replay
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/timetable"
 )
 
 // Point is where a range begins or ends, as somebody says it: the zero Point is
@@ -29,7 +31,7 @@ type PointError struct{ text, why string }
 
 func (e *PointError) Error() string { return fmt.Sprintf("%q %s", e.text, e.why) }
 
-// ParsePoint reads a time (2026-11-27T22:00:00Z), how long ago one was (-2h), a position
+// ParsePoint reads a time (2026-11-27T22:00:00Z), how long ago one was (-2h, -7d), a position
 // of the database's log (0/1DAE9F8), a message's sequence (4711) or "baseline". A sequence
 // with a time (4711@2026-11-27T22:00:00Z) is what an interrupted replay goes on from.
 func ParsePoint(text string, now time.Time) (Point, error) {
@@ -73,15 +75,12 @@ func parseSequence(p Point, number, moment string, timed bool) (Point, error) {
 }
 
 func parseMoment(p Point, now time.Time) (Point, error) {
-	at, err := time.Parse(time.RFC3339, p.text)
-	if ago, short := time.ParseDuration(p.text); short == nil {
-		at, err = now.Add(-ago.Abs()), nil
-	}
+	at, err := timetable.ParseMoment(p.text, now)
 	switch {
+	case errors.Is(err, timetable.ErrFuture):
+		return Point{}, &PointError{p.text, err.Error()}
 	case err != nil:
-		return Point{}, &PointError{p.text, "is no time (2026-11-27T22:00:00Z, -2h), no position of the log (0/1DAE9F8), no sequence and not baseline"}
-	case at.After(now):
-		return Point{}, &PointError{p.text, "is in the future"}
+		return Point{}, &PointError{p.text, "is no time (2026-11-27T22:00:00Z, 2026-11-27 22:00:00, -2h, -7d), no position of the log (0/1DAE9F8), no sequence and not baseline"}
 	}
 	p.Time = change.MillisOf(at)
 	return p, nil

@@ -129,6 +129,8 @@ func (r *recheck) older(data []byte) bool {
 		return d.Transaction.CommitLSN < r.known
 	case event.Planned:
 		return d.Transaction.CommitLSN < r.known
+	case event.Baseline:
+		return d.LSN < r.known
 	}
 	return false
 }

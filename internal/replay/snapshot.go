@@ -48,7 +48,7 @@ func (k *Checker) Snapshot(ctx context.Context, rules watch.Rules, at Point, pro
 	if !r.checker.Known() {
 		return nil, r.unknown(ctx, at, seq)
 	}
-	return &Snapshot{r.checker.State(), seq, r.checker.Now()}, nil
+	return &Snapshot{r.checker.State(), seq, r.finder.when(ctx, at, seq, r.checker.Now())}, nil
 }
 
 // unknown says from when on the state was known.

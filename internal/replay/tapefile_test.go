@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/peerquest/questwatch/internal/change"
@@ -117,6 +118,36 @@ func TestFileDamagedAtEveryByte(t *testing.T) {
 		if seqs, err := readBack(t, path); err == nil {
 			t.Errorf("%s: %v", name, seqs)
 		}
+	}
+}
+
+// Two do not write one file, nor is it gone on with from another stream.
+func TestFileGoneOnWithByOne(t *testing.T) {
+	m, path := filled(9), filepath.Join(t.TempDir(), "file")
+	whole := written(t, m, m, Point{}, Point{}, path)
+	if err := os.WriteFile(path, whole[:len(whole)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first, _, err := ContinueFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := goneOn(t, m, m, path); err == nil {
+		t.Error("two go on with it")
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	other := filled(2)
+	other.created = 7
+	if err := goneOn(t, other, other, path); err == nil || !strings.Contains(err.Error(), "another stream") {
+		t.Errorf("from another stream: %v", err)
+	}
+	if err := goneOn(t, m, m, path); err != nil {
+		t.Error(err)
+	}
+	if got, _ := os.ReadFile(path); !bytes.Equal(got, whole) {
+		t.Errorf("it became %s", got)
 	}
 }
 
