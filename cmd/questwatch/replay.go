@@ -57,10 +57,10 @@ configuration or a range that is not in the stream, 3 interrupted, no such quest
 file, or another failure.`,
 		Example: `  questwatch replay --quest 42
   questwatch replay --from -2h --to -1h --entity participant --output json | jq .data
-  questwatch replay --stream events --rule missing_participant --from -168h --dry-run
-  questwatch replay --from -168h --to-file week.replay
+  questwatch replay --stream events --rule missing_participant --from -7d --dry-run
+  questwatch replay --from -7d --to-file week.replay
   questwatch replay --from-file week.replay --to-subject copy.week --rate 500/s
-  questwatch replay --check --config tuned.yaml --from -168h
+  questwatch replay --check --config tuned.yaml --from -7d
   questwatch replay --check --output json | tail -n 1 | jq .differences`,
 	}
 	f.declare(cmd)
@@ -90,10 +90,10 @@ file, or another failure.`,
 
 func rangeOf(from, to string) (k replay.Checking, err error) {
 	now := time.Now()
-	if k.From, err = replay.ParsePoint(from, now); err != nil {
+	if k.From, err = parsePoint(from, now); err != nil {
 		return k, fmt.Errorf("--from: %w", err)
 	}
-	if k.To, err = replay.ParsePoint(to, now); err != nil {
+	if k.To, err = parsePoint(to, now); err != nil {
 		return k, fmt.Errorf("--to: %w", err)
 	}
 	if k.To.Baseline {

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/peerquest/questwatch/internal/app"
 	"github.com/peerquest/questwatch/internal/replay"
+	"github.com/peerquest/questwatch/internal/timetable"
 )
 
 func showQuestCommand() *cobra.Command {
@@ -59,9 +61,17 @@ quest, no instance, or another failure.`,
 	})
 }
 
+// parsePoint reads a point; how long ago it was may be said in days and weeks.
+func parsePoint(text string, now time.Time) (replay.Point, error) {
+	if ago, err := timetable.ParseLength(text); err == nil && strings.ContainsAny(text, "dw") {
+		text = "-" + ago.Abs().String()
+	}
+	return replay.ParsePoint(text, now)
+}
+
 // pastMoment reads a point that is one moment; none for "".
 func pastMoment(text string) (replay.Point, error) {
-	point, err := replay.ParsePoint(text, time.Now())
+	point, err := parsePoint(text, time.Now())
 	if err == nil && point.Baseline {
 		err = errors.New("baseline is no moment")
 	}
