@@ -141,22 +141,7 @@ func auditText(a *event.Audited) string {
 	fmt.Fprintf(&b, "%s, %s, began %s UTC, took %s\n", a.Report, a.Kind, a.Began.Time().UTC().Format(time.DateTime), took(a))
 	fmt.Fprintf(&b, "%d quests, %d findings: %s%d warning, %d info%s\n", a.Quests, a.Findings,
 		critical, a.BySeverity[rule.Warning], a.BySeverity[rule.Info], unknown)
-	for _, r := range rule.All {
-		fresh, gone := int64(0), int64(0)
-		if c := a.Change; c != nil {
-			fresh, gone = c.NewByRule[r], c.GoneByRule[r]
-		}
-		if a.ByRule[r]+gone > 0 {
-			fmt.Fprintf(&b, "  %-25s%6d", r, a.ByRule[r])
-			if a.Change != nil {
-				fmt.Fprintf(&b, "   %d new, %d gone", fresh, gone)
-			}
-			b.WriteByte('\n')
-		}
-	}
-	if c := a.Change; c != nil {
-		fmt.Fprintf(&b, "since %s: %d new, %d gone, %d the same\n", c.Before, c.New, c.Gone, c.Same)
-	}
+	writeRules(&b, a)
 	switch {
 	case a.NotCompared != "":
 		fmt.Fprintf(&b, "not compared with what the instance holds to be violated: %s\n", a.NotCompared)
@@ -173,6 +158,22 @@ func auditText(a *event.Audited) string {
 		lines[i] = terminal.Clean(lines[i])
 	}
 	return strings.Join(lines, "\n")
+}
+
+// writeRules writes the findings by rule, with what changed since the audit before.
+func writeRules(b *strings.Builder, a *event.Audited) {
+	c := a.Change
+	for _, r := range rule.All {
+		switch {
+		case c != nil && a.ByRule[r]+c.GoneByRule[r] > 0:
+			fmt.Fprintf(b, "  %-25s%6d   %d new, %d gone\n", r, a.ByRule[r], c.NewByRule[r], c.GoneByRule[r])
+		case a.ByRule[r] > 0:
+			fmt.Fprintf(b, "  %-25s%6d\n", r, a.ByRule[r])
+		}
+	}
+	if c != nil {
+		fmt.Fprintf(b, "since %s: %d new, %d gone, %d the same\n", c.Before, c.New, c.Gone, c.Same)
+	}
 }
 
 func reportText(r *schedule.Report) string {

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -67,13 +69,20 @@ file, or another failure.`,
 		if err == nil {
 			err = f.fit(cmd)
 		}
-		switch {
-		case err != nil:
+		if err != nil {
 			return usageError{error: err}
-		case f.check:
-			return c.recheck(k)
 		}
-		return f.play(c, k)
+		// A reader of ours that goes away must not end us before a copy is removed.
+		signal.Ignore(syscall.SIGPIPE)
+		if f.check {
+			err = c.recheck(k)
+		} else {
+			err = f.play(c, k)
+		}
+		if errors.Is(err, syscall.EPIPE) { // it has seen enough
+			return statusError(exitFailure)
+		}
+		return err
 	})
 	cmd.Flags().Lookup("output").Usage = "`FORMAT`: text, or json: a line for each message or difference; sums are one last line"
 	return cmd

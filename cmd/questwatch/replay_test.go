@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -210,6 +211,36 @@ func TestReplayCommand(t *testing.T) {
 	refused(t, command(t, "replay", "--data", data, "--to", "2001-01-01T00:00:00Z"), exitUsage, "before the beginning of the stream")
 	refused(t, command(t, "replay", "--data", data, "--to-subject", "questwatch"), exitUsage, "in the namespace of the instance")
 	refused(t, command(t, "replay", "--data", data, "--to-subject", "copies"), exitFailure, "no stream takes it", "nats stream add", "nats-owner.json")
+}
+
+// A reader that has seen enough leaves no copy of the data behind.
+func TestReplayIntoClosedPipe(t *testing.T) {
+	t.Parallel()
+	a, data, stop := startInstance(t, testkit.Database(t, testkit.LoadAudit001))
+	openFindings(t, a, 5)
+	stop()
+	parent := t.TempDir()
+	for _, args := range [][]string{{"--rate", "50/s"}, {"--check", "--config", "/dev/stdin"}} {
+		read, write, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(os.Args[0], append([]string{"replay", "--data", data}, args...)...)
+		cmd.Env = append(os.Environ(), asMain+"=1", "TMPDIR="+parent)
+		var errs strings.Builder
+		cmd.Stdin = strings.NewReader("rules: {unassigned: {enabled: false}}")
+		cmd.Stdout, cmd.Stderr = write, &errs
+		if err := errors.Join(read.Close(), cmd.Start(), write.Close()); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // how it ended is in ProcessState
+		if cmd.ProcessState.ExitCode() != exitFailure || errs.String() != "" {
+			t.Errorf("%q: %v, %s", args, cmd.ProcessState, errs.String())
+		}
+		if left, err := os.ReadDir(parent); err != nil || len(left) > 0 {
+			t.Errorf("%q: left behind: %v, %v", args, left, err)
+		}
+	}
 }
 
 // TestReplayInterrupted ends the program by Ctrl-C in the middle, and goes on as it says.

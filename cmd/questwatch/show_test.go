@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +19,12 @@ import (
 
 // instance runs the program on a database until the test ends.
 func instance(t *testing.T, dsn string) (a *app.App, data string) {
+	t.Helper()
+	a, data, _ = startInstance(t, dsn)
+	return a, data
+}
+
+func startInstance(t *testing.T, dsn string) (a *app.App, data string, stop func()) {
 	t.Helper()
 	c := config.Default()
 	c.Data, c.HTTP.Listen, c.NATS.Listen, c.Postgres.DSN = filepath.Join(t.TempDir(), "data"), "", "127.0.0.1:0", dsn
@@ -34,13 +41,14 @@ func instance(t *testing.T, dsn string) (a *app.App, data string) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx, true) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := errors.Join(<-done, a.Close()); err != nil {
 			t.Errorf("stop: %v", err)
 		}
 	})
-	return a, c.Data
+	t.Cleanup(stop)
+	return a, c.Data, stop
 }
 
 // TestWhatIsAskedAbout: commands take the same beginnings of ids, and people's names where

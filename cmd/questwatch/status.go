@@ -101,59 +101,76 @@ func watchStatus(ctx context.Context, w io.Writer, ask func() (*app.Status, erro
 
 // statusText is a status for people; with an earlier one, of statusEvery ago, rates too.
 func statusText(s, before *app.Status, now time.Time) string {
-	var b strings.Builder
-	line := func(what, format string, args ...any) {
-		fmt.Fprintf(&b, "%-*s%s\n", statusMargin, what, terminal.Clean(fmt.Sprintf(format, args...)))
+	var lines statusLines
+	lines.stream(s, before, now)
+	lines.findings(s)
+	lines.upkeep(s, now)
+	for i, text := range channelLines(s.Channels, now) {
+		lines.add([]string{"alerts", ""}[min(i, 1)], "%s", text)
 	}
-	ready := "ready"
+	for i := range s.Silences {
+		lines.add("silence", "%s", silenceLine(&s.Silences[i]))
+	}
+	for _, a := range s.Alarms {
+		lines.add("alarm", "%s, %s since %s", a.Reason, a.Severity, a.Since.Time().UTC().Format(time.DateTime))
+	}
+	return lines.String()
+}
+
+// statusLines are lines that each say what they are about, unless it is the same as above.
+type statusLines struct{ strings.Builder }
+
+func (l *statusLines) add(what, format string, args ...any) {
+	fmt.Fprintf(l, "%-*s%s\n", statusMargin, what, terminal.Clean(fmt.Sprintf(format, args...)))
+}
+
+func (l *statusLines) stream(s, before *app.Status, now time.Time) {
+	ready, rate := "ready", ""
 	if !s.Ready {
 		ready = "not ready"
 	}
-	line("instance", "%s, %s since %s, %s", ready, s.State, when(s.Since, now), s.Instance)
+	l.add("instance", "%s, %s since %s, %s", ready, s.State, when(s.Since, now), s.Instance)
 	for _, reason := range s.Reasons {
-		line("", "- %s", reason)
+		l.add("", "- %s", reason)
 	}
-	line("database", "%s, slot %s%s", s.Database, s.Slot, walOf(s))
-	rate := ""
+	l.add("database", "%s, slot %s%s", s.Database, s.Slot, walOf(s))
 	if before != nil && s.Rows >= before.Rows {
 		rate = fmt.Sprintf(", %.0f a second", float64(s.Rows-before.Rows)/statusEvery.Seconds())
 	}
-	line("stream", "%.1f s behind; %d rows in %d transactions since the start%s", s.Behind, s.Rows, s.Transactions, rate)
+	l.add("stream", "%.1f s behind; %d rows in %d transactions since the start%s", s.Behind, s.Rows, s.Transactions, rate)
 	for _, one := range s.Streams {
-		line("", "%s: %d messages, %s", one.Name, one.Messages, mib(int64(one.Bytes)))
+		l.add("", "%s: %d messages, %s", one.Name, one.Messages, mib(int64(one.Bytes)))
 	}
+}
+
+func (l *statusLines) findings(s *app.Status) {
 	total, byRule := findingsOf(s)
-	line("findings", "%s", total)
+	l.add("findings", "%s", total)
 	for _, rules := range breakLines(byRule, ", ", columns-statusMargin) {
-		line("", "%s", rules)
+		l.add("", "%s", rules)
 	}
-	if r := s.Repair; r != nil {
-		stopped := ""
-		if r.Stopped != "" {
-			stopped = "; stopped: " + r.Stopped
-		}
-		if r.Blocked != "" {
-			stopped += "; not possible: " + r.Blocked
-		}
-		line("repair", "%s; automatically: %d applied, %d skipped, %d failed, %d waiting%s", r.Mode, r.Applied, r.Skipped, r.Failed, r.Waiting, stopped)
+	r := s.Repair
+	if r == nil {
+		return
 	}
+	stopped := ""
+	if r.Stopped != "" {
+		stopped = "; stopped: " + r.Stopped
+	}
+	if r.Blocked != "" {
+		stopped += "; not possible: " + r.Blocked
+	}
+	l.add("repair", "%s; automatically: %d applied, %d skipped, %d failed, %d waiting%s", r.Mode, r.Applied, r.Skipped, r.Failed, r.Waiting, stopped)
+}
+
+func (l *statusLines) upkeep(s *app.Status, now time.Time) {
 	if c := s.Checkpoint; c != nil {
-		line("checkpoint", "at message %d, %s, %s", c.Sequence, when(c.Stored, now), mib(c.Bytes))
+		l.add("checkpoint", "at message %d, %s, %s", c.Sequence, when(c.Stored, now), mib(c.Bytes))
 	} else {
-		line("checkpoint", "none yet")
+		l.add("checkpoint", "none yet")
 	}
-	line("compared", "%s", compared(s.Verified, now))
-	line("audit", "%s", audited(s.Audit, now))
-	for i, text := range channelLines(s.Channels, now) {
-		line([]string{"alerts", ""}[min(i, 1)], "%s", text)
-	}
-	for i := range s.Silences {
-		line("silence", "%s", silenceLine(&s.Silences[i]))
-	}
-	for _, a := range s.Alarms {
-		line("alarm", "%s, %s since %s", a.Reason, a.Severity, a.Since.Time().UTC().Format(time.DateTime))
-	}
-	return b.String()
+	l.add("compared", "%s", compared(s.Verified, now))
+	l.add("audit", "%s", audited(s.Audit, now))
 }
 
 func walOf(s *app.Status) string {
@@ -211,7 +228,10 @@ func audited(s *app.AuditStatus, now time.Time) string {
 	if s.Error != "" {
 		text += "; the newest one failed: " + s.Error
 	}
-	if s.Next == "" {
+	switch {
+	case s.Blocked != "":
+		return text + "; none can be planned now: " + s.Blocked
+	case s.Next == "":
 		return text + "; none planned"
 	}
 	return text + "; next at " + strings.NewReplacer("T", " ", "Z", "").Replace(s.Next)

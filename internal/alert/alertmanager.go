@@ -175,31 +175,7 @@ func (m *Alertmanager) alert(it *item, name func(id string) string, now time.Tim
 			labels[key] = terminal.Clean(value)
 		}
 	}
-	from, fires := e.Time, resendsAhead*m.config.Resend
-	switch d := e.Data.(type) {
-	case event.Finding:
-		set("alertname", alertName(d.Rule.String()))
-		set("cause", string(d.Cause))
-		if at, err := time.Parse(time.RFC3339, d.OpenedAt); err == nil {
-			from = change.MillisOf(at)
-		}
-	case event.Alarm:
-		set("alertname", alertName("stream_stalled"))
-		set("reason", d.Reason)
-		from = d.Since
-	case event.Halt:
-		set("alertname", alertName("repair_halted"))
-		set("reason", d.Reason)
-		from = d.Since
-	default:
-		set("alertname", alertName(e.Group+"_"+e.What))
-		set("reason", e.Detail)
-		set("event", e.ID)
-		fires = firesFor
-	}
-	if _, test := e.Data.(event.Trial); test {
-		fires = testFiresFor
-	}
+	from, fires := m.begun(e, set)
 	set("rule", e.Rule())
 	set("finding", e.FindingID())
 	set("user", e.UserID())
@@ -216,6 +192,36 @@ func (m *Alertmanager) alert(it *item, name func(id string) string, now time.Tim
 		map[string]string{"summary": tame(clip(terminal.Clean(e.Sentence(name))))},
 		event.Stamp(from), event.Stamp(until), m.config.Link,
 	}
+}
+
+// begun labels an alert with what it is and why, and says when that began, and for how
+// long from now on it fires unless it is repeated.
+func (m *Alertmanager) begun(e *event.Event, set func(key, value string)) (from change.Millis, fires time.Duration) {
+	fires = resendsAhead * m.config.Resend
+	switch d := e.Data.(type) {
+	case event.Finding:
+		set("alertname", alertName(d.Rule.String()))
+		set("cause", string(d.Cause))
+		if at, err := time.Parse(time.RFC3339, d.OpenedAt); err == nil {
+			return change.MillisOf(at), fires
+		}
+		return e.Time, fires
+	case event.Alarm:
+		set("alertname", alertName("stream_stalled"))
+		set("reason", d.Reason)
+		return d.Since, fires
+	case event.Halt:
+		set("alertname", alertName("repair_halted"))
+		set("reason", d.Reason)
+		return d.Since, fires
+	}
+	set("alertname", alertName(e.Group+"_"+e.What))
+	set("reason", e.Detail)
+	set("event", e.ID)
+	if _, test := e.Data.(event.Trial); test {
+		return e.Time, testFiresFor
+	}
+	return e.Time, firesFor
 }
 
 // alertName is a word with underscores as an alert's name.

@@ -61,19 +61,28 @@ func (w *worker) deliver(ctx context.Context, queue <-chan read, items []item, n
 		if attempt == 1 {
 			w.logger.Warn("an alert could not be sent; trying on", "events", len(items), "err", err)
 		}
-		if err := w.collect(ctx, queue, time.Now().Add(min(wait, left))); err != nil {
+		rested, err := w.waitToTry(ctx, queue, min(wait, left))
+		if err != nil {
 			return err
 		}
-		rested := time.Now()
-		if err := w.rest(ctx, queue); err != nil { // a quiet time may have begun
-			return err
-		}
-		end = end.Add(time.Since(rested))
+		end = end.Add(rested)
 		if len(w.audible(ctx, items)) == 0 {
+			w.counts.silenced.WithLabelValues(w.outlet.Name).Add(float64(len(items)))
 			w.logger.Info("an alert that could not be sent was silenced meanwhile", "attempts", attempt, "events", len(items))
 			return nil
 		}
 	}
+}
+
+// waitToTry takes what is handed over until the next try; rested is how long that was put
+// off by a quiet time, which may have begun meanwhile.
+func (w *worker) waitToTry(ctx context.Context, queue <-chan read, wait time.Duration) (rested time.Duration, err error) {
+	if err := w.collect(ctx, queue, time.Now().Add(wait)); err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	err = w.rest(ctx, queue)
+	return time.Since(began), err
 }
 
 // try sends a notice once, if it is ours to send, and notes what came of it.

@@ -28,7 +28,9 @@
 //
 // What somebody has silenced is not told, and is told no later; where silences cannot be
 // read, those count that were known. In a channel's quiet time what is not critical
-// waits, and so does the place.
+// waits, also what it could not be told before, and so does the place.
+//
+// Status says which channel takes nothing, since when, why, and how much waits for it.
 //
 // Not guaranteed: an event that cannot be read is logged and not told. The time after
 // which a notice is given up begins anew with the process.

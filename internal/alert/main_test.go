@@ -31,6 +31,7 @@ type memory struct {
 	revisions map[string]uint64
 	letters   []event.Event
 	failing   int // that many saves fail
+	away      int // that many times the stream cannot be read
 }
 
 func newMemory() *memory {
@@ -63,6 +64,13 @@ func (m *memory) Tail(context.Context) (Position, error) {
 
 func (m *memory) Follow(ctx context.Context, after Position, fn func(Stored) error) error {
 	next := int(after.Sequence)
+	m.mu.Lock()
+	m.away--
+	away := m.away >= 0
+	m.mu.Unlock()
+	if away {
+		return errors.New("stream not found")
+	}
 	for {
 		m.mu.Lock()
 		list, more := m.stored, m.more
@@ -89,9 +97,12 @@ func (m *memory) Load(_ context.Context, channel string) (Position, uint64, erro
 	return m.positions[channel], m.revisions[channel], nil
 }
 
-func (m *memory) Save(_ context.Context, channel string, p Position, revision uint64) (uint64, error) {
+func (m *memory) Save(ctx context.Context, channel string, p Position, revision uint64) (uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
 	if m.failing > 0 {
 		m.failing--
 		return 0, errors.New("the server is away")

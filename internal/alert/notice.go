@@ -63,9 +63,9 @@ func (n *Notice) Title() string {
 		return fmt.Sprintf("%s: still open: %d", n.Severity, n.Open)
 	case n.Test:
 		return "test"
-	case n.New+n.Over == 1 && n.Over == 1:
+	case n.New == 0 && n.Over == 1:
 		return "over"
-	case n.New+n.Over == 1:
+	case n.New == 1 && n.Over == 0:
 		return n.Severity.String()
 	}
 	var parts []string

@@ -1,7 +1,6 @@
 package alert
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -61,14 +60,13 @@ func (o *opened) list(ctx context.Context) []item {
 // standBy tells a channel of what is open until ctx ends.
 func (a *Alerter) standBy(ctx context.Context, outlet *Outlet, h *health, s standing) error {
 	open, book := opened{Alerter: a, outlet: outlet}, people.NewBook(a.names)
-	name := func(id string) string { return cmp.Or(book.Name(ctx, id), id) }
 	logger := a.logger.With("channel", outlet.Name)
 	for failing := false; ; {
 		var items []item
 		err := s.stand(ctx, func() []item {
 			items = open.list(ctx)
 			return items
-		}, name)
+		}, book.Call(ctx))
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()

@@ -1,8 +1,11 @@
 package alert
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,4 +125,47 @@ func (m *memory) forget(channel string) {
 	defer m.mu.Unlock()
 	delete(m.positions, channel)
 	delete(m.revisions, channel)
+}
+
+// TestEndAfterANotice: what was taken at the very end is not told again by who comes next.
+func TestEndAfterANotice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, s := newMemory(), &sink{}
+		a := newAlerter(m, nil, hook(s))
+		if err := a.Begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		s.answer = func(context.Context, int) error {
+			cancel() // the notice is on its way, and is taken
+			return nil
+		}
+		m.add(t, finding(1))
+		if err := a.Run(ctx); !errors.Is(err, context.Canceled) || m.place("hook") != 1 {
+			t.Errorf("ended with %v, place %d", err, m.place("hook"))
+		}
+	})
+}
+
+// TestNoStream: a stream that cannot be read for long is one line of the log.
+func TestNoStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, s := newMemory(), &sink{}
+		var log bytes.Buffer
+		a := New(Config{Namespace: "questwatch", Outlets: []Outlet{hook(s)}}, m, m, m, nil, slog.New(slog.NewTextHandler(&log, nil)))
+		if err := a.Begin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		m.away = 600
+		m.add(t, finding(1))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- a.Run(ctx) }()
+		sleep(time.Hour)
+		cancel()
+		<-done
+		if len(s.told()) != 1 || strings.Count(log.String(), "\n") != 1 {
+			t.Errorf("told %d; logged %d lines: %.500s", len(s.told()), strings.Count(log.String(), "\n"), log.String())
+		}
+	})
 }

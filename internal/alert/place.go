@@ -12,6 +12,8 @@ const (
 	saveRetry = time.Second
 	saveTries = 10 // then people are told all the same
 	heldIn    = 2 * time.Second
+	// lastSaveIn is for how long the end waits for the position to be kept.
+	lastSaveIn = time.Second
 )
 
 // load reads the position, as long as that takes.
@@ -84,6 +86,17 @@ func (w *worker) save(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// saveLast keeps the position at the end, so that who comes next does not tell again what
+// was taken just before it.
+func (w *worker) saveLast(ctx context.Context) {
+	if !w.dirty {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSaveIn)
+	defer cancel()
+	_, _ = w.positions.Save(ctx, w.outlet.Name, w.position, w.revision) // or it is told again
 }
 
 // ownConflict saves over a save of ours that was stored although its answer was lost, and

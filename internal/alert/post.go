@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -50,6 +51,15 @@ func post(ctx context.Context, c *http.Client, address string, header http.Heade
 		r.After = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	}
 	return "", r
+}
+
+// postJSON sends a body in JSON.
+func postJSON(ctx context.Context, c *http.Client, address string, body any) (answer string, err error) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return "", fmt.Errorf("encode the notice: %w", err)
+	}
+	return post(ctx, c, address, http.Header{"Content-Type": {"application/json"}}, data)
 }
 
 // harmless is an error of a request in words that cannot have a secret in them. Those

@@ -30,7 +30,7 @@ func (w *worker) remind(ctx context.Context) error {
 	if _, quiet := w.outlet.Quiet.holds(items, now); quiet {
 		return nil
 	}
-	n := stillOpen(fmt.Sprint(w.outlet.Name, w.position.Reminded.UnixNano()), items, w.nameOf(ctx))
+	n := stillOpen(fmt.Sprint(w.outlet.Name, w.position.Reminded.UnixNano()), items, w.book.Call(ctx))
 	w.word(n)
 	err := w.try(ctx, n)
 	switch {

@@ -35,10 +35,9 @@ type item struct {
 // take reports whether the channel with a name is told of an event. What a baseline
 // showed is told in its summary alone, and so is not over later.
 func (r *Route) take(channel string, it *item) bool {
-	it.severity = it.event.Severity()
+	it.severity, it.over = it.event.Weight(), it.event.Over()
 	switch d := it.event.Data.(type) {
 	case event.Finding:
-		it.severity, it.over = d.Severity, it.event.What == string(drift.Resolved)
 		if d.Origin == drift.FromBaseline || !r.about(d.Rule, d.Cause) {
 			return false
 		}
@@ -54,12 +53,6 @@ func (r *Route) take(channel string, it *item) bool {
 		if !r.about(d.Rule, d.Cause) {
 			return false
 		}
-	case event.Alarm:
-		it.over = d.Until != 0
-		it.severity = parsed(d.Severity)
-	case event.Halt:
-		it.over = d.Until != 0
-		it.severity = parsed(d.Severity)
 	case event.Undelivered:
 		if d.Channel == channel {
 			return false
@@ -82,14 +75,6 @@ func worst(counts map[rule.Severity]int) (s rule.Severity) {
 		if n > 0 {
 			s = max(s, severity)
 		}
-	}
-	return s
-}
-
-func parsed(text string) rule.Severity {
-	s, err := rule.ParseSeverity(text)
-	if err != nil {
-		return rule.Warning
 	}
 	return s
 }

@@ -1,7 +1,6 @@
 package alert
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -70,16 +69,18 @@ func (w *worker) run(ctx context.Context) error {
 	from := w.position // the sender moves it
 	group.Go(func() error { return w.read(ctx, from, queue) })
 	group.Go(func() error { return w.send(ctx, queue) })
-	return group.Wait()
+	err := group.Wait()
+	w.saveLast(ctx)
+	return err
 }
 
 // read hands over the stream's events, also of the next stream.
 func (w *worker) read(ctx context.Context, from Position, queue chan<- read) error {
-	for {
+	for warned := false; ; {
 		err := w.events.Follow(ctx, from, func(s Stored) error {
 			select {
 			case queue <- w.readOne(s):
-				from = s.Position
+				from, warned = s.Position, false
 				return nil
 			case <-ctx.Done():
 				return ctx.Err()
@@ -93,7 +94,10 @@ func (w *worker) read(ctx context.Context, from Position, queue chan<- read) err
 			from.Sequence = 0
 			continue
 		}
-		w.logger.Warn("the events stream cannot be read; trying on", "err", err)
+		if !warned {
+			w.logger.Warn("the events stream cannot be read; trying on", "err", err)
+			warned = true
+		}
 		if !pause(ctx, saveRetry) {
 			return ctx.Err()
 		}
@@ -169,7 +173,7 @@ func (w *worker) sendPending(ctx context.Context, queue <-chan read) error {
 	all := w.pending[:count:count]
 	items := w.audible(ctx, all)
 	if len(items) > 0 {
-		n := noticeOf(items, w.nameOf(ctx))
+		n := noticeOf(items, w.book.Call(ctx))
 		w.word(n)
 		if err := w.deliver(ctx, queue, items, n); err != nil {
 			return err
@@ -232,10 +236,6 @@ func (w *worker) take(r read) {
 func (w *worker) move(to Position) {
 	to.Reminded, to.By = w.position.Reminded, w.position.By
 	w.position, w.dirty = to, true
-}
-
-func (w *worker) nameOf(ctx context.Context) func(id string) string {
-	return func(id string) string { return cmp.Or(w.book.Name(ctx, id), id) }
 }
 
 // word puts a notice in the words of the channel's template, if it can.

@@ -10,82 +10,120 @@ import (
 	"github.com/peerquest/questwatch/internal/config"
 )
 
-// addOutlet takes a channel that is on.
-type addOutlet func(name string, channel alert.Channel, r config.AlertRoute, o alert.Outlet)
-
-// moreOutlets adds the channels that are on and are no webhooks.
-func moreOutlets(c *config.Config, logger *slog.Logger, add addOutlet) error {
-	if err := emailOutlet(c.Namespace, &c.Alert.Email, add); err != nil {
-		return err
+// outlets are the channels of alerts that are on.
+func outlets(all *config.Config, logger *slog.Logger) (list []alert.Outlet, err error) {
+	c := &all.Alert
+	for _, open := range []func() (*alert.Outlet, error){
+		func() (*alert.Outlet, error) { return webhookOutlet(&c.Webhook) },
+		func() (*alert.Outlet, error) { return chatOutlet("slack", &c.Slack, alert.NewSlack(c.Slack.URL)) },
+		func() (*alert.Outlet, error) {
+			return chatOutlet("discord", &c.Discord, alert.NewDiscord(c.Discord.URL))
+		},
+		func() (*alert.Outlet, error) { return emailOutlet(all.Namespace, &c.Email) },
+		func() (*alert.Outlet, error) { return alertmanagerOutlet(all.Namespace, &c.Alertmanager, logger) },
+		func() (*alert.Outlet, error) { return commandOutlet(&c.Command, logger) },
+	} {
+		o, err := open()
+		if err != nil {
+			return nil, err
+		}
+		if o != nil {
+			o.GiveUpAfter = c.GiveUpAfter
+			list = append(list, *o)
+		}
 	}
-	if err := alertmanagerOutlet(c.Namespace, &c.Alert.Alertmanager, logger, add); err != nil {
-		return err
-	}
-	return commandOutlet(&c.Alert.Command, logger, add)
+	return list, nil
 }
 
-func emailOutlet(namespace string, c *config.AlertEmail, add addOutlet) error {
+// common is what channels are set up with alike; quiet is nil where there are no such hours.
+type common struct {
+	route     func() (config.AlertRoute, error)
+	quiet     func() (*config.QuietHours, error)
+	template  string
+	makesJSON bool
+}
+
+// complete gives an outlet what is common.
+func (k common) complete(o *alert.Outlet) (*alert.Outlet, error) {
+	r, err := k.route()
+	if err != nil {
+		return nil, err
+	}
+	o.Route.Severity, o.Route.Rules, o.Route.Causes = r.Severity, r.Rules, r.Causes
+	if k.quiet != nil {
+		q, err := k.quiet()
+		if err != nil {
+			return nil, err
+		}
+		if q != nil {
+			o.Quiet = &alert.Quiet{From: q.From, To: q.To, Zone: q.Zone}
+		}
+	}
+	o.Template, err = readTemplate(o.Name, k.template, k.makesJSON)
+	return o, err
+}
+
+func webhookOutlet(c *config.AlertWebhook) (*alert.Outlet, error) {
+	if c.URL == "" {
+		return nil, nil
+	}
+	channel, err := alert.NewWebhook(c.URL, c.Secret)
+	if err != nil {
+		return nil, &config.Error{Where: "alert.webhook.secret", Err: err}
+	}
+	return common{c.Route, c.QuietHours, c.Template, true}.complete(&alert.Outlet{
+		Name: "webhook", Channel: channel, PerMinute: c.PerMinute, Route: alert.Route{Resolved: c.Resolved, Each: true},
+	})
+}
+
+func chatOutlet(name string, c *config.AlertChat, channel alert.Channel) (*alert.Outlet, error) {
+	if c.URL == "" {
+		return nil, nil
+	}
+	route := func() (config.AlertRoute, error) { return c.Route(name) }
+	quiet := func() (*config.QuietHours, error) { return c.QuietHours(name) }
+	return common{route, quiet, c.Template, false}.complete(&alert.Outlet{
+		Name: name, Channel: channel, GroupFor: c.GroupFor, Repeat: c.Repeat, Route: alert.Route{Resolved: c.Resolved},
+	})
+}
+
+func emailOutlet(namespace string, c *config.AlertEmail) (*alert.Outlet, error) {
 	if c.Host == "" {
-		return nil
-	}
-	r, err := c.Route()
-	if err != nil {
-		return err
-	}
-	quiet, err := quietOf(c.QuietHours())
-	if err != nil {
-		return err
+		return nil, nil
 	}
 	channel, err := alert.NewMail(alert.MailConfig{Namespace: namespace, From: c.From, To: c.To, MailServer: alert.MailServer{
 		Host: c.Host, Port: c.Port, TLS: c.TLS, CAFile: c.CAFile, Username: c.Username, Password: c.Password,
 	}})
 	if err != nil {
-		return &config.Error{Where: "alert.email", Err: err}
+		return nil, &config.Error{Where: "alert.email", Err: err}
 	}
-	worded, err := readTemplate("email", c.Template, false)
-	if err != nil {
-		return err
-	}
-	add("email", channel, r, alert.Outlet{
-		Template: worded, GroupFor: c.GroupFor, Repeat: c.Repeat, Quiet: quiet, TryFor: alert.MailTryFor, Route: alert.Route{Resolved: c.Resolved},
+	return common{c.Route, c.QuietHours, c.Template, false}.complete(&alert.Outlet{
+		Name: "email", Channel: channel, GroupFor: c.GroupFor, Repeat: c.Repeat, TryFor: alert.MailTryFor, Route: alert.Route{Resolved: c.Resolved},
 	})
-	return nil
 }
 
-func alertmanagerOutlet(namespace string, c *config.AlertAlertmanager, logger *slog.Logger, add addOutlet) error {
+func alertmanagerOutlet(namespace string, c *config.AlertAlertmanager, logger *slog.Logger) (*alert.Outlet, error) {
 	addresses := c.URLs()
 	if len(addresses) == 0 {
-		return nil
-	}
-	r, err := c.Route()
-	if err != nil {
-		return err
+		return nil, nil
 	}
 	channel := alert.NewAlertmanager(alert.AlertmanagerConfig{Namespace: namespace, URLs: addresses, Link: c.Link, Resend: c.Resend}, logger)
-	add("alertmanager", channel, r, alert.Outlet{
-		GroupFor: time.Second, TryFor: alert.AlertmanagerTryFor, Route: alert.Route{Resolved: true},
+	return common{route: c.Route}.complete(&alert.Outlet{
+		Name: "alertmanager", Channel: channel, GroupFor: time.Second, TryFor: alert.AlertmanagerTryFor, Route: alert.Route{Resolved: true},
 	})
-	return nil
 }
 
-func commandOutlet(c *config.AlertCommand, logger *slog.Logger, add addOutlet) error {
+func commandOutlet(c *config.AlertCommand, logger *slog.Logger) (*alert.Outlet, error) {
 	if len(c.Command) == 0 {
-		return nil
-	}
-	r, err := c.Route()
-	if err != nil {
-		return err
+		return nil, nil
 	}
 	channel, err := alert.NewCommand(c.Command, logger)
 	if err != nil {
-		return &config.Error{Where: "alert.command.command", Err: err}
+		return nil, &config.Error{Where: "alert.command.command", Err: err}
 	}
-	quiet, err := quietOf(c.QuietHours())
-	if err != nil {
-		return err
-	}
-	add("command", channel, r, alert.Outlet{GroupFor: c.GroupFor, Quiet: quiet, TryFor: c.Timeout, Route: alert.Route{Resolved: c.Resolved}})
-	return nil
+	return common{route: c.Route, quiet: c.QuietHours}.complete(&alert.Outlet{
+		Name: "command", Channel: channel, GroupFor: c.GroupFor, TryFor: c.Timeout, Route: alert.Route{Resolved: c.Resolved},
+	})
 }
 
 // readTemplate reads a channel's template, if it has one.

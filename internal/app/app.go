@@ -239,7 +239,6 @@ func (a *App) build() {
 	a.verifier = a.newVerifier(&rules)
 	a.auditor = a.newAuditor(&rules)
 	a.repairer = a.newRepairer(&rules, p.repairs)
-	a.guard = a.newGuard()
 }
 
 // Run streams and watches until ctx ends. With wait it stands by while another

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -42,18 +41,9 @@ func (a *App) answerAudits(ctx context.Context) error {
 
 // AskToAudit has a running instance audit its database now.
 func AskToAudit(ctx context.Context, c *config.Config, logger *slog.Logger) (*event.Audited, error) {
-	conn, err := ConnectBus(ctx, c, logger)
+	answer, err := askOnce[audited](ctx, c, auditService, func([]byte) {}, logger)
 	if err != nil {
 		return nil, err
-	}
-	defer conn.Close()
-	data, err := ask(ctx, conn, auditService, nil, func([]byte) {})
-	if err != nil {
-		return nil, err
-	}
-	var answer audited
-	if err := json.Unmarshal(data, &answer); err != nil {
-		return nil, fmt.Errorf("decode the instance's answer: %w", err)
 	}
 	if answer.Error != "" || answer.Audited == nil {
 		return nil, hint.Wrap(fmt.Errorf("the running instance could not audit: %s", answer.Error), "%s", answer.Advice)

@@ -32,9 +32,11 @@ func (a *App) newAuditor(rules *watch.Rules) *schedule.Auditor {
 
 // AuditStatus is how audits by timetable stand.
 type AuditStatus struct {
-	Next  string         `json:"next,omitempty"`
-	Last  *event.Audited `json:"last,omitempty"`
-	Error string         `json:"error,omitempty"`
+	Next string         `json:"next,omitempty"`
+	Last *event.Audited `json:"last,omitempty"`
+	// Error is why the newest one failed, Blocked why none can be planned now.
+	Error   string `json:"error,omitempty"`
+	Blocked string `json:"blocked,omitempty"`
 }
 
 func (a *App) auditStatus() *AuditStatus {
@@ -48,6 +50,9 @@ func (a *App) auditStatus() *AuditStatus {
 	}
 	if s.Err != nil {
 		out.Error = s.Err.Error()
+	}
+	if s.Blocked != nil {
+		out.Blocked = s.Blocked.Error()
 	}
 	return out
 }

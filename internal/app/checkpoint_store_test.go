@@ -120,6 +120,45 @@ func TestCheckpointNeedsRoom(t *testing.T) {
 	})
 }
 
+// Those that are kept for who asks what was make room for what a start needs.
+func TestOlderCheckpointsMakeRoom(t *testing.T) {
+	t.Parallel()
+	server := testkit.NewNATS(t, testkit.NATSOptions{})
+	conn, err := bus.Connect(t.Context(), bus.Config{URL: server.URL(), Checkpoints: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.Setup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const most = newestKept + 2
+	room := func(ctx context.Context) (int64, bool, error) {
+		objects, err := conn.Checkpoints().List(ctx)
+		return int64(most-len(objects)) * 2 * lookAtRoom, true, err
+	}
+	held := func(context.Context) (bus.StreamState, error) { return bus.StreamState{First: 1, Last: 10}, nil }
+	p := checkpointsPort{conn.Checkpoints(), room, &spread{count: 24, bytes: 1 << 20, stream: held}}
+	save := func(seq change.Seq) error {
+		_, err := p.Save(t.Context(), seq, func(w io.Writer) error { _, err := w.Write([]byte("x")); return err })
+		return err
+	}
+	for seq := range change.Seq(most) {
+		if err := save(seq + 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if list, err := p.List(t.Context()); err != nil || len(list) != most {
+		t.Fatalf("kept are %+v, %v", list, err)
+	}
+	if err := save(most + 1); err != nil {
+		t.Error(err)
+	}
+	if list, err := p.List(t.Context()); err != nil || len(list) != newestKept+1 || list[0].Seq != most+1 {
+		t.Errorf("kept are %+v, %v", list, err)
+	}
+}
+
 // Few are kept, whatever their sequences say: those of a stream that was made anew
 // begin again.
 func TestCheckpointsAreBounded(t *testing.T) {

@@ -73,7 +73,7 @@ func (a *App) brake(ctx context.Context) *remedy.Brake {
 	if a.repairer == nil {
 		return nil
 	}
-	if modes, err := a.config.Modes(); err != nil || automatic(&modes) {
+	if a.automatic() {
 		return a.repairer.Status().Brake
 	}
 	brake, err := a.repairs.Brake(ctx, a.config.Namespace)

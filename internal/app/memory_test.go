@@ -22,8 +22,18 @@ import (
 	"github.com/peerquest/questwatch/internal/testkit"
 )
 
-// program is the real one, built for the test without the race detector, whose
-// memory would be no measure.
+// buildProgram builds the real program, without the race detector, whose memory would be no
+// measure.
+func buildProgram(t *testing.T) (binary string) {
+	t.Helper()
+	binary = filepath.Join(t.TempDir(), "questwatch")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/peerquest/questwatch/cmd/questwatch").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return binary
+}
+
+// program is the real one, in a process of its own.
 type program struct {
 	cmd   *exec.Cmd
 	data  string
@@ -32,13 +42,9 @@ type program struct {
 	ended chan struct{}
 }
 
-func startProgram(t *testing.T, dsn string, args ...string) *program {
+func startProgram(t *testing.T, binary, dsn string, args ...string) *program {
 	t.Helper()
 	dir := t.TempDir()
-	binary := filepath.Join(dir, "questwatch")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "github.com/peerquest/questwatch/cmd/questwatch").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
 	p := &program{data: filepath.Join(dir, "data"), log: filepath.Join(dir, "log"), ended: make(chan struct{})}
 	log, err := os.Create(p.log)
 	if err != nil {
@@ -65,7 +71,11 @@ func startProgram(t *testing.T, dsn string, args ...string) *program {
 		<-p.ended
 		if t.Failed() {
 			text, _ := os.ReadFile(p.log)
-			t.Logf("the program's log:\n%s", text[max(0, len(text)-4000):])
+			from := max(0, len(text)-4000)
+			if i := regexp.MustCompile(`(?m)^(panic|fatal error|runtime): `).FindIndex(text); i != nil {
+				from = i[0] // what it died of is above all that its goroutines did
+			}
+			t.Logf("the program's log:\n%s", text[from:min(len(text), from+8000)])
 		}
 	})
 	testkit.Eventually(t, 60*time.Second, func() error {
@@ -190,23 +200,24 @@ func fillTables(t *testing.T, dsn string, rows int) (quests int) {
 // One transaction that writes every row of the tables, a million in the full
 // size, takes no more memory than is promised.
 func TestHugeTransactionWithinMemory(t *testing.T) {
+	binary := buildProgram(t)
 	for _, server := range []string{"embedded", "external"} {
 		t.Run(server, func(t *testing.T) {
 			var args []string
 			if server == "external" {
 				args = []string{"--nats", testkit.NewNATS(t, testkit.NATSOptions{}).URL()}
 			}
-			hugeTransaction(t, memoryFor[server], args...)
+			hugeTransaction(t, binary, memoryFor[server], args...)
 		})
 	}
 }
 
-func hugeTransaction(t *testing.T, promised memory, args ...string) {
+func hugeTransaction(t *testing.T, binary string, promised memory, args ...string) {
 	t.Helper()
 	dsn := testkit.Database(t)
 	rows := sized(t)
 	fillTables(t, dsn, rows)
-	p := startProgram(t, dsn, args...)
+	p := startProgram(t, binary, dsn, args...)
 	p.passed(t, dsn, 0, 3*time.Minute)
 	after := p.peak(t)
 	began := time.Now()
@@ -238,7 +249,7 @@ func TestHugeRollback(t *testing.T) {
 	dsn := testkit.Database(t)
 	rows := sized(t) / 2
 	fillTables(t, dsn, 5000)
-	p := startProgram(t, dsn)
+	p := startProgram(t, buildProgram(t), dsn)
 	p.passed(t, dsn, 0, time.Minute)
 	before := p.peak(t)
 	var last Status

@@ -14,6 +14,7 @@ import (
 	"github.com/peerquest/questwatch/internal/bus/embedded"
 	"github.com/peerquest/questwatch/internal/config"
 	"github.com/peerquest/questwatch/internal/hint"
+	"github.com/peerquest/questwatch/internal/stream"
 )
 
 // markAfterGrace is how long after the longest grace marks stay frequent.
@@ -112,7 +113,7 @@ func (a *App) Reasons() (reasons []string) {
 			reasons = append(reasons, s.Err)
 		}
 	case s.Late && time.Since(s.Since) > startMark:
-		reasons = append(reasons, "no progress mark for "+time.Since(s.MarkedAt).Round(time.Second).String())
+		reasons = append(reasons, markless(&s, time.Now()))
 	}
 	reasons = append(reasons, a.alarming()...)
 	if a.watch == nil {
@@ -131,6 +132,14 @@ func (a *App) Reasons() (reasons []string) {
 		reasons = append(reasons, fmt.Sprintf("the checker's state differed from the database in %d quests and has not been found equal since", n))
 	}
 	return reasons
+}
+
+// markless says for how long there has been no progress mark.
+func markless(s *stream.Status, now time.Time) string {
+	if s.MarkedAt.IsZero() {
+		return fmt.Sprintf("no progress mark yet, %s after it began to stream", now.Sub(s.Since).Round(time.Second))
+	}
+	return fmt.Sprintf("no progress mark for %s", now.Sub(s.MarkedAt).Round(time.Second))
 }
 
 // startMark is how long the first mark of a session may take.

@@ -4,11 +4,25 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/peerquest/questwatch/internal/config"
 	"github.com/peerquest/questwatch/internal/hint"
+	"github.com/peerquest/questwatch/internal/stream"
 	"github.com/peerquest/questwatch/internal/testkit"
 )
+
+func TestMarkless(t *testing.T) {
+	began := time.Date(2026, 11, 28, 3, 0, 0, 0, time.UTC)
+	for want, s := range map[string]*stream.Status{
+		"no progress mark yet, 20s after it began to stream": {Since: began},
+		"no progress mark for 12s":                           {Since: began, MarkedAt: began.Add(8 * time.Second)},
+	} {
+		if got := markless(s, began.Add(20*time.Second)); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
 
 func TestContextOfTheNATSCommand(t *testing.T) {
 	home := t.TempDir()

@@ -18,7 +18,7 @@ import (
 // It knows what audits of a database do not, the history of its rows, and lacks what is not
 // streamed: people's names. Nothing can be written to it.
 type PastDatabase struct {
-	stand *replay.Stand
+	snapshot *replay.Snapshot
 }
 
 // OpenPastDatabase builds what the database was at a point. It does not touch it.
@@ -29,15 +29,17 @@ func OpenPastDatabase(ctx context.Context, c *config.Config, at replay.Point, pr
 	}
 	defer done()
 	checker := replay.NewChecker(pastStream{conn}, pastEvents{conn}, checkpointsPort{objects: conn.Checkpoints()})
-	stand, err := checker.Stand(ctx, Rules(c), at, progress)
+	snapshot, err := checker.Snapshot(ctx, Rules(c), at, progress)
 	if err != nil {
 		return nil, err
 	}
-	return &PastDatabase{stand}, nil
+	return &PastDatabase{snapshot}, nil
 }
 
 // Moment is its time, and the last message that counts.
-func (d *PastDatabase) Moment() (change.Millis, change.Seq) { return d.stand.Time, d.stand.Sequence }
+func (d *PastDatabase) Moment() (change.Millis, change.Seq) {
+	return d.snapshot.Time, d.snapshot.Sequence
+}
 
 // Writable is false.
 func (d *PastDatabase) Writable(context.Context) error {
@@ -51,7 +53,7 @@ func (d *PastDatabase) Repair(ctx context.Context, _ *remedy.Order, _ func(*reme
 
 // Survey gives all quests in ascending order of ids. A person is meant by id.
 func (d *PastDatabase) Survey(ctx context.Context, of remedy.Scope, begin func(remedy.Census) error, each func(*remedy.Case) error) error {
-	state := d.stand.State
+	state := d.snapshot.State
 	census := remedy.Census{UserID: of.User}
 	person, ids := state.Users().Find(of.User), state.IDs()
 	people := map[quest.User]struct{}{}

@@ -1,9 +1,15 @@
 package app
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -18,7 +24,6 @@ import (
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/drift"
 	"github.com/peerquest/questwatch/internal/quest"
-	"github.com/peerquest/questwatch/internal/remedy"
 	"github.com/peerquest/questwatch/internal/replay"
 	"github.com/peerquest/questwatch/internal/rule"
 	"github.com/peerquest/questwatch/internal/testkit/chronicle"
@@ -35,32 +40,41 @@ func TestMomentsAreWhatTheTablesWere(t *testing.T) {
 	looked, found := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		m := invented(t)
-		k := replay.NewChecker(m, nil, nil)
+		m.age(t, rules)
+		k := replay.NewChecker(m, nil, m)
 		reader := replay.New(replay.Config{Schema: rules.Schema, Limit: 5}, m, noEvents{}, nil, nil, slog.New(slog.DiscardHandler))
 		for range 4 {
 			at := m.point(t)
-			stand, err := k.Stand(t.Context(), rules, at, func(int64, int64) {})
+			snapshot, err := k.Snapshot(t.Context(), rules, at, func(int64, int64) {})
+			tables := m.until(at)
 			if err != nil {
-				if m.until(at).known {
+				if tables.known && m.reaches(tables.last) {
 					t.Fatalf("at %s: %v", at, err)
 				}
 				continue
 			}
-			tables := m.until(at)
-			if stand.Sequence != tables.last {
-				t.Fatalf("at %s: message %d counts, want %d", at, stand.Sequence, tables.last)
+			if snapshot.Sequence != tables.last {
+				t.Fatalf("at %s: message %d counts, want %d", at, snapshot.Sequence, tables.last)
 			}
 			for _, compat := range []bool{false, true} {
-				want, got := auditOf(t, tables, &rules, compat), auditOf(t, &PastDatabase{stand}, &rules, compat)
+				want, got := auditOf(t, tables, &rules, compat), auditOf(t, &PastDatabase{snapshot}, &rules, compat)
 				if diff := cmp.Diff(want, got); diff != "" || !tables.known {
 					t.Fatalf("at %s, compat %t, known %t (-tables +past):\n%s", at, compat, tables.known, diff)
 				}
 				found += len(want)
 			}
+			open, exact := m.open(t, rules, tables.last), m.first == 1 || !m.otherwise && m.reaches(tables.last)
 			for id := range tables.cases() {
 				shown, err := k.Quest(t.Context(), rules, id, at, reader)
 				if err != nil {
 					t.Fatalf("quest %d at %s: %v", id, at, err)
+				}
+				var ids []string
+				for _, f := range shown.Open {
+					ids = append(ids, f.Finding)
+				}
+				if exact && !slices.Equal(ids, open[id]) {
+					t.Fatalf("quest %d at %s: open are %q, were %q", id, at, ids, open[id])
 				}
 				for _, tx := range shown.Transactions {
 					if tx.Time > change.MillisOf(stamped(t, shown.Stamp)) && at.Time == 0 {
@@ -90,15 +104,74 @@ func stamped(t *rapid.T, text string) time.Time {
 	return at
 }
 
-// recorded is a stream in memory.
+// recorded is a stream in memory, with checkpoints.
 type recorded struct {
 	messages []*chronicle.Message
 	records  []change.Record
+	first    change.Seq // that is left
+	saved    map[change.Seq][]byte
+	// otherwise says that checkpoints are of other rules.
+	otherwise bool
+}
+
+// open are the findings that are open behind a message, by quest.
+func (m *recorded) open(t *rapid.T, rules watch.Rules, last change.Seq) map[int64][]string {
+	checker, all := watch.NewChecker(rules), map[int64][]string{}
+	for _, r := range m.records[:last] {
+		if _, err := checker.Take(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range checker.Open() {
+		all[f.Quest] = append(all[f.Quest], f.ID)
+	}
+	return all
+}
+
+// age takes checkpoints, some of them under other rules, and has the stream discard its
+// beginning.
+func (m *recorded) age(t *rapid.T, rules watch.Rules) {
+	if m.otherwise = rapid.Bool().Draw(t, "other rules"); m.otherwise {
+		rules.Policy.Deleted = true
+	}
+	checker, dice := watch.NewChecker(rules), rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "saves"), 1))
+	depends, err := rules.Depends()
+	for _, r := range m.records {
+		if _, failed := checker.Take(r); failed != nil {
+			t.Fatal(failed)
+		}
+		if dice.IntN(30) != 0 {
+			continue
+		}
+		digest := sha256.Sum256([]byte(r.Subject + "\x00" + string(r.Data)))
+		anchor := watch.Anchor{Seq: r.Seq, Digest: hex.EncodeToString(digest[:16])}
+		if p, between := checker.Snapshot(); between {
+			var out bytes.Buffer
+			err = errors.Join(err, p.Write(&out, watch.Header{Namespace: rules.Drift.Namespace, Anchor: anchor, Depends: depends, Quests: p.Quests()}))
+			m.saved[r.Seq] = out.Bytes()
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rapid.Bool().Draw(t, "aged") {
+		m.first = change.Seq(rapid.IntRange(1, len(m.records)).Draw(t, "first"))
+	}
+}
+
+// reaches reports whether all is known of a message that was ever known.
+func (m *recorded) reaches(seq change.Seq) bool {
+	for s := range m.saved {
+		if s >= m.first && s <= seq {
+			return true
+		}
+	}
+	return m.first == 1
 }
 
 // invented is a random stream.
 func invented(t *rapid.T) *recorded {
-	m := &recorded{}
+	m := &recorded{first: 1, saved: map[change.Seq][]byte{}}
 	c := chronicle.Config{
 		Workflows: rapid.SampledFrom([]int{5, 20, 60}).Draw(t, "workflows"), Quests: 6, Lifetime: 6, Faults: rapid.Bool().Draw(t, "faults"),
 		EpisodeEvery: chronicle.Millis(rapid.SampledFrom([]int{0, 1000, 3000}).Draw(t, "episodes")), Jitter: 20, Limit: 2900,
@@ -169,151 +242,6 @@ func (m *recorded) ended(row, last change.Seq) bool {
 	return false
 }
 
-// row names a row.
-type row struct {
-	entity string
-	quest  int64
-	id     int64
-}
-
-// rows are tables, as plain as can be.
-type rows struct {
-	now      map[row]chronicle.Row
-	half     []*chronicle.Message // of a transaction that has not ended
-	restated map[row]chronicle.Row
-	taken    change.Seq
-	// last is the message that they are as of, and known says that they are what the
-	// database had.
-	last  change.Seq
-	known bool
-}
-
-func (r *rows) take(m *chronicle.Message) {
-	r.taken++
-	switch m.Kind {
-	case chronicle.Step, chronicle.Truncate, chronicle.TxEnd:
-		if m.Snapshot {
-			write(r.restated, m)
-			break
-		}
-		if r.half = append(r.half, m); m.Kind != chronicle.TxEnd && (m.Transaction.Messages == 0 || m.Transaction.Message < m.Transaction.Messages) {
-			return
-		}
-		for _, one := range r.half {
-			write(r.now, one)
-		}
-		r.half = nil
-	case chronicle.Epoch:
-		if len(r.half) > 0 { // which goes on
-			return
-		}
-	case chronicle.BaselineBegin:
-		r.restated = map[row]chronicle.Row{}
-	case chronicle.BaselineEnd:
-		r.now, r.known = r.restated, true
-	case chronicle.Gap:
-		r.known = false
-	case chronicle.Progress, chronicle.Report:
-	}
-	r.last = r.taken
-}
-
-func write(to map[row]chronicle.Row, m *chronicle.Message) {
-	for key := range to {
-		if slices.Contains(m.Entities, key.entity) {
-			delete(to, key)
-		}
-	}
-	for _, c := range m.Changes {
-		if c.Before != nil {
-			delete(to, row{c.Entity, m.Quest, c.Before.ID})
-		}
-		if c.After != nil {
-			to[row{c.Entity, m.Quest, c.After.ID}] = *c.After
-		}
-	}
-}
-
-// cases are the quests, as whoever reads the tables has them.
-func (r *rows) cases() map[int64]*remedy.Case {
-	statuses, all := quest.PeerQuest(), map[int64]*remedy.Case{}
-	keys := make([]row, 0, len(r.now))
-	for key := range r.now {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, func(a, b row) int { return int(a.id - b.id) })
-	for _, key := range keys {
-		c := all[key.quest]
-		if c == nil {
-			c = &remedy.Case{Quest: quest.Quest{ID: key.quest}, People: []remedy.Person{{}}}
-			all[key.quest] = c
-		}
-		q, one := &c.Quest, r.now[key]
-		user := quest.User(slices.IndexFunc(c.People, func(p remedy.Person) bool { return p.ID == one.User }))
-		if user == ^quest.User(0) {
-			user = quest.User(len(c.People))
-			c.People = append(c.People, remedy.Person{ID: one.User})
-		}
-		switch key.entity {
-		case chronicle.Quest:
-			q.Exists, q.Status, q.Assigned, q.Deleted = true, statuses.Quest[one.Status], user, one.Deleted
-		case chronicle.Application:
-			q.Applications = append(q.Applications, quest.Application{ID: one.ID, User: user, Status: statuses.Application[one.Status]})
-			c.Times = append(c.Times, remedy.ApplicationTimes{})
-		case chronicle.Participant:
-			q.Participants = append(q.Participants, quest.Participant{ID: one.ID, User: user, Status: statuses.Participant[one.Status]})
-		}
-	}
-	return all
-}
-
-func (r *rows) Writable(context.Context) error { return nil }
-
-func (r *rows) Repair(context.Context, *remedy.Order, func(*remedy.Case) ([]remedy.Part, error)) (remedy.Receipt, error) {
-	panic("nobody asked for a repair")
-}
-
-func (r *rows) Survey(_ context.Context, _ remedy.Scope, begin func(remedy.Census) error, each func(*remedy.Case) error) error {
-	var census remedy.Census
-	all, people := r.cases(), map[string]bool{}
-	for key, one := range r.now {
-		if key.entity == chronicle.Quest {
-			census.Quests++
-		} else {
-			people[one.User] = true
-		}
-	}
-	census.People = int64(len(people))
-	err := begin(census)
-	for _, id := range sortedIDs(all) {
-		if err == nil {
-			err = each(all[id])
-		}
-	}
-	return err
-}
-
-func sortedIDs(all map[int64]*remedy.Case) (ids []int64) {
-	for id := range all {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	return ids
-}
-
-// shape is a quest as a text.
-func (r *rows) shape(id int64) string {
-	q, ok := r.now[row{chronicle.Quest, id, id}]
-	out := []string{fmt.Sprint(ok, q.Status, q.Deleted, q.User)}
-	for key, one := range r.now {
-		if key.quest == id && key.entity != chronicle.Quest {
-			out = append(out, fmt.Sprint(key.entity, one.ID, one.User, one.Status))
-		}
-	}
-	slices.Sort(out)
-	return strings.Join(out, "\n")
-}
-
 // momentShape is the same of a quest that is shown.
 func momentShape(m *replay.Moment) string {
 	status := strings.Replace(m.Status, "in_progress", "in-progress", 1)
@@ -364,15 +292,18 @@ func auditOf(t *rapid.T, db auditing.Database, rules *watch.Rules, compat bool) 
 // The stream as it is read.
 
 func (m *recorded) Bounds(context.Context) (replay.Bounds, error) {
-	return replay.Bounds{First: 1, Last: change.Seq(len(m.records)), Oldest: m.records[0]}, nil
+	return replay.Bounds{First: m.first, Last: change.Seq(len(m.records)), Oldest: m.records[m.first-1]}, nil
 }
 
 func (m *recorded) Message(_ context.Context, seq change.Seq) (watch.Message, error) {
+	if seq < m.first || seq > change.Seq(len(m.records)) {
+		return watch.Message{}, watch.ErrNoMessage
+	}
 	return watch.Message{Record: m.records[seq-1]}, nil
 }
 
 func (m *recorded) read(from, to change.Seq, of func(*change.Record) bool, fn func(change.Record) error) error {
-	for i := max(from, 1); i <= min(to, change.Seq(len(m.records))); i++ {
+	for i := max(from, m.first); i <= min(to, change.Seq(len(m.records))); i++ {
 		if r := m.records[i-1]; of(&r) {
 			if err := fn(r); err != nil {
 				return err
@@ -405,6 +336,21 @@ func (m *recorded) Control(_ context.Context, from change.Seq) (r change.Record,
 		return r, replay.ErrNone
 	}
 	return r, nil
+}
+
+func (m *recorded) List(context.Context) (all []watch.Saved, err error) {
+	for _, seq := range slices.Backward(slices.Sorted(maps.Keys(m.saved))) {
+		all = append(all, watch.Saved{Seq: seq})
+	}
+	return all, nil
+}
+
+func (m *recorded) Load(_ context.Context, s watch.Saved, fn func(io.Reader) error) error {
+	return fn(bytes.NewReader(m.saved[s.Seq]))
+}
+
+func (m *recorded) Save(context.Context, change.Seq, func(io.Writer) error) (watch.Saved, error) {
+	panic("who looks at the past saves nothing")
 }
 
 // noEvents are those of a stream of which nothing was found.

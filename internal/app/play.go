@@ -90,7 +90,7 @@ func (p *Play) file() (replay.Sink, func() error, error) {
 		return nil, nothing, err
 	}
 	if what != nil {
-		p.Kind, p.From, p.To, p.Select = what.Kind, what.From, what.To, what.Select
+		p.Kind, p.From, p.To, p.Of, p.Select = what.Kind, what.From, what.To, what.Of, what.Select
 	}
 	return f, f.Close, nil
 }

@@ -29,9 +29,8 @@ func (a *App) openRepairs(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	modes, err := a.config.Modes()
-	if err != nil || !automatic(&modes) {
-		return err
+	if !a.automatic() {
+		return nil
 	}
 	has, err := a.repairs.HasJournal(ctx)
 	switch {
@@ -51,7 +50,8 @@ func (a *App) openRepairs(ctx context.Context) (err error) {
 }
 
 // automatic reports whether anything is repaired without anybody asking.
-func automatic(modes *remedy.Modes) bool {
+func (a *App) automatic() bool {
+	modes, _ := a.config.Modes() // Finish has looked for errors
 	for _, o := range rule.Outcomes {
 		if modes.Of(o.Rule, o.Cause) == remedy.ModeAuto {
 			return true
@@ -74,7 +74,7 @@ func (a *App) newRepairer(rules *watch.Rules, store repair.Store) *repair.Repair
 // repairAutomatically repairs until ctx ends, where anything is repaired without
 // anybody asking.
 func (a *App) repairAutomatically(ctx context.Context) error {
-	if modes, err := a.config.Modes(); err != nil || !automatic(&modes) {
+	if !a.automatic() {
 		<-ctx.Done()
 		return ctx.Err()
 	}

@@ -162,3 +162,9 @@ func (p pastEvents) Told(ctx context.Context, from change.Seq, since time.Time, 
 	})
 	return list, err
 }
+
+// Last is where the live checker goes on after a restart.
+func (p pastEvents) Last(ctx context.Context) (event.Position, bool, error) {
+	done, err := eventsPort{bus: p.bus}.Published(ctx)
+	return done.Last, done.Some, err
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/peerquest/questwatch/internal/bus"
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/config"
 	"github.com/peerquest/questwatch/internal/replay"
 	"github.com/peerquest/questwatch/internal/testkit"
 )
@@ -21,17 +22,7 @@ import (
 //	go test ./internal/app -run '^$' -bench Replay -benchtime 3x
 func BenchmarkReplay(b *testing.B) {
 	const quests, rounds = 2000, 50
-	server := testkit.NewNATS(b, testkit.NATSOptions{})
-	c := settings(b, "postgres://nobody@127.0.0.1:1/none")
-	c.NATS.URL = server.URL()
-	conn, err := bus.Connect(b.Context(), bus.Config{URL: server.URL(), Namespace: c.Namespace, Manage: c.NATS.Manage, Checkpoints: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.Setup(b.Context()); err != nil {
-		b.Fatal(err)
-	}
+	_, c, conn := streamAlone(b)
 	writeApprovals(b, conn, quests, rounds)
 	play := func(b *testing.B, p Play) (changes uint64, seconds float64) {
 		began := time.Now()
@@ -70,6 +61,24 @@ func BenchmarkReplay(b *testing.B) {
 			b.ReportMetric(float64(changes)/(cpu(b)-before).Seconds(), "changes/cpu-s")
 		})
 	}
+}
+
+// streamAlone is a server in a process of its own with the streams of an instance that
+// needs no database.
+func streamAlone(b *testing.B) (*testkit.NATS, config.Config, *bus.Conn) {
+	b.Helper()
+	server := testkit.NewNATS(b, testkit.NATSOptions{})
+	c := settings(b, "postgres://nobody@127.0.0.1:1/none")
+	c.NATS.URL = server.URL()
+	conn, err := bus.Connect(b.Context(), bus.Config{URL: server.URL(), Namespace: c.Namespace, Manage: c.NATS.Manage, Checkpoints: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(conn.Close)
+	if err := conn.Setup(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	return server, c, conn
 }
 
 func cpu(b *testing.B) time.Duration {

@@ -51,7 +51,7 @@ func same(t *testing.T, c config.Config, from, to string) *replay.Checked {
 	if err != nil {
 		t.Fatalf("from %q to %q: %v", from, to, err)
 	}
-	if len(all) > 0 || !result.Exact {
+	if len(all) > 0 || !result.Exact || result.Untold > 0 {
 		t.Errorf("from %q to %q: %+v\n%.20v", from, to, result, all)
 	}
 	return result
@@ -181,6 +181,7 @@ func TestReplayCheckSeesDamage(t *testing.T) {
 	same(t, c, "", "")
 	r.stop(t)
 	var removed, invented string
+	var removedSeq uint64
 	withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
 		events, err := js.Stream(ctx, "QUESTWATCH_EVENTS")
 		if err != nil {
@@ -190,7 +191,7 @@ func TestReplayCheckSeesDamage(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		removed = m.Header.Get(jetstream.MsgIDHeader)
+		removed, removedSeq = m.Header.Get(jetstream.MsgIDHeader), m.Sequence
 		invented = strings.Repeat("0", 20) + ".opened"
 		data := strings.ReplaceAll(string(m.Data), removed, invented)
 		fake := &nats.Msg{Subject: m.Subject, Data: []byte(data), Header: nats.Header{"Content-Type": m.Header["Content-Type"]}}
@@ -207,6 +208,24 @@ func TestReplayCheckSeesDamage(t *testing.T) {
 	if err != nil || len(all) != 2 || got[replay.OnlyAgain] != removed || got[replay.OnlyLive] != invented {
 		t.Errorf("%+v, %v; removed %s, invented %s", all, err, removed, invented)
 	}
+
+	// An instance that was killed before it told the last ones tells them when it starts.
+	var rest uint64
+	withJetStream(t, server.URL(), func(ctx context.Context, js jetstream.JetStream) error {
+		events, err := js.Stream(ctx, "QUESTWATCH_EVENTS")
+		if err != nil {
+			return err
+		}
+		for seq := events.CachedInfo().State.LastSeq; seq > removedSeq; seq-- {
+			rest++
+			err = errors.Join(err, events.DeleteMsg(ctx, seq))
+		}
+		return err
+	})
+	result, all, err := recheck(t, c, "", "")
+	if err != nil || len(all) > 0 || result.Untold != rest {
+		t.Errorf("%d untold: %+v, %+v, %v", rest, result, all, err)
+	}
 }
 
 // TestReplayCheckBehindOtherRules has the stream discarded up to a checkpoint: rules that it
@@ -217,17 +236,17 @@ func TestReplayCheckBehindOtherRules(t *testing.T) {
 	c, dsn, server := onServer(t)
 	c.Rules.SetGrace(10 * time.Millisecond)
 	load := startTraffic(t, dsn, 3)
-	var behind change.Seq
-	for range 2 {
-		r := start(t, c, dsn)
-		r.ready(t)
-		load.more(t, 150)
-		r.stop(t)
-		if behind == 0 {
-			behind = r.watch.Status().Checkpoint.Seq
-		}
-	}
+	r := start(t, c, dsn)
+	r.ready(t)
+	load.more(t, 150)
+	r.stop(t)
+	behind := r.watch.Status().Checkpoint.Seq
+	r = start(t, c, dsn)
+	r.ready(t)
+	load.more(t, 400)
 	load.stop()
+	r.settle(t)
+	r.stop(t)
 	tuned := c
 	tuned.Rules.IdleInProgress.Enabled = false
 	tuned.Rules.Unassigned.Severity.AssignmentLost = "critical"
@@ -310,6 +329,9 @@ func TestReplayCheckAfterRetention(t *testing.T) {
 	var point *replay.PointError
 	if _, _, err := recheck(t, c, text(int64(first)), ""); !errors.As(err, &point) || !strings.Contains(hint.Of(err), "earliest possible time is 2") {
 		t.Errorf("from the checkpoint's own message: %v, advice %q", err, hint.Of(err))
+	}
+	if _, _, err := recheck(t, c, "", text(int64(first))); !errors.As(err, &point) || !strings.Contains(hint.Of(err), "earliest possible time is 2") {
+		t.Errorf("to the checkpoint's own message: %v, advice %q", err, hint.Of(err))
 	}
 	for _, to := range []string{"99999999", "3"} {
 		var point *replay.PointError

@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/bus"
+	"github.com/peerquest/questwatch/internal/config"
 	"github.com/peerquest/questwatch/internal/hint"
 )
 
@@ -65,6 +68,25 @@ func ask(ctx context.Context, conn *bus.Conn, service string, question []byte, p
 		err = hint.Wrap(err, "start questwatch run, or name the one that is running with --data, --nats or --namespace; one that stands by or has watch.enabled: false does not answer")
 	}
 	return answer, err
+}
+
+// askOnce asks the running instance that a configuration means one thing, and reads the
+// last part of the answer; part hears of those before it.
+func askOnce[Answer any](ctx context.Context, c *config.Config, service string, part func([]byte), logger *slog.Logger) (*Answer, error) {
+	conn, err := ConnectBus(ctx, c, logger)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	data, err := ask(ctx, conn, service, nil, part)
+	if err != nil {
+		return nil, err
+	}
+	answer := new(Answer)
+	if err := json.Unmarshal(data, answer); err != nil {
+		return nil, fmt.Errorf("decode the instance's answer: %w", err)
+	}
+	return answer, nil
 }
 
 func encode(v any) []byte {

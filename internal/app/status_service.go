@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -56,18 +54,5 @@ func (a *App) answerStatusUntilStandby(ctx context.Context, ticks <-chan time.Ti
 
 // AskStatus asks a running instance what it is doing.
 func AskStatus(ctx context.Context, c *config.Config, logger *slog.Logger) (*Status, error) {
-	conn, err := ConnectBus(ctx, c, logger)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	data, err := ask(ctx, conn, statusService, nil, func([]byte) {})
-	if err != nil {
-		return nil, err
-	}
-	var s Status
-	if err := json.Unmarshal(data, &s); err != nil {
-		return nil, fmt.Errorf("decode the instance's answer: %w", err)
-	}
-	return &s, nil
+	return askOnce[Status](ctx, c, statusService, func([]byte) {}, logger)
 }

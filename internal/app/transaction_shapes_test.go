@@ -16,7 +16,7 @@ func TestLargeTransaction(t *testing.T) {
 	r.ready(t)
 	exec1(t, dsn, `WITH q AS (UPDATE quests_quest SET title = title || '!')
 		INSERT INTO applications_application (status, applied_at, applicant_id, quest_id)
-		SELECT 'approved', now(), '11111111-1111-4111-8111-111111111111', 1 + n % 10 FROM generate_series(1, 20000) n`)
+		SELECT 'approved', now(), '11111111-1111-4111-8111-111111111111', 1 + n % 10 FROM generate_series(1, 6000) n`)
 	exec1(t, dsn, `DELETE FROM applications_application WHERE id > 11`)
 	s := r.verify(t)
 	if n := s.count("tx_end"); n != 2 {

@@ -70,23 +70,14 @@ func (a *App) answerVerify(ctx context.Context, r *bus.Request) []byte {
 
 // AskToVerify has a running instance compare its state with its database.
 func AskToVerify(ctx context.Context, c *config.Config, tell func(verify.Progress), logger *slog.Logger) (*verify.Result, error) {
-	conn, err := ConnectBus(ctx, c, logger)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	data, err := ask(ctx, conn, verifyService, nil, func(part []byte) {
+	v, err := askOnce[verified](ctx, c, verifyService, func(part []byte) {
 		var v verified
 		if json.Unmarshal(part, &v) == nil && v.Progress != nil {
 			tell(*v.Progress)
 		}
-	})
+	}, logger)
 	if err != nil {
 		return nil, err
-	}
-	var v verified
-	if err := json.Unmarshal(data, &v); err != nil {
-		return nil, fmt.Errorf("decode the instance's answer: %w", err)
 	}
 	if v.Error != "" || v.Result == nil {
 		return nil, hint.Wrap(fmt.Errorf("the running instance could not compare: %s", v.Error), "%s", v.Advice)

@@ -51,7 +51,6 @@ func TestIdleHour(t *testing.T) {
 	cluster := testkit.NewCluster(t, testkit.PostgresOptions{})
 	dsn := loaded(t, cluster)
 	c := settings(t, dsn)
-	c.Stream.ConfirmLag = time.Second
 	exec1(t, dsn, elsewhere)
 	r := start(t, c, dsn)
 	r.ready(t)

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -45,7 +47,8 @@ func (o *Objects) download(ctx context.Context, object Object, fn func(io.Reader
 	w := &watcher{disconnected: func(error) { messages.Stop() }, denied: func(*PermissionError) {}}
 	o.conn.watch(w)
 	defer o.conn.unwatch(w)
-	err = fn(&download{object: object, messages: messages, digest: sha256.New()})
+	look := func() (*jetstream.ConsumerInfo, error) { return consumer.Info(ctx) }
+	err = fn(&download{object: object, messages: messages, look: look, digest: sha256.New()})
 	if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
 		return errors.Join(ctx.Err(), err)
 	}
@@ -56,6 +59,7 @@ func (o *Objects) download(ctx context.Context, object Object, fn func(io.Reader
 type download struct {
 	object   Object
 	messages jetstream.MessagesContext
+	look     func() (*jetstream.ConsumerInfo, error)
 	digest   hash.Hash
 	rest     []byte // of the chunk
 	chunks   uint32 // read
@@ -82,7 +86,7 @@ func (d *download) next() error {
 		}
 		return io.EOF
 	}
-	m, err := d.messages.Next()
+	m, err := d.receive()
 	if err != nil {
 		return err
 	}
@@ -96,4 +100,25 @@ func (d *download) next() error {
 	d.rest = m.Data()
 	_, _ = d.digest.Write(d.rest) // hashes take everything
 	return nil
+}
+
+// chunkPause is after how long without a chunk it is asked whether there are more.
+const chunkPause = time.Second
+
+// receive waits for the next chunk, as long as there is one: whoever stores checkpoints
+// deletes old ones, also while they are read.
+func (d *download) receive() (jetstream.Msg, error) {
+	for {
+		m, err := d.messages.Next(jetstream.NextMaxWait(chunkPause))
+		if !errors.Is(err, nats.ErrTimeout) {
+			return m, err
+		}
+		info, err := d.look()
+		if err != nil {
+			return nil, err
+		}
+		if info.NumPending == 0 && info.Delivered.Consumer == uint64(d.chunks) {
+			return nil, fmt.Errorf("%w: it was deleted while it was read", ErrDamaged)
+		}
+	}
 }

@@ -215,6 +215,28 @@ func TestDamagedObject(t *testing.T) {
 
 // Whoever may not write there is told which subject it is, at once and not when
 // patience ends.
+// One that is deleted while it is read is not waited for.
+func TestObjectDeletedWhileRead(t *testing.T) {
+	_, o := openObjects(t)
+	put(t, o, "large", noise(8<<20))
+	all, _ := list(t, o)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	err := o.Read(ctx, all[0], func(r io.Reader) error {
+		if _, err := r.Read(make([]byte, 1)); err != nil {
+			return err
+		}
+		if err := o.Delete(ctx, all[0]); err != nil {
+			return err
+		}
+		_, err := io.Copy(io.Discard, r)
+		return err
+	})
+	if !errors.Is(err, bus.ErrDamaged) {
+		t.Errorf("read: %v", err)
+	}
+}
+
 func TestObjectsWithoutPermission(t *testing.T) {
 	url := plainServer(t, &server.Options{JetStream: true, NoAuthUser: "u", Users: []*server.User{
 		{Username: "u", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{">"}, Deny: []string{"$O.>"}}}},

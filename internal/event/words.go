@@ -12,11 +12,29 @@ import (
 // Severity is how much an event matters to whoever is on call. What tells that
 // something is over, or is going well, is info.
 func (e *Event) Severity() rule.Severity {
+	if e.Over() {
+		return rule.Info
+	}
+	return e.Weight()
+}
+
+// Over reports whether an event tells the end of something that another one told.
+func (e *Event) Over() bool {
 	switch d := e.Data.(type) {
 	case Finding:
-		if e.What == string(drift.Resolved) {
-			return rule.Info
-		}
+		return e.What == string(drift.Resolved)
+	case Alarm:
+		return d.Until != 0
+	case Halt:
+		return d.Until != 0
+	}
+	return false
+}
+
+// Weight is the severity, of what is over that which it had.
+func (e *Event) Weight() rule.Severity {
+	switch d := e.Data.(type) {
+	case Finding:
 		return d.Severity
 	case Approval:
 		return d.Severity
@@ -30,9 +48,7 @@ func (e *Event) Severity() rule.Severity {
 			return rule.Warning
 		}
 	case Alarm:
-		if d.Until == 0 {
-			return severityOf(d.Severity)
-		}
+		return severityOf(d.Severity)
 	case Mismatch, Mismatches, Disagreement, Disagreements:
 		return rule.Critical
 	case Audited:
@@ -42,9 +58,7 @@ func (e *Event) Severity() rule.Severity {
 	case NotRepaired:
 		return d.Severity
 	case Halt:
-		if d.Until == 0 {
-			return severityOf(d.Severity)
-		}
+		return severityOf(d.Severity)
 	}
 	return rule.Info
 }

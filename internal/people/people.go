@@ -6,6 +6,7 @@
 package people
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -50,4 +51,9 @@ func (b *Book) Name(ctx context.Context, id string) string {
 	name = found[id]
 	b.known[id] = name
 	return name
+}
+
+// Call is how to call somebody: by the name, or else by the id.
+func (b *Book) Call(ctx context.Context) func(id string) string {
+	return func(id string) string { return cmp.Or(b.Name(ctx, id), id) }
 }

@@ -77,27 +77,35 @@ func (r *recheck) baseline(ctx context.Context, first change.Seq) error {
 	case err != nil:
 		return err
 	case b.end == 0:
-		return r.impossible(ctx, first)
+		return r.impossible(ctx)
 	case first != 0 && first <= b.end:
-		return r.tooEarly(ctx, b.end+1, "a baseline")
+		return r.tooEarly(ctx, r.checking.From, b.end+1, "a baseline")
 	}
 	r.known = b.lsn
 	r.result.Base, r.result.First = b.begin-1, max(first, b.end+1)
 	return nil
 }
 
-// tooEarly says that the range has to begin later, behind something.
-func (r *recheck) tooEarly(ctx context.Context, earliest change.Seq, behind string) error {
-	return hint.Wrap(&PointError{r.checking.From.text, "is before the earliest possible time: what the stream has discarded is needed"},
+// tooEarly says that a point has to be later, behind something.
+func (r *recheck) tooEarly(ctx context.Context, asked Point, earliest change.Seq, behind string) error {
+	return hint.Wrap(&PointError{asked.text, "is before the earliest possible time: what the stream has discarded is needed"},
 		"the earliest possible time is %s, message %d, behind %s", r.finder.stampOf(ctx, earliest), earliest, behind)
 }
 
 // impossible says what is in the way of a range, and what can be had.
-func (r *recheck) impossible(ctx context.Context, first change.Seq) error {
+func (r *recheck) impossible(ctx context.Context) error {
 	err := errors.New("the stream has discarded what is needed, and no baseline or checkpoint stands before that")
-	if first != 0 {
+	asked := r.checking.From
+	if !asked.Given() {
+		asked = r.checking.To
+	}
+	if asked.Given() {
+		r.result.Last = r.finder.bounds.Last
 		if used, failed := r.checkpoint(ctx, 0, true); used && failed == nil {
-			return r.tooEarly(ctx, r.result.First, "a checkpoint")
+			return r.tooEarly(ctx, asked, r.result.First, "a checkpoint")
+		}
+		if b, failed := r.finder.baseline(ctx, r.finder.bounds.First, r.result.Last, 0); failed == nil && b.end != 0 {
+			return r.tooEarly(ctx, asked, b.end+1, "a baseline")
 		}
 	}
 	return hint.Wrap(err, "the stream begins with message %d; watch.keep_checkpoints says how many checkpoints are kept", r.finder.bounds.First)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
+	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/watch"
 )
 
@@ -25,6 +26,9 @@ type Told interface {
 	// Told gives up to a number of them, in order: from a sequence on or, where that is 0,
 	// those stored at a time or after it.
 	Told(ctx context.Context, from change.Seq, since time.Time, most int) ([]Stored, error)
+	// Last is the position behind which the live checker goes on to tell, false where it
+	// has told nothing.
+	Last(ctx context.Context) (at event.Position, some bool, err error)
 }
 
 // Checking says what to judge anew, and by which rules.
@@ -53,6 +57,9 @@ type Checked struct {
 	Events      uint64 `json:"events"`
 	Moved       uint64 `json:"moved"`
 	Differences uint64 `json:"differences"`
+	// Untold were found again behind all that was told live: an instance that is behind, or
+	// was killed, has them still to tell. They are no differences.
+	Untold uint64 `json:"untold"`
 	// Seconds is how long reading and judging took.
 	Seconds float64 `json:"seconds"`
 }
@@ -108,6 +115,9 @@ func (c *Checked) String() string {
 	text += fmt.Sprintf("Read %d messages with %d changes in %.1f s, from behind message %d.\n", c.Messages, c.Changes, c.Seconds, c.Base)
 	if !c.Exact {
 		text += "What came before that is gone from the stream: findings that began there were not compared, and causes that lie there are not known.\n"
+	}
+	if c.Untold > 0 {
+		text += fmt.Sprintf("%d of the events have not been told yet: an instance that was killed or is behind tells them when it goes on.\n", c.Untold)
 	}
 	if c.Moved > 0 {
 		text += fmt.Sprintf("%d events were found at other positions, and are else the same.\n", c.Moved)

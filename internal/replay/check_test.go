@@ -47,8 +47,8 @@ func TestParsePoint(t *testing.T) {
 	}
 }
 
-func toldAt(id string, seq uint64, content byte) told {
-	return told{id: id, subject: "drift.opened", at: event.Position{Sequence: seq}, digest: [16]byte{content}}
+func toldAt(id string, seq uint64, content byte) compared {
+	return compared{id: id, subject: "drift.opened", at: event.Position{Sequence: seq}, digest: [16]byte{content}}
 }
 
 // What both have is no difference, whatever comes first; what one has is, also when so much
@@ -60,7 +60,7 @@ func TestDiffer(t *testing.T) {
 		return nil
 	})
 	d.most = 3
-	again := func(all ...told) {
+	again := func(all ...compared) {
 		for _, one := range all {
 			if err := d.fromAgain(one); err != nil {
 				t.Fatal(err)
@@ -68,7 +68,7 @@ func TestDiffer(t *testing.T) {
 		}
 	}
 	again(toldAt("a", 1, 0), toldAt("b", 2, 0), toldAt("c", 3, 0))
-	for _, one := range []told{toldAt("c", 3, 0), toldAt("a", 9, 0), toldAt("x", 4, 0), toldAt("b", 2, 1)} {
+	for _, one := range []compared{toldAt("c", 3, 0), toldAt("a", 9, 0), toldAt("x", 4, 0), toldAt("b", 2, 1)} {
 		if err := d.fromLive(one); err != nil {
 			t.Fatal(err)
 		}

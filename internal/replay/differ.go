@@ -30,14 +30,14 @@ func (d *Difference) String() string {
 	return fmt.Sprintf("%-9s  message %d  %s  %s", word, d.Position.Sequence, d.Subject, d.ID)
 }
 
-// told is an event as it is compared.
-type told struct {
+// compared is an event, as far as it is compared.
+type compared struct {
 	id, subject string
 	at          event.Position
 	digest      [16]byte // of its content, without the position
 }
 
-func tell(subject string, data []byte) (t told, err error) {
+func comparedOf(subject string, data []byte) (t compared, err error) {
 	t.subject = subject
 	var env struct {
 		ID   string `json:"id"`
@@ -72,7 +72,7 @@ func digestOf(data []byte) (digest [16]byte) {
 // memory is bounded whatever the range.
 type differ struct {
 	live, again waiting
-	told        func(Difference) error
+	tell        func(Difference) error
 	most        int
 
 	events, moved, differences uint64
@@ -82,18 +82,18 @@ type differ struct {
 const mostWaiting = 100_000
 
 func newDiffer(fn func(Difference) error) *differ {
-	return &differ{live: newWaiting(), again: newWaiting(), told: fn, most: mostWaiting}
+	return &differ{live: newWaiting(), again: newWaiting(), tell: fn, most: mostWaiting}
 }
 
-func (d *differ) fromLive(t told) error { return d.take(t, &d.live, &d.again, OnlyLive) }
+func (d *differ) fromLive(t compared) error { return d.take(t, &d.live, &d.again, OnlyLive) }
 
-func (d *differ) fromAgain(t told) error {
+func (d *differ) fromAgain(t compared) error {
 	d.events++
 	return d.take(t, &d.again, &d.live, OnlyAgain)
 }
 
 // take compares an event with the other side's, or has it wait for that.
-func (d *differ) take(t told, ours, theirs *waiting, kind string) error {
+func (d *differ) take(t compared, ours, theirs *waiting, kind string) error {
 	other, found := theirs.remove(t.id)
 	if !found {
 		if old, evicted := ours.add(t, d.most); evicted {
@@ -113,9 +113,9 @@ func (d *differ) take(t told, ours, theirs *waiting, kind string) error {
 	return d.differs(Changed, &t)
 }
 
-func (d *differ) differs(kind string, t *told) error {
+func (d *differ) differs(kind string, t *compared) error {
 	d.differences++
-	return d.told(Difference{Kind: kind, ID: t.id, Subject: t.subject, Position: t.at})
+	return d.tell(Difference{Kind: kind, ID: t.id, Subject: t.subject, Position: t.at})
 }
 
 // end tells of all that still waits.
@@ -139,14 +139,14 @@ func (d *differ) end() error {
 
 // waiting holds events by id and in their order.
 type waiting struct {
-	byID  map[string]told
+	byID  map[string]compared
 	order []string // some of which have gone
 }
 
-func newWaiting() waiting { return waiting{byID: map[string]told{}} }
+func newWaiting() waiting { return waiting{byID: map[string]compared{}} }
 
 // add returns the oldest one, where there are too many or the same one waits already.
-func (w *waiting) add(t told, most int) (old told, evicted bool) {
+func (w *waiting) add(t compared, most int) (old compared, evicted bool) {
 	if len(w.byID) >= most {
 		old, evicted = w.oldest()
 	}
@@ -164,14 +164,14 @@ func (w *waiting) add(t told, most int) (old told, evicted bool) {
 	return old, evicted
 }
 
-func (w *waiting) remove(id string) (told, bool) {
+func (w *waiting) remove(id string) (compared, bool) {
 	t, found := w.byID[id]
 	delete(w.byID, id)
 	return t, found
 }
 
 // oldest takes out the one that has waited longest.
-func (w *waiting) oldest() (t told, found bool) {
+func (w *waiting) oldest() (t compared, found bool) {
 	for len(w.order) > 0 && !found {
 		t, found = w.remove(w.order[0])
 		w.order = w.order[1:]
@@ -187,4 +187,15 @@ func (w *waiting) newest() (at event.Position) {
 		}
 	}
 	return at
+}
+
+// behind takes out what is behind a position, and says how much it was.
+func (w *waiting) behind(at event.Position) (n uint64) {
+	for id, t := range w.byID {
+		if t.at.After(at) {
+			delete(w.byID, id)
+			n++
+		}
+	}
+	return n
 }

@@ -103,7 +103,7 @@ func (f *finder) moment(ctx context.Context, p Point) (change.Seq, error) {
 			seq--
 		case tx == nil:
 			return last, nil
-		case change.Seq(tx.Message) > seq-f.bounds.First && f.bounds.First > 1:
+		case change.Seq(tx.Message) > seq-f.bounds.First && (f.bounds.First > 1 || tx.Message > int(seq)):
 			return 0, f.gone(p)
 		case tx.Message <= 1:
 			return seq - 1, nil

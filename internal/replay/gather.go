@@ -28,7 +28,7 @@ type gatherer struct {
 	steps   int
 	group   *group
 	known   map[rowKey]row
-	moments moments
+	times   times
 	// founded says that the quest's row was made before anything else was read: there
 	// is nothing older.
 	founded bool
@@ -55,8 +55,8 @@ type group struct {
 	rows map[rowKey]row
 }
 
-// moments are when those things last happened that sentences name.
-type moments struct {
+// times are when those things last happened that sentences name.
+type times struct {
 	approved, joined, left, revoked, cleared, deleted change.Millis
 	fixed                                             bool // the violation has begun
 }
@@ -146,7 +146,7 @@ func (g *gatherer) change(c *seen) error {
 	if g.steps == 0 && c.Entity == change.Quest && c.Op == change.Create && !c.Moved {
 		g.founded = true
 	}
-	g.moments.note(c, g.finding, g.scope.user, g.group.Time)
+	g.times.note(c, g.finding, g.scope.user, g.group.Time)
 	g.follow(c)
 	g.group.leads = g.group.leads || g.scope.leads(c)
 	if g.scope.shows(c) {
@@ -182,7 +182,7 @@ func (g *gatherer) follow(c *seen) {
 }
 
 // note takes in a change that happened at a time.
-func (m *moments) note(c *seen, f *event.Finding, user string, at change.Millis) {
+func (m *times) note(c *seen, f *event.Finding, user string, at change.Millis) {
 	if m.fixed {
 		return
 	}
@@ -229,7 +229,7 @@ func (g *gatherer) close(ctx context.Context) error {
 		g.compare(t)
 	}
 	if t.Began {
-		g.began, g.moments.fixed = true, true
+		g.began, g.times.fixed = true, true
 	}
 	g.ended = g.ended || t.Ended
 	if !t.leads && !t.Began && !t.Ended {

@@ -23,39 +23,30 @@ func (r *Reader) incidents(ctx context.Context, l *located, bounds *Bounds, from
 	if err != nil {
 		return nil, err
 	}
-	var refs []Ref
-	err = r.events.Refs(ctx, incidentFilters, 0, last, func(ref Ref) error {
-		refs = append(refs, ref)
-		return nil
-	})
+	refs, err := newest(ctx, r.events, incidentsRead, last, incidentFilters...)
 	if err != nil {
 		return nil, fmt.Errorf("read events of the stream: %w", err)
 	}
+	slices.Reverse(refs)
 	found := []*Incident{}
-	for _, ref := range slices.Backward(refs[max(0, len(refs)-incidentsRead):]) {
-		stored, err := r.events.Event(ctx, ref.Seq)
-		if errors.Is(err, ErrNone) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
+	err = eachStored(ctx, r.events, refs, func(stored *Stored) error {
 		c, err := event.ContinuityIn(stored.Data)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		at := change.Seq(c.Position.Sequence)
 		if at < from || stored.At.Before(bounds.Created) {
-			break
+			return errFound // all that count
 		}
 		if at > to {
-			continue
+			return nil
 		}
 		i, err := r.incident(ctx, stored.Subject, &c, l)
-		if err != nil {
-			return nil, err
-		}
 		found = append(found, i)
+		return err
+	})
+	if err != nil && !errors.Is(err, errFound) {
+		return nil, err
 	}
 	slices.Reverse(found)
 	return found, nil

@@ -113,12 +113,12 @@ func TestQuestAtEveryMessage(t *testing.T) {
 		if got := momentShape(m); got != settled[r.Seq] {
 			t.Errorf("at %d: %s, want %s", r.Seq, got, settled[r.Seq])
 		}
-		stand, err := k.Stand(t.Context(), rules, at, func(int64, int64) {})
+		snapshot, err := k.Snapshot(t.Context(), rules, at, func(int64, int64) {})
 		if err != nil != !m.Known {
 			t.Errorf("at %d: it is known: %t, and of all quests %v", r.Seq, m.Known, err)
 		}
-		if err == nil && stand.Sequence != last {
-			t.Errorf("at %d: all quests are those of message %d, want %d", r.Seq, stand.Sequence, last)
+		if err == nil && snapshot.Sequence != last {
+			t.Errorf("at %d: all quests are those of message %d, want %d", r.Seq, snapshot.Sequence, last)
 		}
 	}
 }
@@ -139,7 +139,7 @@ func TestQuestInAGap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = replay.NewChecker(whole{stream{p}}, nil, nil).Stand(t.Context(), rules, at, func(int64, int64) {})
+	_, err = replay.NewChecker(whole{stream{p}}, nil, nil).Snapshot(t.Context(), rules, at, func(int64, int64) {})
 	if point := new(replay.PointError); !errors.As(err, &point) || !strings.Contains(err.Error(), "is in a gap") {
 		t.Errorf("all quests: %v", err)
 	}

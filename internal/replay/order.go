@@ -79,7 +79,7 @@ func (f *finder) around(ctx context.Context, at change.Millis, end bool) (low, h
 // that much, and that is seen between messages a quarter of it apart.
 func (f *finder) setBack(ctx context.Context, low, high change.Seq, upward bool) (bool, error) {
 	var edge change.Millis
-	for d := change.Seq(0); low+d < high; d = max(d+1, min(d+d/4, high-low-1)) { // the furthest too
+	for d := change.Seq(0); low+d < high; d = max(d+1, min(d+d/4, high-low-1)) { // and at the furthest
 		seq := low + d
 		if !upward {
 			seq = high - 1 - d
@@ -117,8 +117,9 @@ func (f *finder) runs(ctx context.Context) (all []run, err error) {
 		}
 		seq = r.last + 1
 		switch n := len(all); {
-		case n == 0:
-			all = append(all, r)
+		case n == 0 || all[n-1].from == 0: // nothing has a place before
+			r.first = f.bounds.First
+			all = []run{r}
 		case r.from == 0 || r.from >= all[n-1].to:
 			all[n-1].last, all[n-1].to = r.last, max(r.to, all[n-1].to)
 		default:

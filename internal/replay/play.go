@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
-	"github.com/peerquest/questwatch/internal/event"
 	"github.com/peerquest/questwatch/internal/hint"
 )
 
@@ -15,8 +14,10 @@ import (
 type Playing struct {
 	Kind     Kind
 	From, To Point
-	Select   Selection
-	Pace     Pace
+	// Of is the stream that is meant, where another of its name will not do.
+	Of     *Extent
+	Select Selection
+	Pace   Pace
 	// Progress is told now and then how far it is.
 	Progress func(done, total int64)
 }
@@ -65,14 +66,6 @@ type Spot struct {
 	LSN      string     `json:"lsn,omitempty"`
 }
 
-func spotOf(i *Item) *Spot {
-	s := &Spot{Sequence: i.Seq, Time: event.Stamp(i.At)}
-	if i.LSN != 0 {
-		s.LSN = i.LSN.String()
-	}
-	return s
-}
-
 func (p *Played) String() string {
 	if p.First == nil {
 		return "0 messages"
@@ -106,6 +99,9 @@ func (p *Player) Play(ctx context.Context, what *Playing, to Sink) (*Played, err
 	if err != nil {
 		return nil, err
 	}
+	if o := what.Of; o != nil && (o.Stream != extent.Stream || o.Created != extent.Created) {
+		return nil, hint.Wrap(fmt.Errorf("this is another stream than the %s that was begun with", o.Stream), "it was made anew in between: begin a new file")
+	}
 	s, err := p.span(ctx, what, extent)
 	if err != nil {
 		return nil, err
@@ -123,7 +119,7 @@ func (p *Player) Play(ctx context.Context, what *Playing, to Sink) (*Played, err
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endPatience)
 	defer cancel()
 	safe, ended := to.End(last, err == nil)
-	run.again(safe)
+	run.ended(safe)
 	return &run.played, errors.Join(err, ended)
 }
 
@@ -134,10 +130,8 @@ func (p *Player) span(ctx context.Context, what *Playing, e Extent) (span, error
 	switch {
 	case e.First > e.Last:
 		return span{}, errors.New("the stream is empty")
-	case p.past == nil && what.From.Baseline:
-		return span{}, hint.Wrap(&PointError{what.From.text, "is not looked for in a file"}, "give a message's sequence, a time or a position of the log; without --from all of the file is read")
 	case p.past == nil:
-		return plainSpan(e, what.From, what.To), nil
+		return fileSpan(e, what.From, what.To)
 	case what.Kind == KindEvents:
 		return eventSpan(e, what.From, what.To)
 	}

@@ -25,6 +25,7 @@ type playing struct {
 	at    change.Seq // the message that was read last
 	lsn   change.LSN // where what was read last stands in the log
 	tx    change.LSN // the transaction that was counted last
+	last  spot       // of what was played last
 	look  time.Time  // when the head of the stream is looked at again
 }
 
@@ -109,10 +110,25 @@ func (r *playing) count(i *Item) {
 		r.tx = i.LSN
 		p.Transactions++
 	}
+	r.last = spot{i.Seq, i.At, i.LSN}
 	if p.First == nil {
-		p.First = spotOf(i)
+		p.First = r.last.public()
 	}
-	p.Last = spotOf(i)
+}
+
+// spot is where a message stands.
+type spot struct {
+	seq change.Seq
+	at  change.Millis
+	lsn change.LSN
+}
+
+func (s spot) public() *Spot {
+	t := &Spot{Sequence: s.seq, Time: event.Stamp(s.at)}
+	if s.lsn != 0 {
+		t.LSN = s.lsn.String()
+	}
+	return t
 }
 
 // watch tells of progress, and looks whether the stream's head has moved over what is read:
@@ -147,9 +163,12 @@ func (r *playing) head(ctx context.Context) error {
 	return &MovedError{e.First}
 }
 
-// again says where to go on.
-func (r *playing) again(safe change.Seq) {
+// ended says how far it came, and where to go on.
+func (r *playing) ended(safe change.Seq) {
 	p := &r.played
+	if p.First != nil {
+		p.Last = r.last.public()
+	}
 	p.To = fmt.Sprint(r.span.last)
 	switch {
 	case r.span.to != 0:

@@ -63,7 +63,7 @@ func (r *Reader) Finding(ctx context.Context, id string) (*Evidence, error) {
 	if l.resolved {
 		e.State = Resolved
 	}
-	var m moments
+	var m times
 	if e.History.Replaced = !l.stored.IsZero() && l.stored.Before(bounds.Created); !e.History.Replaced {
 		if m, err = r.gather(ctx, e, l, &bounds); err != nil {
 			return nil, err
@@ -75,7 +75,7 @@ func (r *Reader) Finding(ctx context.Context, id string) (*Evidence, error) {
 }
 
 // gather fills in what the stream shows.
-func (r *Reader) gather(ctx context.Context, e *Evidence, l *located, bounds *Bounds) (moments, error) {
+func (r *Reader) gather(ctx context.Context, e *Evidence, l *located, bounds *Bounds) (times, error) {
 	g := &gatherer{
 		stream: r.stream, finding: &l.Finding, columns: columnsOf(&r.config.Schema), limit: r.config.Limit, known: map[rowKey]row{},
 	}
@@ -89,7 +89,7 @@ func (r *Reader) gather(ctx context.Context, e *Evidence, l *located, bounds *Bo
 	}
 	err := g.read(ctx, bounds.First, to)
 	if err != nil {
-		return moments{}, fmt.Errorf("read the steps of quest %d: %w", l.QuestID, err)
+		return times{}, fmt.Errorf("read the steps of quest %d: %w", l.QuestID, err)
 	}
 	from := bounds.First
 	if len(g.kept) > 0 {
@@ -98,7 +98,7 @@ func (r *Reader) gather(ctx context.Context, e *Evidence, l *located, bounds *Bo
 	}
 	e.LeftOut = g.leftOut
 	if e.Incidents, err = r.incidents(ctx, l, bounds, from, to); err != nil {
-		return moments{}, err
+		return times{}, err
 	}
 	began := g.began || slices.ContainsFunc(e.Incidents, func(i *Incident) bool { return i.Began })
 	ended := g.ended || slices.ContainsFunc(e.Incidents, func(i *Incident) bool { return i.Ended })
@@ -107,9 +107,9 @@ func (r *Reader) gather(ctx context.Context, e *Evidence, l *located, bounds *Bo
 	// A baseline that ended it need not have shown anything of the quest.
 	e.History.EndedGone = l.resolved && !ended && l.Reason != drift.Restated
 	if !g.began { // what was met may have come after
-		return moments{}, nil
+		return times{}, nil
 	}
-	return g.moments, nil
+	return g.times, nil
 }
 
 // since is when a message was written, by the database's clock, or "".
@@ -177,13 +177,13 @@ func (e *Evidence) person(id string) string {
 	return id
 }
 
-func sentence(e *Evidence, m *moments) string {
+func sentence(e *Evidence, m *times) string {
 	f := &e.Finding
 	facts := rule.Facts{
 		Participants: f.ParticipantIDs, Grace: grace(f.GraceMS),
 		Applications: f.ApplicationIDs,
-		Approved:     moment(m.approved), Joined: moment(m.joined), Left: moment(m.left), Revoked: moment(m.revoked),
-		Cleared: moment(m.cleared), Deleted: moment(m.deleted),
+		Approved:     utc(m.approved), Joined: utc(m.joined), Left: utc(m.left), Revoked: utc(m.revoked),
+		Cleared: utc(m.cleared), Deleted: utc(m.deleted),
 	}
 	if f.UserID != nil {
 		facts.Person = e.person(*f.UserID)
@@ -192,13 +192,13 @@ func sentence(e *Evidence, m *moments) string {
 		facts.Application = *f.ApplicationID
 	}
 	if f.Origin == drift.FromBaseline {
-		facts.Baseline, facts.Emptied = moment(f.Transaction.Time), f.Transaction.ID != 0
+		facts.Baseline, facts.Emptied = utc(f.Transaction.Time), f.Transaction.ID != 0
 	}
 	return rule.Sentence(f.Rule, f.Cause, &facts)
 }
 
-// moment is a time as people read it, "" for none.
-func moment(m change.Millis) string {
+// utc is a time as people read it, "" for none.
+func utc(m change.Millis) string {
 	if m == 0 {
 		return ""
 	}

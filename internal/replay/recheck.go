@@ -110,7 +110,7 @@ func (r *recheck) again(f *watch.Found) error {
 		return nil
 	}
 	subject := strings.TrimPrefix(f.Event.Subject(namespace), namespace+".events.")
-	return r.differ.fromAgain(told{f.Event.ID, subject, f.Position, digestOf(data)})
+	return r.differ.fromAgain(compared{f.Event.ID, subject, f.Position, digestOf(data)})
 }
 
 // older reports whether an event is about what began before anything was known.
@@ -129,6 +129,8 @@ func (r *recheck) older(data []byte) bool {
 		return d.Transaction.CommitLSN < r.known
 	case event.Planned:
 		return d.Transaction.CommitLSN < r.known
+	case event.Baseline:
+		return d.LSN < r.known
 	}
 	return false
 }
@@ -148,7 +150,7 @@ func (r *recheck) live(ctx context.Context, upTo change.Seq) error {
 			}
 		}
 		s := &r.stored[0]
-		t, err := tell(s.Subject, s.Data)
+		t, err := comparedOf(s.Subject, s.Data)
 		if err != nil {
 			return fmt.Errorf("event %d: %w", s.Seq, err)
 		}
@@ -190,8 +192,11 @@ func (r *recheck) late(ctx context.Context) error {
 		if err := r.live(ctx, r.result.Last); err != nil {
 			return err
 		}
-		if !r.differ.again.newest().After(r.newest) || time.Now().After(deadline) {
+		if !r.differ.again.newest().After(r.newest) {
 			return nil
+		}
+		if time.Now().After(deadline) {
+			return r.untold(ctx)
 		}
 		select {
 		case <-ctx.Done():
@@ -199,4 +204,20 @@ func (r *recheck) late(ctx context.Context) error {
 		case <-time.After(lateEvery):
 		}
 	}
+}
+
+// untold leaves out what the live checker has not come to.
+func (r *recheck) untold(ctx context.Context) error {
+	last, some, err := r.told.Last(ctx)
+	if err != nil {
+		return fmt.Errorf("find the last event: %w", err)
+	}
+	r.all = false
+	if err := r.live(ctx, r.result.Last); err != nil { // up to that one
+		return err
+	}
+	if some {
+		r.result.Untold = r.differ.again.behind(last)
+	}
+	return nil
 }

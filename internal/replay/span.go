@@ -103,11 +103,20 @@ func eventSpan(e Extent, from, to Point) (s span, err error) {
 	return s, nil
 }
 
-// plainSpan is a range of what is read as a whole.
-func plainSpan(e Extent, from, to Point) span {
+// fileSpan is a range of a file, which is read as a whole.
+func fileSpan(e Extent, from, to Point) (span, error) {
 	s := span{first: from.Seq, last: e.Last, from: from.Time, to: to.Time, fromLSN: from.LSN, toLSN: to.LSN}
 	if to.Seq != 0 {
 		s.last = to.Seq
 	}
-	return s
+	if from.Baseline {
+		return s, hint.Wrap(&PointError{from.text, "is not looked for in a file"},
+			"give a message's sequence, a time or a position of the log; without --from all of the file is read")
+	}
+	for _, p := range []Point{from, to} {
+		if p.Seq > e.Last || p.Seq != 0 && p.Seq < e.First {
+			return s, &PointError{p.text, fmt.Sprintf("is not in the file: it is of messages %d to %d", max(e.First, 1), e.Last)}
+		}
+	}
+	return s, nil
 }

@@ -18,6 +18,7 @@ import (
 type memory struct {
 	records []change.Record
 	first   change.Seq
+	created change.Millis
 }
 
 func (m *memory) add(subject string, data []byte) {
@@ -64,7 +65,7 @@ func (m *memory) Quest(ctx context.Context, _ int64, from, to change.Seq, fn fun
 }
 
 func (m *memory) Extent(context.Context) (Extent, error) {
-	return Extent{Stream: "S", First: m.first, Last: change.Seq(len(m.records))}, nil
+	return Extent{Stream: "S", Created: m.created, First: m.first, Last: change.Seq(len(m.records))}, nil
 }
 
 func (m *memory) Knows(context.Context, int64) (bool, error) { return true, nil }

@@ -3,9 +3,9 @@ package replay
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/peerquest/questwatch/internal/change"
@@ -23,7 +23,7 @@ type Story struct {
 	// Replay is the command that shows the stretch of the stream.
 	Replay string `json:"replay"`
 
-	told []event.Event
+	events []event.Event
 }
 
 // eventsTold is how many events a story has.
@@ -46,12 +46,12 @@ func (r *Reader) Story(ctx context.Context, id string, private bool) (*Story, er
 	if private {
 		s.conceal()
 	}
-	for i := range s.told {
+	for i := range s.events {
 		data, err := json.Marshal(map[string]any{
-			"id": s.told[i].ID, "type": s.told[i].Type(), "time": event.Stamp(s.told[i].Time), "data": s.told[i].Data,
+			"id": s.events[i].ID, "type": s.events[i].Type(), "time": event.Stamp(s.events[i].Time), "data": s.events[i].Data,
 		})
 		if err != nil {
-			return nil, fmt.Errorf("encode event %s: %w", s.told[i].ID, err)
+			return nil, fmt.Errorf("encode event %s: %w", s.events[i].ID, err)
 		}
 		s.Events = append(s.Events, data)
 	}
@@ -65,66 +65,44 @@ func (s *Story) gather(ctx context.Context, events Events) error {
 	if err != nil {
 		return err
 	}
-	var refs []Ref
-	ids := map[string]change.Seq{}
-	err = events.Refs(ctx, []string{fmt.Sprintf("*.*.*.%d", s.Finding.QuestID)}, 0, last, func(ref Ref) error {
-		refs = append(refs, ref)
-		return nil
-	})
+	refs, err := newest(ctx, events, math.MaxInt, last, fmt.Sprintf("*.*.*.%d", s.Finding.QuestID))
 	if err != nil {
 		return fmt.Errorf("read the events of quest %d: %w", s.Finding.QuestID, err)
 	}
-	for _, ref := range refs {
-		stored, err := events.Event(ctx, ref.Seq)
-		if errors.Is(err, ErrNone) { // discarded just now
-			continue
-		}
-		if err != nil {
-			return err
-		}
+	places := map[string]change.Seq{}
+	err = eachStored(ctx, events, refs, func(stored *Stored) error {
 		e, err := event.Parse(stored.Data)
 		if err != nil || findingAbout(&e) != s.Finding.Finding { // one of another version is about nobody knows what
-			continue
+			return nil
 		}
-		ids[e.ID] = ref.Seq
-		if s.told = append(s.told, e); len(s.told) > eventsTold {
-			s.told = slices.Delete(s.told, 0, 1)
+		places[e.ID] = stored.Seq
+		if s.events = append(s.events, e); len(s.events) > eventsTold {
+			s.events = slices.Delete(s.events, 0, 1)
 			s.EventsLeftOut++
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	return s.undelivered(ctx, events, last, ids)
+	return s.undelivered(ctx, events, last, places)
 }
 
 // undelivered takes in which channels of alerts were not told of the finding's events, of
 // which the places are given.
 func (s *Story) undelivered(ctx context.Context, events Events, last change.Seq, places map[string]change.Seq) error {
-	var refs []Ref
-	err := events.Refs(ctx, []string{"alert.undelivered.>"}, 0, last, func(ref Ref) error {
-		if refs = append(refs, ref); len(refs) > incidentsRead {
-			refs = slices.Delete(refs, 0, 1)
-		}
-		return nil
-	})
+	refs, err := newest(ctx, events, incidentsRead, last, "alert.undelivered.>")
 	if err != nil {
 		return fmt.Errorf("read the events of alerts: %w", err)
 	}
-	for _, ref := range refs {
-		stored, err := events.Event(ctx, ref.Seq)
-		if errors.Is(err, ErrNone) {
-			continue
+	return eachStored(ctx, events, refs, func(stored *Stored) error {
+		if e, err := event.Parse(stored.Data); err == nil {
+			if u, ok := e.Data.(event.Undelivered); ok && isOf(&u, places) {
+				s.events = append(s.events, e)
+			}
 		}
-		if err != nil {
-			return err
-		}
-		e, err := event.Parse(stored.Data)
-		if err != nil {
-			continue
-		}
-		if u, ok := e.Data.(event.Undelivered); ok && isOf(&u, places) {
-			s.told = append(s.told, e)
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // isOf reports whether any of the events is among those that were not told. Where all are
@@ -182,27 +160,27 @@ func (s *Story) conceal() {
 			c.Columns = slices.DeleteFunc(c.Columns, func(o Column) bool { return o.role == noRole && o.Column != "id" && o.Column != "quest_id" })
 		}
 	}
-	for i := range s.told {
-		switch d := s.told[i].Data.(type) {
+	for i := range s.events {
+		switch d := s.events[i].Data.(type) {
 		case event.Finding:
 			hide(&d.QuestTitle)
-			s.told[i].Data = d
+			s.events[i].Data = d
 		case event.Approval:
 			hide(&d.QuestTitle)
 			hide(&d.Error)
-			s.told[i].Data = d
+			s.events[i].Data = d
 		case event.Repaired:
 			hide(&d.Actor)
-			s.told[i].Data = d
+			s.events[i].Data = d
 		case event.NotRepaired:
 			hide(&d.Actor)
 			hide(&d.Error)
-			s.told[i].Data = d
+			s.events[i].Data = d
 		case event.Undelivered:
 			hide(&d.Error)
-			s.told[i].Data = d
+			s.events[i].Data = d
 		case json.RawMessage:
-			s.told[i].Data = json.RawMessage("{}")
+			s.events[i].Data = json.RawMessage("{}")
 		}
 	}
 }

@@ -61,7 +61,7 @@ func (s *Story) lines(print func(*printer)) []string {
 func (s *Story) entries() []entry {
 	var all []entry
 	for _, t := range s.Transactions {
-		e := entry{at: t.Sequence, When: moment(t.Time), Kind: "transaction", What: called(t.ID, t.Epoch) + ", " + lsn(t.Commit)}
+		e := entry{at: t.Sequence, When: utc(t.Time), Kind: "transaction", What: called(t.ID, t.Epoch) + ", " + lsn(t.Commit)}
 		switch {
 		case t.Began:
 			e.Mark = strings.TrimPrefix(began(t.Baseline), "<- ")
@@ -74,16 +74,16 @@ func (s *Story) entries() []entry {
 		all = append(all, e)
 	}
 	for _, i := range s.Incidents {
-		all = append(all, entry{at: i.Sequence, When: moment(i.Time), Kind: "incident", What: s.lines(func(p *printer) { p.incident(i) })[0]})
+		all = append(all, entry{at: i.Sequence, When: utc(i.Time), Kind: "incident", What: s.lines(func(p *printer) { p.incident(i) })[0]})
 	}
-	for i := range s.told {
-		e := &s.told[i]
+	for i := range s.events {
+		e := &s.events[i]
 		kind := "event"
 		if e.Severity() >= rule.Warning {
 			kind = "event " + e.Severity().String()
 		}
 		all = append(all, entry{
-			at: positionIn(e.Data), When: moment(e.Time), Kind: kind, What: e.Group + " " + e.What, Lines: []string{terminal.Clean(e.Sentence(s.person))},
+			at: positionIn(e.Data), When: utc(e.Time), Kind: kind, What: e.Group + " " + e.What, Lines: []string{terminal.Clean(e.Sentence(s.person))},
 		})
 	}
 	// Events that have no place in the stream stand by their time.

@@ -109,7 +109,7 @@ func (p *printer) history() {
 		p.line("The stream goes back to its message %d; what came before has been discarded.", h.First)
 	}
 	gone := func(id uint64, lsn change.LSN, at change.Millis, mark string) {
-		p.line("%s  %s  %s  %s; no longer in the stream", called(id, f.Transaction.Epoch), lsn, moment(at), mark)
+		p.line("%s  %s  %s  %s; no longer in the stream", called(id, f.Transaction.Epoch), lsn, utc(at), mark)
 	}
 	if t := f.Transaction; h.BeganGone {
 		gone(t.ID, t.CommitLSN, t.Time, began(t.ID == 0))
@@ -123,11 +123,11 @@ func (p *printer) incident(i *Incident) {
 	var text string
 	switch i.Kind {
 	case "gap":
-		text = fmt.Sprintf("gap %s to %s  %s  changes in between are not in the stream (%s)", lsn(i.From), lsn(i.To), moment(i.Time), i.Reason)
+		text = fmt.Sprintf("gap %s to %s  %s  changes in between are not in the stream (%s)", lsn(i.From), lsn(i.To), utc(i.Time), i.Reason)
 	case "truncated":
-		text = fmt.Sprintf("transaction %d  %s  %s  TRUNCATE: all rows of %s went", i.Transaction, lsn(i.Commit), moment(i.Time), strings.Join(i.Entities, " and "))
+		text = fmt.Sprintf("transaction %d  %s  %s  TRUNCATE: all rows of %s went", i.Transaction, lsn(i.Commit), utc(i.Time), strings.Join(i.Entities, " and "))
 	case "schema_changed":
-		text = fmt.Sprintf("transaction %d  %s  %s  the columns of %s became others", i.Transaction, lsn(i.Commit), moment(i.Time), strings.Join(i.Entities, " and "))
+		text = fmt.Sprintf("transaction %d  %s  %s  the columns of %s became others", i.Transaction, lsn(i.Commit), utc(i.Time), strings.Join(i.Entities, " and "))
 		if len(i.Missing) > 0 {
 			text += "; missing: " + strings.Join(i.Missing, ", ")
 		}

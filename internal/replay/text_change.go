@@ -27,7 +27,7 @@ func called(id, epoch uint64) string {
 }
 
 func (p *printer) transaction(t *Transaction) {
-	text := called(t.ID, t.Epoch) + "  " + lsn(t.Commit) + "  " + moment(t.Time)
+	text := called(t.ID, t.Epoch) + "  " + lsn(t.Commit) + "  " + utc(t.Time)
 	if t.Began {
 		text += "  " + began(t.Baseline)
 	}

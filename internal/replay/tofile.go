@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"syscall"
 
 	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/hint"
@@ -52,7 +53,16 @@ func (f *FileSink) create() error {
 		return err
 	}
 	f.file, f.out = file, bufio.NewWriterSize(file, 1<<16)
-	return nil
+	return f.lock()
+}
+
+// lock keeps others from going on with the file meanwhile. It ends with the process.
+func (f *FileSink) lock() error {
+	err := syscall.Flock(int(f.file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return fmt.Errorf("%s: another process is writing it", f.path)
+	}
+	return nil // where files cannot be locked nobody else is noticed
 }
 
 // ErrFinished says that nothing is missing of a file.
@@ -67,7 +77,10 @@ func ContinueFile(path string) (*FileSink, *Playing, error) {
 		return nil, nil, err
 	}
 	f := &FileSink{path: path, file: file, out: bufio.NewWriterSize(file, 1<<16)}
-	what, err := f.recover()
+	var what *Playing
+	if err = f.lock(); err == nil {
+		what, err = f.recover()
+	}
 	if err != nil {
 		return nil, nil, errors.Join(err, file.Close())
 	}
@@ -132,15 +145,12 @@ func (f *FileSink) rest() *Playing {
 		from.text = fmt.Sprint(from.Seq)
 	}
 	to := Point{Seq: head.Last, Time: head.To, LSN: head.ToLSN, text: fmt.Sprint(head.Last)}
-	return &Playing{Kind: head.Kind, From: from, To: to, Select: head.Select}
+	return &Playing{Kind: head.Kind, From: from, To: to, Of: &Extent{Stream: head.Stream, Created: head.Created}, Select: head.Select}
 }
 
 // Begin writes what the messages are.
 func (f *FileSink) Begin(o *Origin) error {
-	if h := f.head; h != nil {
-		if h.Stream != o.Stream || h.Created != o.Created {
-			return fmt.Errorf("%s is of another stream, %s: it cannot be gone on with", f.path, h.Stream)
-		}
+	if f.head != nil {
 		return nil
 	}
 	if err := f.create(); err != nil {

@@ -8,7 +8,6 @@
 package tail
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -126,7 +125,7 @@ func (t *Tail) line(ctx context.Context, s Stored, o *Options) ([]byte, bool) {
 	if o.Color {
 		mark, unmark = colors[severity], "\x1b[0m"
 	}
-	sentence := e.Sentence(func(id string) string { return cmp.Or(t.people.Name(ctx, id), id) })
+	sentence := e.Sentence(t.people.Call(ctx))
 	text := fmt.Sprintf("%s  %s%-8s%s  %-18s  %s", e.Time.Time().UTC().Format("2006-01-02 15:04:05.000"), mark, severity, unmark,
 		e.Group+"."+e.What, terminal.Clean(sentence))
 	if id := e.FindingID(); id != "" {

@@ -54,21 +54,35 @@ func (b *Book) Encode() []byte {
 		}
 		add(uint64(k.rule))
 		add(uint64(k.hour - last.hour))
+		b.cells[k].encode(add)
 		last = k
-		numbers, mask := b.cells[k].numbers(), uint64(0)
-		for i, n := range numbers {
-			if *n != 0 {
-				mask |= 1 << i
-			}
-		}
-		add(mask)
-		for _, n := range numbers {
-			if *n != 0 {
-				add(*n)
-			}
-		}
 	}
 	return squeeze.In(out)
+}
+
+// encode adds a mask of the numbers that are not 0, and these.
+func (c *Counts) encode(add func(uint64)) {
+	mask := uint64(0)
+	for i, n := range c.numbers() {
+		if *n != 0 {
+			mask |= 1 << i
+		}
+	}
+	add(mask)
+	for _, n := range c.numbers() {
+		if *n != 0 {
+			add(*n)
+		}
+	}
+}
+
+func (c *Counts) decode(r *pack.Reader) {
+	mask := r.Uint()
+	for i, n := range c.numbers() {
+		if mask>>i&1 == 1 {
+			*n = r.Uint()
+		}
+	}
 }
 
 const (
@@ -105,12 +119,8 @@ func Decode(data []byte) (*Book, error) {
 			last = cell{k.rule, 0}
 		}
 		k.hour = last.hour + hour(r.Uint())
-		mask, c := r.Uint(), &Counts{}
-		for i, n := range c.numbers() {
-			if mask>>i&1 == 1 {
-				*n = r.Uint()
-			}
-		}
+		c := &Counts{}
+		c.decode(r)
 		if r.Err() != nil {
 			break
 		}

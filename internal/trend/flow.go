@@ -55,12 +55,14 @@ const endIn = 5 * time.Second
 // Run counts until ctx ends, and keeps what it has. Trends are no reason to stop
 // watching: after an error it begins again.
 func (f *Flow) Run(ctx context.Context) error {
-	for {
-		err := f.count(ctx)
+	for failing := false; ; failing = true {
+		counted, err := f.count(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		f.logger.Warn("trends are not counted", "err", err, "again_in", again.String())
+		if counted || !failing { // else it has been said
+			f.logger.Warn("trends are not counted; trying on", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -69,10 +71,11 @@ func (f *Flow) Run(ctx context.Context) error {
 	}
 }
 
-func (f *Flow) count(ctx context.Context) error {
+// count counts until it cannot, and says whether it could at all.
+func (f *Flow) count(ctx context.Context) (counted bool, err error) {
 	book, err := load(ctx, f.stream, f.store, f.logger)
 	if err != nil {
-		return err
+		return false, err
 	}
 	f.mu.Lock()
 	f.book, f.saved = book, book.Sequence
@@ -82,26 +85,30 @@ func (f *Flow) count(ctx context.Context) error {
 		return f.stream.Follow(ctx, Kinds, book.Sequence+1, false, func(seq uint64, data []byte) error {
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			return book.take(seq, data, f.logger)
+			book.take(seq, data, f.logger)
+			return nil
 		})
 	})
-	group.Go(func() error {
-		tick := time.NewTicker(f.every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endIn)
-				defer cancel()
-				return errors.Join(ctx.Err(), f.save(last))
-			case <-tick.C:
-				if err := f.save(ctx); err != nil && ctx.Err() == nil {
-					f.logger.Warn("trends could not be kept", "err", err, "again_in", f.every.String())
-				}
+	group.Go(func() error { return f.keep(ctx) })
+	return true, group.Wait()
+}
+
+// keep saves now and then until ctx ends, and then once more.
+func (f *Flow) keep(ctx context.Context) error {
+	tick := time.NewTicker(f.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endIn)
+			defer cancel()
+			return errors.Join(ctx.Err(), f.save(last))
+		case <-tick.C:
+			if err := f.save(ctx); err != nil && ctx.Err() == nil {
+				f.logger.Warn("trends could not be kept", "err", err, "again_in", f.every.String())
 			}
 		}
-	})
-	return group.Wait()
+	}
 }
 
 // save keeps what is new.
@@ -131,7 +138,8 @@ func Read(ctx context.Context, stream Stream, store Store, logger *slog.Logger) 
 		return nil, err
 	}
 	return book, stream.Follow(ctx, Kinds, book.Sequence+1, true, func(seq uint64, data []byte) error {
-		return book.take(seq, data, logger)
+		book.take(seq, data, logger)
+		return nil
 	})
 }
 
@@ -165,13 +173,12 @@ func load(ctx context.Context, stream Stream, store Store, logger *slog.Logger) 
 
 // take counts an encoded event. One that cannot be read is passed over: what it would
 // have counted is not known.
-func (b *Book) take(seq uint64, data []byte, logger *slog.Logger) error {
+func (b *Book) take(seq uint64, data []byte, logger *slog.Logger) {
 	e, err := event.Parse(data)
 	if err != nil {
 		logger.Warn("an event that cannot be read is not counted", "seq", seq, "err", err)
 		b.Sequence = seq
-		return nil
+		return
 	}
 	b.Take(seq, &e)
-	return nil
 }

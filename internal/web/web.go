@@ -1,8 +1,8 @@
 // Package web serves what monitoring asks for over HTTP: /livez, /readyz with
 // reasons, /metrics, and /api/v1/status.
 //
-// Everything served is read at the moment of the request; nothing is cached and
-// nothing can be changed from here.
+// Everything served is read at the moment of the request, but for what the status says of
+// other servers, which may be a moment old. Nothing can be changed from here.
 package web
 
 import (

@@ -50,6 +50,8 @@ type Status struct {
 	// when it did not.
 	Done, Failed int
 	Err          error
+	// Blocked is why the timetable cannot be looked at now, nil when it can.
+	Blocked error
 }
 
 // New makes an auditor; nothing runs yet.
@@ -113,12 +115,22 @@ func (a *Auditor) remember(ctx context.Context) {
 // turn makes an audit if one is due, and says when to look again.
 func (a *Auditor) turn(ctx context.Context) time.Duration {
 	wait, err := a.due(ctx)
-	switch {
-	case errors.Is(err, ErrTaken), ctx.Err() != nil: // it is the other's turn, or over
-	case err != nil:
-		a.failed("audits cannot be planned", err, "again_in", wait.String())
+	if !errors.Is(err, ErrTaken) && ctx.Err() == nil { // else it is the other's turn, or over
+		a.blocked(err)
 	}
 	return max(min(wait, lookEvery), time.Millisecond)
+}
+
+// blocked notes why the timetable cannot be looked at, nil for that it can.
+func (a *Auditor) blocked(err error) {
+	was := a.Status().Blocked
+	a.note(func(s *Status) { s.Blocked = err })
+	switch {
+	case was == nil && err != nil:
+		a.logger.Error("audits cannot be planned; trying on", "err", err)
+	case was != nil && err == nil:
+		a.logger.Info("audits are planned again")
+	}
 }
 
 func (a *Auditor) due(ctx context.Context) (wait time.Duration, err error) {
@@ -188,37 +200,33 @@ func (a *Auditor) fit(ctx context.Context, now time.Time) bool {
 
 // planned makes the audit that is due, and reports whether it is done.
 func (a *Auditor) planned(ctx context.Context, n *Note) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case a.busy <- struct{}{}:
+	_, err := a.alone(ctx, event.AuditScheduled, n.Due)
+	if err != nil && ctx.Err() == nil {
+		a.failed("the audit failed", err, "due", n.Due.Format(time.RFC3339), "attempt", n.Attempt, "again_in", retryAfter(n.Attempt).String())
+		a.tellFailure(ctx, n, err)
 	}
-	defer func() { <-a.busy }()
-	r, err := a.make(ctx, event.AuditScheduled, n.Due)
-	if err != nil {
-		if ctx.Err() == nil {
-			a.failed("the audit failed", err, "due", n.Due.Format(time.RFC3339), "attempt", n.Attempt, "again_in", retryAfter(n.Attempt).String())
-			a.tellFailure(ctx, n, err)
-		}
-		return false
-	}
-	a.done(r)
-	return true
+	return err == nil
 }
 
 // Request makes an audit now.
 func (a *Auditor) Request(ctx context.Context) (*Report, error) {
+	r, err := a.alone(ctx, event.AuditRequested, time.Now())
+	if err != nil && ctx.Err() == nil {
+		a.failed("the audit that was asked for failed", err)
+	}
+	return r, err
+}
+
+// alone makes an audit when no other one is made.
+func (a *Auditor) alone(ctx context.Context, kind string, at time.Time) (*Report, error) {
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case a.busy <- struct{}{}:
 	}
 	defer func() { <-a.busy }()
-	r, err := a.make(ctx, event.AuditRequested, time.Now())
+	r, err := a.make(ctx, kind, at)
 	if err != nil {
-		if ctx.Err() == nil {
-			a.failed("the audit that was asked for failed", err)
-		}
 		return nil, err
 	}
 	a.done(r)

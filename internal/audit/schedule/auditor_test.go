@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -35,6 +36,7 @@ type world struct {
 	violated [][]int64
 	mute     bool
 	deaf     int // events that cannot be told
+	away     int // times that the note cannot be read
 	recent   quest.Recent
 	busy     time.Duration // a reading
 	damaged  string        // a report
@@ -43,6 +45,10 @@ type world struct {
 func (w *world) Read(context.Context) (Note, uint64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.away > 0 {
+		w.away--
+		return Note{}, 0, errors.New("nobody answers")
+	}
 	return w.note, w.revision, nil
 }
 
@@ -422,4 +428,27 @@ func TestVeryMany(t *testing.T) {
 	if !errors.Is(s.mute, errMany) || s.testimony != nil || s.found != nil {
 		t.Errorf("%v, %d kept", s.mute, len(s.found))
 	}
+}
+
+// A timetable that cannot be looked at for a while is no audit that failed, and forgotten
+// when it can be again.
+func TestTimetableOutOfReach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		a := w.auditor(t, "0 6 * * 1", "one")
+		var log bytes.Buffer
+		a.logger = slog.New(slog.NewTextHandler(&log, nil))
+		w.away = 30
+		w.run(t, 10*time.Minute, a)
+		if s := a.Status(); s.Blocked == nil || s.Err != nil || s.Failed != 0 {
+			t.Errorf("out of reach: %+v", s)
+		}
+		w.run(t, time.Hour, a)
+		if s := a.Status(); s.Blocked != nil || s.Err != nil || s.Failed != 0 || s.Next.IsZero() {
+			t.Errorf("in reach: %+v", s)
+		}
+		if n := strings.Count(log.String(), "\n"); n != 2 {
+			t.Errorf("logged %d lines: %s", n, log.String())
+		}
+	})
 }

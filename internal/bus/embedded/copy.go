@@ -76,8 +76,8 @@ func (c *Config) copyTo(ctx context.Context, dir string, since time.Time) error 
 	return keepAll(filepath.Join(dir, server.JetStreamStoreDir))
 }
 
-// lastLocked is when a server last took a directory, zero for a directory that has no
-// lock, or ErrLocked while one has it. It does not keep a server from starting.
+// lastLocked is when a server last took a directory, zero where none has, or ErrLocked
+// while one has it. It does not keep a server from starting.
 func lastLocked(dir string) (at time.Time, err error) {
 	f, err := os.Open(filepath.Join(dir, lockFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -91,7 +91,7 @@ func lastLocked(dir string) (at time.Time, err error) {
 		return at, hint.Wrap(ErrLocked, "%s", lockedHint(f))
 	}
 	info, err := f.Stat()
-	if err != nil {
+	if err != nil || info.Size() == 0 { // about to be taken
 		return at, err
 	}
 	return info.ModTime(), nil
@@ -126,7 +126,10 @@ func removeCopies(parent string) {
 
 // copyStore copies what the streams are in, if there is room for it.
 func (c *Config) copyStore(ctx context.Context, to string) error {
-	from := filepath.Join(c.Dir, server.JetStreamStoreDir)
+	from, err := filepath.EvalSymlinks(filepath.Join(c.Dir, server.JetStreamStoreDir)) // it may be on another disk
+	if err != nil {
+		return err
+	}
 	size, err := sizeOf(from)
 	if err != nil {
 		return err
@@ -144,18 +147,18 @@ func (c *Config) copyStore(ctx context.Context, to string) error {
 		if err = errors.Join(err, context.Cause(ctx)); err != nil {
 			return err
 		}
-		relative, err := filepath.Rel(c.Dir, path)
+		relative, err := filepath.Rel(from, path)
 		if err != nil {
 			return err
 		}
-		target := filepath.Join(to, relative)
+		target := filepath.Join(to, server.JetStreamStoreDir, relative)
 		switch {
 		case entry.IsDir():
 			return os.Mkdir(target, 0o700)
 		case entry.Type().IsRegular():
 			return copyFile(target, path)
 		}
-		return nil
+		return hint.Wrap(fmt.Errorf("%s is neither a file nor a directory", path), "read a copy of the data directory without links: cp -rL")
 	})
 }
 

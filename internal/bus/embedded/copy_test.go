@@ -201,6 +201,31 @@ func TestCopyRemovesOldCopies(t *testing.T) {
 	}
 }
 
+// The streams may lie on another disk. Other links would leave out what is behind them.
+func TestCopyOfLinks(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	dir := ended(t)
+	streams, elsewhere := filepath.Join(dir, "jetstream"), filepath.Join(t.TempDir(), "elsewhere")
+	link := func(path, to string) {
+		t.Helper()
+		if err := errors.Join(os.Rename(path, to), os.Symlink(to, path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link(streams, elsewhere)
+	s := startCopy(t, dir)
+	if _, err := jetStream(t, s).Stream(t.Context(), "AGED"); err != nil {
+		t.Error(err)
+	}
+	if err := s.Stop(); err != nil {
+		t.Error(err)
+	}
+	link(filepath.Join(elsewhere, "$G", "streams", "AGED", "msgs"), filepath.Join(t.TempDir(), "msgs"))
+	if _, err := embedded.StartCopy(t.Context(), embedded.Config{Dir: dir}); err == nil || advice(t, err) == "" {
+		t.Errorf("copy of a directory with a link in it: %v", err)
+	}
+}
+
 func TestCopyThatCannotBe(t *testing.T) {
 	parent := t.TempDir()
 	t.Setenv("TMPDIR", parent)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/peerquest/questwatch/internal/hint"
 )
@@ -32,7 +33,7 @@ func lockDir(dir string) (*dirLock, error) {
 	if err != nil {
 		return nil, hint.Failed(op, err, "choose a directory that this user may write to")
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := take(f); err != nil {
 		defer f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, hint.Failed(op, ErrLocked, lockedHint(f))
@@ -45,6 +46,22 @@ func lockDir(dir string) (*dirLock, error) {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
 	return l, nil
+}
+
+// Somebody who only looks (lastLocked) has a lock for a moment.
+const (
+	takeTries = 20
+	takePause = 5 * time.Millisecond
+)
+
+func take(f *os.File) (err error) {
+	for range takeTries {
+		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) {
+			return err
+		}
+		time.Sleep(takePause)
+	}
+	return err
 }
 
 func lockedHint(f *os.File) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -87,14 +88,14 @@ func (r *Reader) find(ctx context.Context, given string) (*located, error) {
 		return nil, err
 	}
 	if kept != nil {
-		return r.told(ctx, kept, kept.Rule.String(), fmt.Sprint(kept.QuestID), id)
+		return r.read(ctx, kept, kept.Rule.String(), fmt.Sprint(kept.QuestID), id)
 	}
 	ref, err := r.search(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	rule, quest := about(ref.Subject)
-	return r.told(ctx, nil, rule, quest, id)
+	return r.read(ctx, nil, rule, quest, id)
 }
 
 // kept is the finding in the bucket, nil when it is not there.
@@ -113,20 +114,13 @@ func (r *Reader) kept(ctx context.Context, id string) (*event.Finding, error) {
 	return &f, nil
 }
 
-// told reads the events of a finding, which its rule and quest lead to.
-func (r *Reader) told(ctx context.Context, kept *event.Finding, rule, quest, id string) (*located, error) {
-	var refs []Ref
+// read reads the events of a finding, which its rule and quest lead to.
+func (r *Reader) read(ctx context.Context, kept *event.Finding, rule, quest, id string) (*located, error) {
 	_, last, err := r.events.Bounds(ctx)
 	if err != nil {
 		return nil, err
 	}
-	filters := []string{"drift.opened." + rule + "." + quest, "drift.resolved." + rule + "." + quest}
-	err = r.events.Refs(ctx, filters, 0, last, func(ref Ref) error {
-		if findingOf(ref.ID) == id {
-			refs = append(refs, ref)
-		}
-		return nil
-	})
+	refs, err := newest(ctx, r.events, math.MaxInt, last, "drift.opened."+rule+"."+quest, "drift.resolved."+rule+"."+quest)
 	if err != nil {
 		return nil, fmt.Errorf("read events of finding %s: %w", id, err)
 	}
@@ -134,10 +128,9 @@ func (r *Reader) told(ctx context.Context, kept *event.Finding, rule, quest, id 
 	if kept != nil {
 		l.Finding = *kept
 	}
-	for _, ref := range refs {
-		if err := l.add(ctx, r.events, ref); err != nil {
-			return nil, err
-		}
+	refs = slices.DeleteFunc(refs, func(ref Ref) bool { return findingOf(ref.ID) != id })
+	if err := eachStored(ctx, r.events, refs, l.add); err != nil {
+		return nil, err
 	}
 	if l.Finding.Finding == "" {
 		return nil, unknown(id)
@@ -147,23 +140,44 @@ func (r *Reader) told(ctx context.Context, kept *event.Finding, rule, quest, id 
 
 // add takes in an event. The one that resolves comes last, and knows all that the
 // other knew.
-func (l *located) add(ctx context.Context, events Events, ref Ref) error {
-	stored, err := events.Event(ctx, ref.Seq)
-	if errors.Is(err, ErrNone) { // discarded just now
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read event %s: %w", ref.ID, err)
-	}
+func (l *located) add(stored *Stored) error {
 	f, err := event.FindingIn(stored.Data)
 	if err != nil {
-		return fmt.Errorf("event %s: %w", ref.ID, err)
+		return fmt.Errorf("event %s: %w", stored.ID, err)
 	}
 	if l.stored.IsZero() {
 		l.stored = stored.At
 	}
 	l.Finding, l.resolved = f, f.ResolvedBy != nil
 	l.until = max(l.until, change.Seq(f.Position.Sequence))
+	return nil
+}
+
+// newest are the events on subjects, in order; of more than most the newest.
+func newest(ctx context.Context, events Events, most int, last change.Seq, filters ...string) (refs []Ref, err error) {
+	err = events.Refs(ctx, filters, 0, last, func(ref Ref) error {
+		if refs = append(refs, ref); len(refs) > most {
+			refs = slices.Delete(refs, 0, 1)
+		}
+		return nil
+	})
+	return refs, err
+}
+
+// eachStored reads events, but for those that were discarded just now.
+func eachStored(ctx context.Context, events Events, refs []Ref, fn func(*Stored) error) error {
+	for _, ref := range refs {
+		stored, err := events.Event(ctx, ref.Seq)
+		if errors.Is(err, ErrNone) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read event %s: %w", ref.ID, err)
+		}
+		if err := fn(&stored); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -10,16 +10,16 @@ import (
 	"github.com/peerquest/questwatch/internal/watch"
 )
 
-// Stand is what all quests were at a moment.
-type Stand struct {
+// Snapshot is what all quests were at a moment.
+type Snapshot struct {
 	State    *quest.State
 	Sequence change.Seq // the last message that counts
 	Time     change.Millis
 }
 
-// Stand builds what all quests were at a point, from where the rest of the stream allows.
+// Snapshot builds what all quests were at a point, from where the rest of the stream allows.
 // Where the stream has discarded what is needed, the error says the earliest possible time.
-func (k *Checker) Stand(ctx context.Context, rules watch.Rules, at Point, progress func(done, total int64)) (*Stand, error) {
+func (k *Checker) Snapshot(ctx context.Context, rules watch.Rules, at Point, progress func(done, total int64)) (*Snapshot, error) {
 	bounds, err := k.past.Bounds(ctx)
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func (k *Checker) Stand(ctx context.Context, rules watch.Rules, at Point, progre
 	if !r.checker.Known() {
 		return nil, r.unknown(ctx, at, seq)
 	}
-	return &Stand{r.checker.State(), seq, r.finder.when(ctx, at, seq, r.checker.Now())}, nil
+	return &Snapshot{r.checker.State(), seq, r.finder.when(ctx, at, seq, r.checker.Now())}, nil
 }
 
 // unknown says from when on the state was known.

@@ -1,20 +1,6 @@
 package alert
 
-import (
-	"context"
-	"encoding/json"
-	"fmt"
-	"net/http"
-)
-
-// postJSON sends a body in JSON.
-func postJSON(ctx context.Context, c *http.Client, address string, body any) (answer string, err error) {
-	data, err := json.Marshal(body)
-	if err != nil {
-		return "", fmt.Errorf("encode the notice: %w", err)
-	}
-	return post(ctx, c, address, http.Header{"Content-Type": {"application/json"}}, data)
-}
+import "fmt"
 
 // mark is how a line begins.
 func (l *Line) mark() string {
