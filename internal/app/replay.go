@@ -165,6 +165,6 @@ func (p pastEvents) Told(ctx context.Context, from change.Seq, since time.Time, 
 
 // Last is where the live checker goes on after a restart.
 func (p pastEvents) Last(ctx context.Context) (event.Position, bool, error) {
-	done, err := eventsPort{bus: p.bus}.Published(ctx)
+	done, err := eventsPort(p).Published(ctx)
 	return done.Last, done.Some, err
 }
