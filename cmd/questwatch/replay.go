@@ -110,12 +110,12 @@ const differencesShown = 100
 
 func (c *call) recheck(k replay.Checking) error {
 	out := c.OutOrStdout()
-	shown := 0
+	shown, sums := 0, differenceSums{}
 	k.Differs = func(d replay.Difference) (err error) {
 		if shown++; c.asJSON() {
 			return json.NewEncoder(out).Encode(d)
 		}
-		if shown <= differencesShown {
+		if sums.count(&d); shown <= differencesShown {
 			_, err = fmt.Fprintln(out, d.String())
 		}
 		return err
@@ -129,7 +129,7 @@ func (c *call) recheck(k replay.Checking) error {
 	result, err := app.Recheck(c.Context(), &c.config, k, c.logger)
 	done()
 	if err == nil {
-		err = c.show(result, func() string { return checkedText(result) })
+		err = c.show(result, func() string { return checkedText(result, sums) })
 	}
 	if err != nil {
 		return err
@@ -140,9 +140,10 @@ func (c *call) recheck(k replay.Checking) error {
 	return nil
 }
 
-func checkedText(r *replay.Checked) string {
-	if more := int64(r.Differences) - differencesShown; more > 0 {
-		return fmt.Sprintf("and %d more\n%s", more, r)
+func checkedText(r *replay.Checked, sums differenceSums) string {
+	more := ""
+	if n := int64(r.Differences) - differencesShown; n > 0 {
+		more = fmt.Sprintf("and %d more\n", n)
 	}
-	return r.String()
+	return more + sums.String() + r.String()
 }
