@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -61,4 +63,12 @@ func TestUnknownFormatIsRefusedEverywhere(t *testing.T) {
 		}
 	}
 	look(root())
+}
+
+// TestInterruptedInWords: Ctrl-C comes out of wherever the program was, in Go's words.
+func TestInterruptedInWords(t *testing.T) {
+	t.Parallel()
+	if got := explain(fmt.Errorf("judge the stream anew: %w", context.Canceled)); got != "questwatch: judge the stream anew: interrupted\n" {
+		t.Error(got)
+	}
 }

@@ -5,8 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"math"
+	"time"
 
+	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/rule"
 )
 
 // Kinds of differences.
@@ -23,11 +27,30 @@ type Difference struct {
 	// Subject is that below the namespace's; of a changed one, as it was found again.
 	Subject  string         `json:"subject"`
 	Position event.Position `json:"position"`
+	// Was and Is say how one that changed was found live, and how it is now.
+	Was *Said `json:"live,omitempty"`
+	Is  *Said `json:"again,omitempty"`
+}
+
+// Said is what of an event shows why it changed.
+type Said struct {
+	Severity rule.Severity `json:"severity,omitempty"` // 0 where the event says none
+	Time     string        `json:"time"`
 }
 
 func (d *Difference) String() string {
 	word := map[string]string{OnlyLive: "only live", OnlyAgain: "only now", Changed: "changed"}[d.Kind]
-	return fmt.Sprintf("%-9s  message %d  %s  %s", word, d.Position.Sequence, d.Subject, d.ID)
+	text := fmt.Sprintf("%-9s  message %d  %s  %s", word, d.Position.Sequence, d.Subject, d.ID)
+	if d.Was == nil || d.Is == nil {
+		return text
+	}
+	if d.Was.Severity != d.Is.Severity {
+		text += fmt.Sprintf("  severity %s -> %s", d.Was.Severity, d.Is.Severity)
+	}
+	if d.Was.Time != d.Is.Time {
+		text += fmt.Sprintf("  time %s -> %s", spaced(d.Was.Time), spaced(d.Is.Time))
+	}
+	return text
 }
 
 // compared is an event, as far as it is compared.
@@ -35,14 +58,20 @@ type compared struct {
 	id, subject string
 	at          event.Position
 	digest      [16]byte // of its content, without the position
+	severity    rule.Severity
+	time        change.Millis
 }
+
+func (t *compared) said() *Said { return &Said{t.severity, event.Stamp(t.time)} }
 
 func comparedOf(subject string, data []byte) (t compared, err error) {
 	t.subject = subject
 	var env struct {
-		ID   string `json:"id"`
+		ID   string    `json:"id"`
+		Time time.Time `json:"time"`
 		Data struct {
 			Position *event.Position `json:"position"`
+			Severity rule.Severity   `json:"severity"`
 		} `json:"data"`
 	}
 	if err := json.Unmarshal(data, &env); err != nil {
@@ -52,6 +81,7 @@ func comparedOf(subject string, data []byte) (t compared, err error) {
 		return t, fmt.Errorf("read event %q: it has no id or no position", env.ID)
 	}
 	t.id, t.at, t.digest = env.ID, *env.Data.Position, digestOf(data)
+	t.severity, t.time = env.Data.Severity, change.MillisOf(env.Time)
 	return t, nil
 }
 
@@ -74,6 +104,8 @@ type differ struct {
 	live, again waiting
 	tell        func(Difference) error
 	most        int
+	// first and last are the messages that count. More is compared.
+	first, last uint64
 
 	events, moved, differences uint64
 }
@@ -82,13 +114,15 @@ type differ struct {
 const mostWaiting = 100_000
 
 func newDiffer(fn func(Difference) error) *differ {
-	return &differ{live: newWaiting(), again: newWaiting(), tell: fn, most: mostWaiting}
+	return &differ{live: newWaiting(), again: newWaiting(), tell: fn, most: mostWaiting, last: math.MaxUint64}
 }
 
 func (d *differ) fromLive(t compared) error { return d.take(t, &d.live, &d.again, OnlyLive) }
 
 func (d *differ) fromAgain(t compared) error {
-	d.events++
+	if d.counts(t.at) {
+		d.events++
+	}
 	return d.take(t, &d.again, &d.live, OnlyAgain)
 }
 
@@ -97,25 +131,53 @@ func (d *differ) take(t compared, ours, theirs *waiting, kind string) error {
 	other, found := theirs.remove(t.id)
 	if !found {
 		if old, evicted := ours.add(t, d.most); evicted {
-			return d.differs(kind, &old)
+			return d.differs(kind, &old, nil)
 		}
 		return nil
 	}
 	if other.digest == t.digest && other.subject == t.subject {
-		if other.at != t.at {
+		if other.at != t.at && d.counts(t.at) {
 			d.moved++
 		}
 		return nil
 	}
 	if kind == OnlyLive {
-		t = other // as it was found again
+		t, other = other, t // as it was found again
 	}
-	return d.differs(Changed, &t)
+	return d.differs(Changed, &t, &other)
 }
 
-func (d *differ) differs(kind string, t *compared) error {
+func (d *differ) counts(at event.Position) bool {
+	return at.Sequence >= d.first && at.Sequence <= d.last
+}
+
+// untold leaves out what was found again behind a position, and says how much it was.
+func (d *differ) untold(at event.Position) (n uint64) {
+	for id, t := range d.again.byID {
+		if t.at.After(at) {
+			delete(d.again.byID, id)
+			if d.counts(t.at) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// differs tells of an event, with how it was found live where it was both times.
+func (d *differ) differs(kind string, t, live *compared) error {
+	if !d.counts(t.at) {
+		return nil
+	}
 	d.differences++
-	return d.tell(Difference{Kind: kind, ID: t.id, Subject: t.subject, Position: t.at})
+	one := Difference{Kind: kind, ID: t.id, Subject: t.subject, Position: t.at}
+	if live != nil {
+		one.Was, one.Is = live.said(), t.said()
+		if live.severity == 0 { // its data says none
+			one.Is.Severity = 0
+		}
+	}
+	return d.tell(one)
 }
 
 // end tells of all that still waits.
@@ -129,7 +191,7 @@ func (d *differ) end() error {
 			if !found {
 				break
 			}
-			if err := d.differs(side.kind, &t); err != nil {
+			if err := d.differs(side.kind, &t, nil); err != nil {
 				return err
 			}
 		}
@@ -187,15 +249,4 @@ func (w *waiting) newest() (at event.Position) {
 		}
 	}
 	return at
-}
-
-// behind takes out what is behind a position, and says how much it was.
-func (w *waiting) behind(at event.Position) (n uint64) {
-	for id, t := range w.byID {
-		if t.at.After(at) {
-			delete(w.byID, id)
-			n++
-		}
-	}
-	return n
 }
