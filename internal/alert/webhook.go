@@ -15,9 +15,9 @@ import (
 	"github.com/peerquest/questwatch/internal/event"
 )
 
-// Webhook posts each event to a service as it is, or as JSON of somebody's own making. Whoever takes it can tell by the
-// signature of the Standard Webhooks that it is from us, and is not an old one: it is over
-// id, time and body.
+// Webhook posts each event to a service as it is, or as JSON of somebody's own making.
+// Whoever takes it can tell by the signature of the Standard Webhooks that it is from us,
+// and is not an old one: it is over id, time and body.
 type Webhook struct {
 	address string
 	key     []byte // nil: nothing is signed

@@ -29,7 +29,7 @@ type traffic struct {
 // database must hold the people of testkit.LoadAudit001.
 func startTraffic(t *testing.T, dsn string, writers int) *traffic {
 	t.Helper()
-	return startPacedTraffic(t, dsn, writers, 2*time.Millisecond, 7)
+	return startPacedTraffic(t, dsn, writers, 8*time.Millisecond, 7)
 }
 
 func startPacedTraffic(t *testing.T, dsn string, writers int, pause time.Duration, seed uint64) *traffic {

@@ -100,7 +100,6 @@ func (k *Checker) Check(ctx context.Context, c *Checking) (*Checked, error) {
 	if err := r.differ.end(); err != nil {
 		return nil, err
 	}
-	r.result.Changes = r.checker.Changes() - r.before
 	r.result.Events, r.result.Moved, r.result.Differences = r.differ.events, r.differ.moved, r.differ.differences
 	return &r.result, nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/peerquest/questwatch/internal/change"
@@ -103,6 +104,8 @@ type differ struct {
 	live, again waiting
 	tell        func(Difference) error
 	most        int
+	// first and last are the messages that count. More is compared.
+	first, last uint64
 
 	events, moved, differences uint64
 }
@@ -111,13 +114,15 @@ type differ struct {
 const mostWaiting = 100_000
 
 func newDiffer(fn func(Difference) error) *differ {
-	return &differ{live: newWaiting(), again: newWaiting(), tell: fn, most: mostWaiting}
+	return &differ{live: newWaiting(), again: newWaiting(), tell: fn, most: mostWaiting, last: math.MaxUint64}
 }
 
 func (d *differ) fromLive(t compared) error { return d.take(t, &d.live, &d.again, OnlyLive) }
 
 func (d *differ) fromAgain(t compared) error {
-	d.events++
+	if d.counts(t.at) {
+		d.events++
+	}
 	return d.take(t, &d.again, &d.live, OnlyAgain)
 }
 
@@ -131,7 +136,7 @@ func (d *differ) take(t compared, ours, theirs *waiting, kind string) error {
 		return nil
 	}
 	if other.digest == t.digest && other.subject == t.subject {
-		if other.at != t.at {
+		if other.at != t.at && d.counts(t.at) {
 			d.moved++
 		}
 		return nil
@@ -142,8 +147,28 @@ func (d *differ) take(t compared, ours, theirs *waiting, kind string) error {
 	return d.differs(Changed, &t, &other)
 }
 
+func (d *differ) counts(at event.Position) bool {
+	return at.Sequence >= d.first && at.Sequence <= d.last
+}
+
+// untold leaves out what was found again behind a position, and says how much it was.
+func (d *differ) untold(at event.Position) (n uint64) {
+	for id, t := range d.again.byID {
+		if t.at.After(at) {
+			delete(d.again.byID, id)
+			if d.counts(t.at) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // differs tells of an event, with how it was found live where it was both times.
 func (d *differ) differs(kind string, t, live *compared) error {
+	if !d.counts(t.at) {
+		return nil
+	}
 	d.differences++
 	one := Difference{Kind: kind, ID: t.id, Subject: t.subject, Position: t.at}
 	if live != nil {
@@ -224,15 +249,4 @@ func (w *waiting) newest() (at event.Position) {
 		}
 	}
 	return at
-}
-
-// behind takes out what is behind a position, and says how much it was.
-func (w *waiting) behind(at event.Position) (n uint64) {
-	for id, t := range w.byID {
-		if t.at.After(at) {
-			delete(w.byID, id)
-			n++
-		}
-	}
-	return n
 }

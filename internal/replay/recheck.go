@@ -23,6 +23,9 @@ type recheck struct {
 	result   Checked
 	differ   *differ
 
+	// from and to are what is compared, so much more than the range that what has moved over
+	// its ends finds its like.
+	from, to change.Seq
 	// stored are events that were read ahead; next is the sequence behind them, newest the
 	// position of the newest one.
 	stored []Stored
@@ -59,9 +62,12 @@ func (r *recheck) open(ctx context.Context) error {
 	if r.result.First > r.result.Last {
 		return &PointError{c.To.text, fmt.Sprintf("is before the earliest possible time, %s", r.finder.stampOf(ctx, r.result.First))}
 	}
-	m, err := r.past.Message(ctx, r.result.First)
+	r.from = max(r.result.Base+1, r.result.First-min(border, r.result.First-1))
+	r.to = min(b.Last, r.result.Last+border)
+	r.differ.first, r.differ.last = uint64(r.result.First), uint64(r.result.Last)
+	m, err := r.past.Message(ctx, r.from)
 	if err != nil {
-		return fmt.Errorf("look at message %d: %w", r.result.First, err)
+		return fmt.Errorf("look at message %d: %w", r.from, err)
 	}
 	r.since = m.Stored.Add(-skew)
 	if r.since.Before(b.Created) { // what was told then is of another stream
@@ -70,21 +76,30 @@ func (r *recheck) open(ctx context.Context) error {
 	return nil
 }
 
+// border is by how many messages a server that lost the end of its stream is expected to
+// have moved it.
+const border = 4096
+
 // progressEvery is how many messages are read between two words about it.
 const progressEvery = 16_384
 
 // read reads and judges the range, and compares as it goes.
 func (r *recheck) read(ctx context.Context) error {
 	from, total := r.result.Base+1, int64(r.result.Last-r.result.Base)
-	err := r.past.Range(ctx, from, r.result.Last, func(m change.Record) error {
+	err := r.past.Range(ctx, from, r.to, func(m change.Record) error {
 		found, err := r.checker.Take(m)
 		if err != nil {
 			return err
 		}
-		if r.result.Messages++; r.result.Messages%progressEvery == 0 {
-			r.checking.Progress(int64(m.Seq-from)+1, total)
+		if m.Seq <= r.result.Last {
+			r.result.Messages++
+			r.result.Changes = r.checker.Changes() - r.before
 		}
-		if m.Seq < r.result.First || len(found) == 0 && r.result.Messages%progressEvery != 0 {
+		now := m.Seq%progressEvery == 0
+		if now {
+			r.checking.Progress(min(int64(m.Seq-from)+1, total), total)
+		}
+		if m.Seq < r.from || len(found) == 0 && !now {
 			return nil
 		}
 		for i := range found {
@@ -97,7 +112,7 @@ func (r *recheck) read(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("judge the stream anew: %w", err)
 	}
-	return r.live(ctx, r.result.Last)
+	return r.live(ctx, r.to)
 }
 
 func (r *recheck) again(f *watch.Found) error {
@@ -158,7 +173,7 @@ func (r *recheck) live(ctx context.Context, upTo change.Seq) error {
 			return nil
 		}
 		r.stored, r.newest = r.stored[1:], t.at
-		if t.at.Sequence < uint64(r.result.First) || r.older(s.Data) {
+		if t.at.Sequence < uint64(r.from) || r.older(s.Data) {
 			continue
 		}
 		if err := r.differ.fromLive(t); err != nil {
@@ -189,7 +204,7 @@ func (r *recheck) late(ctx context.Context) error {
 	deadline := time.Now().Add(lateFor)
 	for {
 		r.all = false
-		if err := r.live(ctx, r.result.Last); err != nil {
+		if err := r.live(ctx, r.to); err != nil {
 			return err
 		}
 		if !r.differ.again.newest().After(r.newest) {
@@ -213,11 +228,11 @@ func (r *recheck) untold(ctx context.Context) error {
 		return fmt.Errorf("find the last event: %w", err)
 	}
 	r.all = false
-	if err := r.live(ctx, r.result.Last); err != nil { // up to that one
+	if err := r.live(ctx, r.to); err != nil { // up to that one
 		return err
 	}
 	if some {
-		r.result.Untold = r.differ.again.behind(last)
+		r.result.Untold = r.differ.untold(last)
 	}
 	return nil
 }

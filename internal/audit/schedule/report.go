@@ -1,7 +1,6 @@
 package schedule
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -112,12 +111,6 @@ func (r *Report) events(namespace string) []event.Event {
 		all = append(all, event.OfDisagreements(namespace, &r.Audited, sum))
 	}
 	return append(all, event.OfAudit(namespace, &r.Audited))
-}
-
-// String is a line about a report.
-func (r *Report) String() string {
-	e := event.OfAudit("", &r.Audited)
-	return fmt.Sprintf("%s  %s", r.Report, e.Sentence(func(id string) string { return id }))
 }
 
 func compared(t *verify.Testimony, lsn change.LSN) *event.Compared {
