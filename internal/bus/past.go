@@ -167,5 +167,5 @@ func (f *feed) ended(ctx context.Context, tail Seq) error {
 		return errEnd
 	}
 	return hint.Wrap(fmt.Errorf("message %d, which stream %q should have, is not there: %w", last, f.stream, ErrCut),
-		"what is before it can be read: end there (an earlier --to or --at); a backup may be whole")
+		"what is before it can be read: end there (--to, --at), or read a backup that is whole")
 }

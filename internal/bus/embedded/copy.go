@@ -50,16 +50,16 @@ func StartCopy(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	lock, err := lockDir(dir)
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, removeCopy(dir))
 	}
 	if err := cfg.copyTo(ctx, dir, before); err != nil {
 		lock.release()
-		return nil, errors.Join(fmt.Errorf("%s: %w", op, err), os.RemoveAll(dir))
+		return nil, errors.Join(fmt.Errorf("%s: %w", op, err), removeCopy(dir))
 	}
 	cfg.Dir, cfg.Listen, cfg.copied = dir, "127.0.0.1:0", true
 	s, err := start(ctx, cfg, lock)
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, removeCopy(dir))
 	}
 	return s, nil
 }
@@ -119,9 +119,18 @@ func removeCopies(parent string) {
 			continue
 		}
 		if at, err := lastLocked(dir); err == nil && !at.IsZero() {
-			_ = os.RemoveAll(dir) // tried again the next time
+			_ = removeCopy(dir) // tried again the next time
 		}
 	}
+}
+
+// removeCopy removes the lock last: without one, who is killed in the middle would leave what
+// nobody takes for a copy.
+func removeCopy(dir string) error {
+	if err := os.RemoveAll(filepath.Join(dir, server.JetStreamStoreDir)); err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
 }
 
 // copyStore copies what the streams are in, if there is room for it.

@@ -242,7 +242,7 @@ func (s *Server) Stop() error {
 			s.nats.WaitForShutdown()
 			s.starting.Wait()
 			if s.cfg.copied {
-				_ = os.RemoveAll(s.cfg.Dir) // or by the next StartCopy
+				_ = removeCopy(s.cfg.Dir) // or by the next StartCopy
 			}
 			s.lock.release()
 		}()
