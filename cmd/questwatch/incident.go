@@ -18,7 +18,7 @@ failed approvals, repairs), and the command that shows the stretch of the stream
 The page stands alone: it loads nothing and needs no JavaScript.
 
 ID is what events and log lines call it; its first digits will do where they are unique.
-An instance is found as by replay; the data directory of one that does not run is opened.
+An instance is found as by replay; of one that does not run the data directory is read.
 People's names come from the database, where one is named (--dsn or libpq's variables).
 --no-names leaves out what people are called and what they wrote: names, titles, who
 repaired, and the texts of errors. People are numbered then; the JSON form still has ids.

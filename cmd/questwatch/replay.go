@@ -24,9 +24,10 @@ found, and shows it: as a timeline, or with --output json a message a line. It w
 nothing of the instance's and needs no database; people's names come from one that is named.
 
 The range is the whole stream, or begins with --from and ends with --to: a commit's time
-(2026-11-27T22:00:00Z, or -2h), a position of the database's log (0/1DAE9F8), a message's
-sequence (4711), or --from baseline. A time is that of the commit, or of the event, and
-exact, however late a message was stored. What is stored while it runs is not shown.
+(2026-11-27T22:00:00Z, "2026-11-27 22:00:00" in UTC as lines show it, -2h, -7d), a position
+of the database's log (0/1DAE9F8), a message's sequence (4711), or --from baseline. A time
+is that of the commit, or of the event, and exact, however late a message was stored. What
+is stored while it runs is not shown.
 
 --quest, --user, --entity, --rule (of events) and --xid leave the rest out. The server
 finds a quest's messages among millions at once; for the others all of the range is read.
@@ -35,10 +36,11 @@ second. --dry-run only counts.
 
 --to-file writes a file that --from-file reads in place of a stream, checked line by line.
 --to-subject publishes the messages below another prefix, where a stream must take them and
-never one of an instance's own: questwatch.cdc.3.42 goes to PREFIX.cdc.3.42, with the header
-"replayof" (events also with that attribute) and the id that it has, so that who consumes
-both can drop what came twice. After Ctrl-C it says how to go on; a file also after a crash,
-with --continue. Nothing is lost or doubled then.
+never one of an instance's own: questwatch.cdc.3.42 goes to PREFIX.cdc.3.42, with the
+Nats-Msg-Id that it has, so that who consumes both can drop what came twice, and with the
+header "replayof" (QUESTWATCH_CDC/4711, the stream and the sequence; events also with that
+attribute). After Ctrl-C it says how to go on; a file also after a crash, with --continue.
+Nothing is lost or doubled then.
 
 --check judges the range by the rules of --config and prints what is found otherwise than
 it was found live: by the rules that the instance ran with, nothing; by others, what they
@@ -50,7 +52,8 @@ a cause that lies before a baseline is not known ("exact" is false).
 
 An instance is found through its data directory (--data) or NATS server (--nats,
 --nats-context). The data directory of one that does not run is only read: it is copied to
-TMPDIR, or /var/tmp, for as long as this runs, and nothing in the copy is too old.
+TMPDIR, or /var/tmp, for as long as this runs, and nothing in the copy is too old;
+--to-subject wants a server that runs.
 
 Exit status: 0 done (with --check: no difference), 1 differences, 2 wrong usage or
 configuration or a range that is not in the stream, 3 interrupted, no such quest, a damaged
@@ -90,10 +93,10 @@ file, or another failure.`,
 
 func rangeOf(from, to string) (k replay.Checking, err error) {
 	now := time.Now()
-	if k.From, err = parsePoint(from, now); err != nil {
+	if k.From, err = replay.ParsePoint(from, now); err != nil {
 		return k, fmt.Errorf("--from: %w", err)
 	}
-	if k.To, err = parsePoint(to, now); err != nil {
+	if k.To, err = replay.ParsePoint(to, now); err != nil {
 		return k, fmt.Errorf("--to: %w", err)
 	}
 	if k.To.Baseline {
@@ -107,12 +110,12 @@ const differencesShown = 100
 
 func (c *call) recheck(k replay.Checking) error {
 	out := c.OutOrStdout()
-	shown := 0
+	shown, sums := 0, differenceSums{}
 	k.Differs = func(d replay.Difference) (err error) {
 		if shown++; c.asJSON() {
 			return json.NewEncoder(out).Encode(d)
 		}
-		if shown <= differencesShown {
+		if sums.count(&d); shown <= differencesShown {
 			_, err = fmt.Fprintln(out, d.String())
 		}
 		return err
@@ -126,7 +129,7 @@ func (c *call) recheck(k replay.Checking) error {
 	result, err := app.Recheck(c.Context(), &c.config, k, c.logger)
 	done()
 	if err == nil {
-		err = c.show(result, func() string { return checkedText(result) })
+		err = c.show(result, func() string { return checkedText(result, sums) })
 	}
 	if err != nil {
 		return err
@@ -137,9 +140,10 @@ func (c *call) recheck(k replay.Checking) error {
 	return nil
 }
 
-func checkedText(r *replay.Checked) string {
-	if more := int64(r.Differences) - differencesShown; more > 0 {
-		return fmt.Sprintf("and %d more\n%s", more, r)
+func checkedText(r *replay.Checked, sums differenceSums) string {
+	more := ""
+	if n := int64(r.Differences) - differencesShown; n > 0 {
+		more = fmt.Sprintf("and %d more\n", n)
 	}
-	return r.String()
+	return more + sums.String() + r.String()
 }

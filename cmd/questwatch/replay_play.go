@@ -29,7 +29,7 @@ type replayFlags struct {
 func (f *replayFlags) declare(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&f.check, "check", false, "judge the range anew, and compare with what was found live")
-	flags.StringVar(&f.from, "from", "", "begin at this `POINT`: a time, -2h, a position of the log, a sequence, or baseline")
+	flags.StringVar(&f.from, "from", "", "begin at this `POINT`: a time, -2h, -7d, a position of the log, a sequence, or baseline")
 	flags.StringVar(&f.to, "to", "", "end at this `POINT`; the end of the stream by default")
 	flags.StringVar(&f.stream, "stream", string(replay.KindCDC), "which `STREAM`: cdc (changes) or events (what was found)")
 	flags.Int64SliceVar(&f.selection.Quests, "quest", nil, "only messages about the quest with this `ID`; several with commas between")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -45,7 +46,13 @@ func TestReplayCheckCommand(t *testing.T) {
 	off := file("off.yaml", "rules:\n  missing_participant:\n    grace: 0s\n  unassigned:\n    enabled: false\n")
 	got = command(t, "replay", "--check", "--data", data, "--config", off)
 	if got.status != 1 || !strings.Contains(got.stdout, "only live") || !strings.Contains(got.stdout, "drift.opened.unassigned.8") ||
-		!strings.Contains(got.stdout, "changed") || !strings.Contains(got.stdout, "3 differences from what was found live") {
+		!strings.Contains(got.stdout, "changed") || !strings.Contains(got.stdout, "3 differences from what was found live") ||
+		!regexp.MustCompile(`(?m)^drift\.opened\.unassigned +2 +0 +0$`).MatchString(got.stdout) {
+		t.Errorf("%+v", got)
+	}
+	milder := file("milder.yaml", "rules:\n  missing_participant:\n    grace: 1s\n    severity: {unknown: info}\n")
+	got = command(t, "replay", "--check", "--data", data, "--config", milder)
+	if got.status != 1 || !regexp.MustCompile(`(?m)^changed .*\.missing_participant\.1 .*  severity warning -> info  time 20.* UTC -> 20`).MatchString(got.stdout) || strings.Contains(got.stdout, "severity(0)") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -62,6 +63,7 @@ var breaks = regexp.MustCompile(`\s*\n\s*`)
 // explain is an error as a person reads it: what failed, then what to do.
 func explain(err error) string {
 	text := "questwatch: " + strings.Join(breaks.Split(strings.TrimSpace(err.Error()), -1), "\n  ") + "\n"
+	text = strings.ReplaceAll(text, context.Canceled.Error(), "interrupted")
 	if advice := hint.Of(err); advice != "" {
 		text += "  " + advice + "\n"
 	}

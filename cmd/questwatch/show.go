@@ -30,9 +30,10 @@ func showFindingCommand() *cobra.Command {
 in their order, with what each changed, and when it was suspected, opened and resolved.
 
 ID is what events and log lines call it; its first digits will do where they are unique.
-An instance must run: it is found through its data directory (--data), or its NATS
-server is named (--nats, --nats-context). People's names come from the database, where
-one is named (--dsn or libpq's variables). All times are UTC.
+An instance is found through its data directory (--data), or its NATS server is named
+(--nats, --nats-context); where none runs, a copy of the data directory is read. People's
+names come from the database, where one is named (--dsn or libpq's variables). All times
+are UTC.
 
 Exit status: 0 shown, 2 wrong usage or an id that is not unique, 3 no such finding, no
 instance, or another failure.`,

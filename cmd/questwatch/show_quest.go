@@ -4,14 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/peerquest/questwatch/internal/app"
 	"github.com/peerquest/questwatch/internal/replay"
-	"github.com/peerquest/questwatch/internal/timetable"
 )
 
 func showQuestCommand() *cobra.Command {
@@ -23,11 +21,11 @@ func showQuestCommand() *cobra.Command {
 		Long: `Show quest prints a quest's status, applications, participants and open findings as they
 were at a moment, and the transactions that touched it up to then, repairs among them.
 
-The moment is the end of the stream, or --at: a commit's time (2026-11-27T22:00:00Z, or
--2h), a position of the database's log (0/1DAE9F8) or a message's sequence; what committed
-then counts. All comes from the stream: give the --config that the instance runs with. An
-instance is found as by show finding; the data directory of one that does not run is
-opened. People's names come from the database, where one is named. All times are UTC.
+The moment is the end of the stream, or --at: a commit's time (2026-11-27T22:00:00Z,
+"2026-11-27 22:00:00", -2h, -7d), a position of the database's log (0/1DAE9F8) or a
+message's sequence; what committed then counts. All comes from the stream: give the
+--config that the instance runs with. An instance is found as by show finding. People's
+names come from the database, where one is named. All times are UTC.
 
 Exit status: 0 shown, 2 wrong usage or a moment that is not in the stream, 3 no such
 quest, no instance, or another failure.`,
@@ -61,17 +59,9 @@ quest, no instance, or another failure.`,
 	})
 }
 
-// parsePoint reads a point; how long ago it was may be said in days and weeks.
-func parsePoint(text string, now time.Time) (replay.Point, error) {
-	if ago, err := timetable.ParseLength(text); err == nil && strings.ContainsAny(text, "dw") {
-		text = "-" + ago.Abs().String()
-	}
-	return replay.ParsePoint(text, now)
-}
-
 // pastMoment reads a point that is one moment; none for "".
 func pastMoment(text string) (replay.Point, error) {
-	point, err := parsePoint(text, time.Now())
+	point, err := replay.ParsePoint(text, time.Now())
 	if err == nil && point.Baseline {
 		err = errors.New("baseline is no moment")
 	}

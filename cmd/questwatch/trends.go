@@ -30,7 +30,7 @@ numbers come from the counts that a running instance keeps and from the events a
 them; without kept counts all events are read.
 
 The instance is found through its data directory (--data), or its NATS server is named
-(--nats, --nats-context).
+(--nats, --nats-context); where none runs, a copy of the data directory is read.
 
 Exit status: 0 shown, 2 wrong usage, 3 no instance, or another failure.`,
 		Example: `  questwatch trends --since 30d

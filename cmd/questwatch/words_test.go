@@ -1,9 +1,10 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -64,17 +65,10 @@ func TestUnknownFormatIsRefusedEverywhere(t *testing.T) {
 	look(root())
 }
 
-func TestPointsMayBeDaysAgo(t *testing.T) {
-	now := time.Date(2026, 11, 28, 3, 0, 0, 0, time.UTC)
-	for text, ago := range map[string]time.Duration{"-2h": 2 * time.Hour, "-7d": 168 * time.Hour, "1w1d": 192 * time.Hour} {
-		p, err := parsePoint(text, now)
-		if err != nil || p.Time.Time() != now.Add(-ago) {
-			t.Errorf("%s is %s, error %v", text, p.Time.Time(), err)
-		}
-	}
-	for _, text := range []string{"0", "-2days", "d"} {
-		if p, err := parsePoint(text, now); err == nil {
-			t.Errorf("%s is %+v", text, p)
-		}
+// TestInterruptedInWords: Ctrl-C comes out of wherever the program was, in Go's words.
+func TestInterruptedInWords(t *testing.T) {
+	t.Parallel()
+	if got := explain(fmt.Errorf("judge the stream anew: %w", context.Canceled)); got != "questwatch: judge the stream anew: interrupted\n" {
+		t.Error(got)
 	}
 }

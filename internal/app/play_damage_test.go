@@ -68,8 +68,8 @@ func TestReplayOfDamagedFiles(t *testing.T) {
 // TestCopyWhereNobodyMayWrite has a place for the copy in which nobody may write, not even
 // root: it is not the instance that is missing.
 func TestCopyWhereNobodyMayWrite(t *testing.T) {
-	t.Setenv("TMPDIR", "/sys")
 	c := settings(t, "postgres://nobody@127.0.0.1:1/none")
+	t.Setenv("TMPDIR", "/sys")
 	if err := os.MkdirAll(filepath.Join(c.Data, "jetstream"), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"time"
 
+	"github.com/peerquest/questwatch/internal/change"
 	"github.com/peerquest/questwatch/internal/event"
+	"github.com/peerquest/questwatch/internal/rule"
 )
 
 // Kinds of differences.
@@ -24,11 +27,30 @@ type Difference struct {
 	// Subject is that below the namespace's; of a changed one, as it was found again.
 	Subject  string         `json:"subject"`
 	Position event.Position `json:"position"`
+	// Was and Is say how one that changed was found live, and how it is now.
+	Was *Said `json:"live,omitempty"`
+	Is  *Said `json:"again,omitempty"`
+}
+
+// Said is what of an event shows why it changed.
+type Said struct {
+	Severity rule.Severity `json:"severity,omitempty"` // 0 where the event says none
+	Time     string        `json:"time"`
 }
 
 func (d *Difference) String() string {
 	word := map[string]string{OnlyLive: "only live", OnlyAgain: "only now", Changed: "changed"}[d.Kind]
-	return fmt.Sprintf("%-9s  message %d  %s  %s", word, d.Position.Sequence, d.Subject, d.ID)
+	text := fmt.Sprintf("%-9s  message %d  %s  %s", word, d.Position.Sequence, d.Subject, d.ID)
+	if d.Was == nil || d.Is == nil {
+		return text
+	}
+	if d.Was.Severity != d.Is.Severity {
+		text += fmt.Sprintf("  severity %s -> %s", d.Was.Severity, d.Is.Severity)
+	}
+	if d.Was.Time != d.Is.Time {
+		text += fmt.Sprintf("  time %s -> %s", spaced(d.Was.Time), spaced(d.Is.Time))
+	}
+	return text
 }
 
 // compared is an event, as far as it is compared.
@@ -36,14 +58,20 @@ type compared struct {
 	id, subject string
 	at          event.Position
 	digest      [16]byte // of its content, without the position
+	severity    rule.Severity
+	time        change.Millis
 }
+
+func (t *compared) said() *Said { return &Said{t.severity, event.Stamp(t.time)} }
 
 func comparedOf(subject string, data []byte) (t compared, err error) {
 	t.subject = subject
 	var env struct {
-		ID   string `json:"id"`
+		ID   string    `json:"id"`
+		Time time.Time `json:"time"`
 		Data struct {
 			Position *event.Position `json:"position"`
+			Severity rule.Severity   `json:"severity"`
 		} `json:"data"`
 	}
 	if err := json.Unmarshal(data, &env); err != nil {
@@ -53,6 +81,7 @@ func comparedOf(subject string, data []byte) (t compared, err error) {
 		return t, fmt.Errorf("read event %q: it has no id or no position", env.ID)
 	}
 	t.id, t.at, t.digest = env.ID, *env.Data.Position, digestOf(data)
+	t.severity, t.time = env.Data.Severity, change.MillisOf(env.Time)
 	return t, nil
 }
 
@@ -102,7 +131,7 @@ func (d *differ) take(t compared, ours, theirs *waiting, kind string) error {
 	other, found := theirs.remove(t.id)
 	if !found {
 		if old, evicted := ours.add(t, d.most); evicted {
-			return d.differs(kind, &old)
+			return d.differs(kind, &old, nil)
 		}
 		return nil
 	}
@@ -113,9 +142,9 @@ func (d *differ) take(t compared, ours, theirs *waiting, kind string) error {
 		return nil
 	}
 	if kind == OnlyLive {
-		t = other // as it was found again
+		t, other = other, t // as it was found again
 	}
-	return d.differs(Changed, &t)
+	return d.differs(Changed, &t, &other)
 }
 
 func (d *differ) counts(at event.Position) bool {
@@ -135,12 +164,20 @@ func (d *differ) untold(at event.Position) (n uint64) {
 	return n
 }
 
-func (d *differ) differs(kind string, t *compared) error {
+// differs tells of an event, with how it was found live where it was both times.
+func (d *differ) differs(kind string, t, live *compared) error {
 	if !d.counts(t.at) {
 		return nil
 	}
 	d.differences++
-	return d.tell(Difference{Kind: kind, ID: t.id, Subject: t.subject, Position: t.at})
+	one := Difference{Kind: kind, ID: t.id, Subject: t.subject, Position: t.at}
+	if live != nil {
+		one.Was, one.Is = live.said(), t.said()
+		if live.severity == 0 { // its data says none
+			one.Is.Severity = 0
+		}
+	}
+	return d.tell(one)
 }
 
 // end tells of all that still waits.
@@ -154,7 +191,7 @@ func (d *differ) end() error {
 			if !found {
 				break
 			}
-			if err := d.differs(side.kind, &t); err != nil {
+			if err := d.differs(side.kind, &t, nil); err != nil {
 				return err
 			}
 		}

@@ -244,7 +244,7 @@ func (f *finder) when(ctx context.Context, p Point, last change.Seq, clock chang
 // behind says that a point is behind what the stream has.
 func (f *finder) behind(ctx context.Context, p Point) error {
 	return hint.Wrap(&PointError{p.text, fmt.Sprintf("is behind the end of the stream, message %d", f.bounds.Last)},
-		"that committed at %s; what commits from now on is not read", f.stampOf(ctx, f.bounds.Last))
+		"the newest message of it is of %s", f.stampOf(ctx, f.bounds.Last))
 }
 
 // stampOf is when the message at a sequence committed, as people read it.

@@ -125,7 +125,7 @@ func (r *recheck) again(f *watch.Found) error {
 		return nil
 	}
 	subject := strings.TrimPrefix(f.Event.Subject(namespace), namespace+".events.")
-	return r.differ.fromAgain(compared{f.Event.ID, subject, f.Position, digestOf(data)})
+	return r.differ.fromAgain(compared{f.Event.ID, subject, f.Position, digestOf(data), f.Event.Weight(), f.Event.Time})
 }
 
 // older reports whether an event is about what began before anything was known.
