@@ -68,7 +68,7 @@ func StartCopy(ctx context.Context, cfg Config) (*Server, error) {
 func (c *Config) copyTo(ctx context.Context, dir string, since time.Time) error {
 	err := c.copyStore(ctx, dir)
 	if now, changed := lastLocked(c.Dir); changed != nil || !now.Equal(since) {
-		return errors.Join(errStarted, err)
+		return hint.Wrap(errors.Join(errStarted, err), "do the same again: where it still runs it is asked")
 	}
 	if err != nil {
 		return err
