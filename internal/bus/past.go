@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/peerquest/questwatch/internal/hint"
 )
 
@@ -50,10 +52,23 @@ func (c *Conn) ReadCDC(ctx context.Context, from, to Seq, fn func(Message) error
 	return c.read(ctx, &feed{stream: c.names.cdcStream, cdc: true, next: from, to: to, deliver: fn})
 }
 
+// readAll is how many messages are read to choose some of them here. Before a server chooses,
+// it counts what there is to choose, and for that reads up to half of its files.
+const readAll = 500_000
+
 // ReadQuest is ReadSteps with the control records between them.
 func (c *Conn) ReadQuest(ctx context.Context, questID int64, from, to Seq, fn func(Message) error) error {
+	step := c.StepSubject(questID)
+	if to-max(from, 1) < readAll {
+		return c.ReadCDC(ctx, from, to, func(m Message) error {
+			if m.Subject != step && m.Subject != c.names.control {
+				return nil
+			}
+			return fn(m)
+		})
+	}
 	return c.read(ctx, &feed{
-		stream: c.names.cdcStream, filters: []string{c.StepSubject(questID), c.names.control}, next: from, to: to, deliver: fn,
+		stream: c.names.cdcStream, filters: []string{step, c.names.control}, next: from, to: to, deliver: fn,
 	})
 }
 
@@ -142,7 +157,10 @@ func (c *Conn) read(ctx context.Context, f *feed) error {
 		stalled.Reset(readPatience)
 		return err
 	}
-	err := f.run(ctx, []ConsumeOption{OnCaughtUp(func(tail Seq) error { return f.ended(ctx, tail) })})
+	err := f.hop(ctx)
+	if errors.Is(err, errMore) {
+		err = f.run(ctx, []ConsumeOption{OnCaughtUp(func(tail Seq) error { return f.ended(ctx, tail) })})
+	}
 	switch {
 	case errors.Is(err, errEnd), errors.Is(err, ErrEnough):
 		return nil
@@ -150,6 +168,48 @@ func (c *Conn) read(ctx context.Context, f *feed) error {
 		return fmt.Errorf("read stream %q: %w", f.stream, errStall)
 	}
 	return err
+}
+
+// hops is how many messages are asked for one by one before a consumer is made for the rest.
+const hops = 500
+
+// errMore says that a consumer has to read on.
+var errMore = errors.New("there may be more")
+
+// hop reads the messages of one quest, which are mostly few, one by one: to make a consumer
+// behind the beginning of a long stream takes seconds, in which nobody can write to it.
+func (f *feed) hop(ctx context.Context) error {
+	c := f.conn
+	if f.stream != c.names.cdcStream || len(f.filters) != 1 || !f.since.IsZero() {
+		return errMore
+	}
+	state, err := c.streamState(ctx, f.stream)
+	if err != nil {
+		return err
+	}
+	f.next = max(f.next, state.First, 1)
+	for range hops {
+		m, err := c.getMessage(ctx, f.stream, getRequest{Seq: uint64(f.next), NextFor: f.filters[0]})
+		switch {
+		case errors.Is(err, ErrNoMessage):
+			return f.ended(ctx, state.Last)
+		case err != nil && ctx.Err() == nil && isTransient(err): // the next one may be far away
+			return errMore
+		case err != nil:
+			return err
+		}
+		if f.ids {
+			m.ID = m.header.Get(jetstream.MsgIDHeader)
+		}
+		if c.isForeign(f.stream, m.header) {
+			c.skipForeign(f.stream, m.Message, !f.foreign)
+			f.foreign = true
+		} else if err := f.deliver(m.Message); err != nil {
+			return err
+		}
+		f.next = m.Seq + 1
+	}
+	return errMore
 }
 
 // ended ends a reading, and well if the end of the stream of changes is where the server
