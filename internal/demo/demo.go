@@ -249,7 +249,7 @@ func (d *demo) traffic(ctx, running context.Context) error {
 	if err := d.judged(running); err != nil {
 		return err
 	}
-	if err := d.until(running, "not every failed approval was told", func() bool { return len(d.told.untold(d.seen.all())) == 0 }); err != nil || !d.options.Repair {
+	if err := d.until(running, "not every failed approval was told", func() bool { return d.told.settled(d.seen.all()) }); err != nil || !d.options.Repair {
 		return err
 	}
 	return d.mended(running)

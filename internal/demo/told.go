@@ -125,6 +125,24 @@ func (s *told) untold(found []sighting) (missing []sighting) {
 	return missing
 }
 
+// settled reports whether the webhook has all failed approvals, and the others have named
+// them too or have had the time for it: they tell some together, of which they name the worst.
+func (s *told) settled(found []sighting) bool {
+	if len(s.untold(found)) > 0 {
+		return false
+	}
+	list := s.of(webhook)
+	if len(list) == 0 || time.Since(list[len(list)-1].at) > 2*demoGroup {
+		return true
+	}
+	for _, t := range s.channels(found) {
+		if t.Failures < t.Of {
+			return false
+		}
+	}
+	return true
+}
+
 // failures are the failed approvals among findings.
 func failures(found []sighting) (list []sighting) {
 	for _, f := range found {
