@@ -248,6 +248,7 @@ func TestCheckpointsAreSpread(t *testing.T) {
 		"made anew":       {spread{count: 4, bytes: 100}, of(1, 900, 1300), 1, 20, nil},
 		"little room":     {spread{count: 4, bytes: 100}, of(50, 100, 400, 601, 900), 1, 1000, of(50, 100, 601)},
 		"no room":         {spread{count: 4, bytes: 100}, of(101, 100, 400), 1, 1000, nil},
+		"any room":        {spread{count: 4, bytes: -1}, of(101, 100, 400), 1, 1000, of(101, 100, 400)},
 		"none wanted":     {spread{bytes: 100}, of(1, 100, 400), 1, 1000, nil},
 	} {
 		stay := without(c.objects, c.spread.over(c.objects, c.first, c.last))

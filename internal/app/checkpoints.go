@@ -147,7 +147,7 @@ func (p checkpointsPort) prune(ctx context.Context, over func(older []bus.Object
 // what the stream holds. Who asks then reads no more than a part of it.
 type spread struct {
 	count  int
-	bytes  int64 // that they may take together
+	bytes  int64 // that they may take together; 0 or less for any number
 	stream func(context.Context) (bus.StreamState, error)
 }
 
@@ -159,7 +159,10 @@ func (s *spread) over(objects []bus.Object, first, last change.Seq) (over []bus.
 	for _, o := range objects {
 		largest = max(largest, o.Size)
 	}
-	count := min(int64(s.count), s.bytes/largest)
+	count := int64(s.count)
+	if s.bytes > 0 {
+		count = min(count, s.bytes/largest)
+	}
 	if count < 1 {
 		return objects
 	}

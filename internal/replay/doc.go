@@ -19,8 +19,9 @@
 // says where to go on. What the stream discards meanwhile is an error, never a hole.
 //
 // A check begins where everything is known that the live checker knew: at the stream's own
-// beginning, or behind a checkpoint by the same rules. Where neither can be had it begins
-// with a baseline and says so, for then causes that lie before it are not known.
+// beginning, or behind a checkpoint under the same rules. Where neither can be had it begins
+// behind a checkpoint under other rules, or with a baseline, and says so: what began before
+// is not compared then, and causes that lie before a baseline are not known.
 //
 // Deterministic: the same streams give the same evidence, whoever asks and when.
 // People's names are looked up by the caller's leave and decide nothing.
