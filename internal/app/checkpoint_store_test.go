@@ -59,6 +59,21 @@ func TestCheckpointStoreIsVerified(t *testing.T) {
 	start(t, c, dsn).ready(t)
 }
 
+// withCheckpoints is a server that has a store of checkpoints.
+func withCheckpoints(t *testing.T) (*testkit.NATS, *bus.Conn) {
+	t.Helper()
+	server := testkit.NewNATS(t, testkit.NATSOptions{})
+	conn, err := bus.Connect(t.Context(), bus.Config{URL: server.URL(), Checkpoints: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	if err := conn.Setup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return server, conn
+}
+
 func TestCheckpointNames(t *testing.T) {
 	for _, seq := range []change.Seq{1, 42, 1<<64 - 1} {
 		if got, ok := seqOf(checkpointName(seq)); !ok || got != seq {
@@ -76,15 +91,7 @@ func TestCheckpointNames(t *testing.T) {
 // itself behind.
 func TestCheckpointNeedsRoom(t *testing.T) {
 	t.Parallel()
-	server := testkit.NewNATS(t, testkit.NATSOptions{})
-	conn, err := bus.Connect(t.Context(), bus.Config{URL: server.URL(), Checkpoints: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.Setup(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	server, conn := withCheckpoints(t)
 	free := int64(40 << 20)
 	p := checkpointsPort{conn.Checkpoints(), func(context.Context) (int64, bool, error) {
 		free -= lookAtRoom
@@ -123,15 +130,7 @@ func TestCheckpointNeedsRoom(t *testing.T) {
 // Those that are kept for who asks what was make room for what a start needs.
 func TestOlderCheckpointsMakeRoom(t *testing.T) {
 	t.Parallel()
-	server := testkit.NewNATS(t, testkit.NATSOptions{})
-	conn, err := bus.Connect(t.Context(), bus.Config{URL: server.URL(), Checkpoints: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.Setup(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	_, conn := withCheckpoints(t)
 	const most = newestKept + 2
 	room := func(ctx context.Context) (int64, bool, error) {
 		objects, err := conn.Checkpoints().List(ctx)
@@ -163,15 +162,7 @@ func TestOlderCheckpointsMakeRoom(t *testing.T) {
 // begin again.
 func TestCheckpointsAreBounded(t *testing.T) {
 	t.Parallel()
-	server := testkit.NewNATS(t, testkit.NATSOptions{})
-	conn, err := bus.Connect(t.Context(), bus.Config{URL: server.URL(), Checkpoints: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.Setup(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	_, conn := withCheckpoints(t)
 	p := checkpointsPort{
 		conn.Checkpoints(), func(context.Context) (int64, bool, error) { return 0, false, nil }, &spread{count: 24, bytes: 1 << 20, stream: conn.CDCState},
 	}

@@ -71,21 +71,29 @@ func Explain(ctx context.Context, c *config.Config, id string, limit int, names 
 	if _, err := replay.ParseID(id); err != nil {
 		return nil, err
 	}
-	conn, done, err := openPast(ctx, c, logger)
+	reader, conn, done, err := openReader(ctx, c, limit, names, logger)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	lookUp, closed := openNames(ctx, c, names, logger)
-	defer closed()
-	reader := replay.New(replay.Config{Schema: Schema(&c.Tables), Limit: limit},
-		pastStream{conn}, pastEvents{conn}, pastFindings{conn.Findings()}, lookUp, logger)
 	e, err := reader.Finding(ctx, id)
 	if errors.Is(err, replay.ErrUnknown) {
 		err = hint.Wrap(err, "nats kv ls %s-findings lists the open ones, nats stream view %s shows all events that are kept; another --namespace or --data has others",
 			c.Namespace, conn.EventsStream())
 	}
 	return e, err
+}
+
+// openReader opens the past of an instance, with people's names where they are wanted.
+func openReader(ctx context.Context, c *config.Config, limit int, names bool, logger *slog.Logger) (*replay.Reader, *bus.Conn, func(), error) {
+	conn, done, err := openPast(ctx, c, logger)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	lookUp, closed := openNames(ctx, c, names, logger)
+	reader := replay.New(replay.Config{Schema: Schema(&c.Tables), Limit: limit},
+		pastStream{conn}, pastEvents{conn}, pastFindings{conn.Findings()}, lookUp, logger)
+	return reader, conn, func() { closed(); done() }, nil
 }
 
 // namesTimeout bounds the way to the database where only names are wanted.

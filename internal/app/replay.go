@@ -37,16 +37,12 @@ func Recheck(ctx context.Context, c *config.Config, k replay.Checking, logger *s
 
 // ShowQuest says what a quest was at a point, and how it came to that.
 func ShowQuest(ctx context.Context, c *config.Config, id int64, at replay.Point, limit int, names bool, logger *slog.Logger) (*replay.Moment, error) {
-	conn, done, err := openPast(ctx, c, logger)
+	reader, conn, done, err := openReader(ctx, c, limit, names, logger)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	lookUp, closed := openNames(ctx, c, names, logger)
-	defer closed()
-	past := pastStream{conn}
-	reader := replay.New(replay.Config{Schema: Schema(&c.Tables), Limit: limit}, past, pastEvents{conn}, pastFindings{conn.Findings()}, lookUp, logger)
-	return replay.NewChecker(past, pastEvents{conn}, checkpointsPort{objects: conn.Checkpoints()}).Quest(ctx, Rules(c), id, at, reader)
+	return replay.NewChecker(pastStream{conn}, pastEvents{conn}, checkpointsPort{objects: conn.Checkpoints()}).Quest(ctx, Rules(c), id, at, reader)
 }
 
 // Incident tells the story of a finding. Private leaves out what people are called and what
@@ -55,15 +51,11 @@ func Incident(ctx context.Context, c *config.Config, id string, limit int, names
 	if _, err := replay.ParseID(id); err != nil {
 		return nil, err
 	}
-	conn, done, err := openPast(ctx, c, logger)
+	reader, _, done, err := openReader(ctx, c, limit, names && !private, logger)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	lookUp, closed := openNames(ctx, c, names && !private, logger)
-	defer closed()
-	reader := replay.New(replay.Config{Schema: Schema(&c.Tables), Limit: limit},
-		pastStream{conn}, pastEvents{conn}, pastFindings{conn.Findings()}, lookUp, logger)
 	return reader.Story(ctx, id, private)
 }
 

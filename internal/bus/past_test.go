@@ -88,6 +88,33 @@ func TestReadStepsOfOneQuest(t *testing.T) {
 	}
 }
 
+// More steps than are asked for one by one, and more messages than are read to choose among
+// them: the same is read in every way.
+func TestReadManyOfOneQuest(t *testing.T) {
+	_, c := open(t)
+	const n = 6000
+	publishPast(t, c, n)
+	var own, all []bus.Seq // of quest 7, and with the control records
+	for seq := bus.Seq(10); seq <= n; seq += 10 {
+		if all = append(all, seq); seq%100 != 0 {
+			own = append(own, seq)
+		}
+	}
+	if got := steps(t, c, 7, 0, n); !slices.Equal(got, own) {
+		t.Errorf("%d steps, want %d", len(got), len(own))
+	}
+	for _, to := range []bus.Seq{n, bus.New} {
+		var got []bus.Seq
+		err := c.ReadQuest(t.Context(), 7, 0, to, func(m bus.Message) error {
+			got = append(got, m.Seq)
+			return nil
+		})
+		if err != nil || !slices.Equal(got, all) {
+			t.Errorf("up to %d: %d messages, want %d; %v", to, len(got), len(all), err)
+		}
+	}
+}
+
 func TestReadStepsEndsWithFunction(t *testing.T) {
 	_, c := open(t)
 	publishPast(t, c, 50)
@@ -121,6 +148,7 @@ func TestReadWhatWasCutOff(t *testing.T) {
 		"all":     func(to bus.Seq) error { return c.ReadCDC(t.Context(), 1, to, count) },
 		"tape":    func(to bus.Seq) error { return c.ReadPast(t.Context(), &bus.Past{From: 1, To: to}, count) },
 		"a quest": func(to bus.Seq) error { return c.ReadQuest(t.Context(), 7, 1, to, count) },
+		"steps":   func(to bus.Seq) error { return c.ReadSteps(t.Context(), 7, 1, to, count) },
 	} {
 		if err := read(250); err == nil || last < 100 || last > 150 {
 			t.Errorf("%s: %v after message %d", name, err, last)
