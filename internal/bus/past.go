@@ -59,7 +59,7 @@ const readAll = 500_000
 // ReadQuest is ReadSteps with the control records between them.
 func (c *Conn) ReadQuest(ctx context.Context, questID int64, from, to Seq, fn func(Message) error) error {
 	step := c.StepSubject(questID)
-	if to-max(from, 1) < readAll {
+	if from <= to && to-from < readAll {
 		return c.ReadCDC(ctx, from, to, func(m Message) error {
 			if m.Subject != step && m.Subject != c.names.control {
 				return nil
@@ -145,6 +145,9 @@ func upTo(last Seq, fn func(Message) error) func(Message) error {
 
 // read runs a feed up to what is stored now.
 func (c *Conn) read(ctx context.Context, f *feed) error {
+	if f.next > f.to { // as behind a checkpoint at the end: a server would look for it in its files
+		return nil
+	}
 	f.conn = c
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -177,7 +180,8 @@ const hops = 500
 var errMore = errors.New("there may be more")
 
 // hop reads the messages of one quest, which are mostly few, one by one: to make a consumer
-// behind the beginning of a long stream takes seconds, in which nobody can write to it.
+// behind the beginning of a long stream takes seconds, in which nobody can write to it
+// (fileStore.NumPending of the server counts with the stream locked).
 func (f *feed) hop(ctx context.Context) error {
 	c := f.conn
 	if f.stream != c.names.cdcStream || len(f.filters) != 1 || !f.since.IsZero() {

@@ -103,6 +103,9 @@ func TestReadManyOfOneQuest(t *testing.T) {
 	if got := steps(t, c, 7, 0, n); !slices.Equal(got, own) {
 		t.Errorf("%d steps, want %d", len(got), len(own))
 	}
+	if err := c.ReadQuest(t.Context(), 7, n+1, n, func(m bus.Message) error { return fmt.Errorf("message %d", m.Seq) }); err != nil {
+		t.Errorf("of no message: %v", err)
+	}
 	for _, to := range []bus.Seq{n, bus.New} {
 		var got []bus.Seq
 		err := c.ReadQuest(t.Context(), 7, 0, to, func(m bus.Message) error {
